@@ -1,0 +1,54 @@
+#pragma once
+/* One process into a sandbox: the only way in, for a service's first start and for all others.
+ * Called by the supervisor; nothing here blocks. */
+
+#include "runtime/sandbox.h"
+
+struct run;
+
+enum run_place {
+    RUN_MAIN,   /* the unit's process: a fresh pid namespace, /proc of its own */
+    RUN_ALONE,  /* the same, beside the unit's life (exec_pre, exec_post) */
+    RUN_BESIDE, /* inside the pid and mount namespace of the running main process (exec, probes) */
+};
+
+struct run_request {
+    enum run_place place;
+    const struct strings *exec;        /* argument vector */
+    const struct strings *environment; /* "K=V" added to the container's own; NULL: none */
+    const char *user, *group;          /* NULL: the container's */
+    const char *working_directory;     /* NULL: the container's */
+    int standard[3];                   /* become 0, 1, 2; -1: /dev/null. Not consumed. */
+    int ready_fd; /* source descriptor handed in as ready_fd_number; -1: none */
+    int ready_fd_number;
+    const char *notify_socket; /* host path of a datagram socket, bound inside and named in
+                                  NOTIFY_SOCKET; NULL: none */
+    bool tty;                  /* standard[0] is a terminal: make it the controlling one */
+};
+
+/* Starts. The request's strings are copied. main: the running main run, for RUN_BESIDE. */
+int run_start(struct sandbox *sandbox, const struct run_request *request, const struct run *main,
+              struct run **ret_run, struct fault *fault);
+
+enum run_progress { RUN_EXECUTED, RUN_PREPARING };
+
+int run_report_fd(const struct run *run); /* readable when run_advance has something to do */
+/* RUN_EXECUTED once execve succeeded, RUN_PREPARING, or -errno with "step: object: why" (-ENOENT,
+ * -EACCES of the program itself are told apart for exit codes 127 and 126). */
+int run_advance(struct run *run, struct fault *fault);
+
+/* The payload's pid in our pid namespace, a child of the caller; 0 until known. It is known at the
+ * latest when run_advance returns RUN_EXECUTED. Its end is told by waitid(2) to the caller's
+ * reaper; children with other pids are helpers, reaped without notice. */
+pid_t run_pid(const struct run *run);
+int run_pidfd(const struct run *run); /* -1 until known; for signalling and polling only */
+
+/* pidfd_send_signal. */
+int run_signal(const struct run *run, int signal, struct fault *fault);
+/* Whether the program has neither handler nor is ignoring the signal and is PID 1 of its
+ * namespace: the kernel would drop it (SigCgt, SigIgn of /proc/PID/status). */
+bool run_would_drop(const struct run *run, int signal);
+
+/* Closes the descriptors; the process, if any, is not touched. Accepts NULL. */
+void run_free(struct run *run);
+SCOPED(run_free, struct run *)

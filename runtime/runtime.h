@@ -1,0 +1,36 @@
+#pragma once
+/* What all sandboxes of one manager share: its directories, its cgroup, the host ids it may hand
+ * out, the seccomp programs it has compiled. Opened once by the manager. */
+
+#include "units/base/scoped.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct fault;
+struct runtime;
+
+struct runtime_options {
+    const char *runtime_directory; /* /run/ringfence: sockets, FIFOs, seccomp cache */
+    const char *state_directory;   /* /var/lib/ringfence: persistent uppers, volumes, id ranges */
+    const char *cgroup;            /* absolute path of a cgroup v2 directory that is ours alone;
+                                      NULL: "ringfence" below the manager's own, or below the root
+                                      of the v2 tree. Made if absent; what was made is removed. */
+    uint32_t id_range_base, id_range_count; /* host ids for private user namespaces */
+    bool missing_controllers_warn; /* a limit without its controller is a note, not an error */
+};
+
+/* -EPERM without root; -ENODEV where there is no cgroup v2. Kills and removes what an earlier
+ * manager left below our cgroup (nothing is adopted in this version). */
+int runtime_open(const struct runtime_options *options, struct runtime **ret_runtime,
+                 struct fault *fault);
+/* Every sandbox is gone before. Removes the cgroup if runtime_open made it. Accepts NULL. */
+void runtime_close(struct runtime *runtime);
+SCOPED(runtime_close, struct runtime *)
+
+/* The cgroup's absolute path in the file system. */
+const char *runtime_cgroup(const struct runtime *runtime);
+
+/* What a removed unit leaves: its persistent upper, its id range; its volumes too where asked. */
+int runtime_forget_unit(struct runtime *runtime, const char *unit, struct fault *fault);
+int runtime_remove_volume(struct runtime *runtime, const char *volume, struct fault *fault);

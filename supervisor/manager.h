@@ -1,0 +1,66 @@
+#pragma once
+/* The loop, the set of services, and the commands that a person may give. main.c makes it, the
+ * control door (bus*.c) calls it. */
+
+#include "supervisor/service.h"
+#include "units/set.h"
+
+#include <systemd/sd-event.h>
+
+struct manager_options {
+    const char *const *unit_directories; /* NULL-terminated; NULL: the standard path */
+    const char *runtime_directory, *state_directory, *log_directory;
+    const char *cgroup;    /* NULL: chosen by runtime_open */
+    const char *host_file; /* --config */
+    bool foreground;
+};
+
+struct manager {
+    sd_event *event;
+    struct manager_options options;
+    struct runtime *runtime;
+    struct unit_set *set;
+    struct list services; /* of struct service.link, sorted by name */
+    struct bus *bus;      /* the control door; NULL in tests */
+    bool stopping;        /* everything is being stopped; no new start is taken */
+};
+
+/* NULL where there is none; an instance of a template is loaded on the way. */
+struct service *manager_find(struct manager *manager, const char *name);
+
+/* ---- commands: a person's word; each clears restart counters of what it names ---- */
+
+enum command { COMMAND_START, COMMAND_STOP, COMMAND_RESTART, COMMAND_RELOAD };
+
+/* Called once, when the transaction has ended: error 0 or -errno, with a sentence. */
+typedef void (*command_done)(void *context, int error, const struct fault *fault);
+
+/* -ENOENT no such unit, -ENOEXEC the unit is invalid, -ESHUTDOWN the manager is stopping; these
+ * come at once and done is not called. done may be NULL. Start is done when the unit is ready;
+ * stop when its cgroup is empty. context must outlive the transaction or be withdrawn. */
+int manager_command(struct manager *manager, enum command command, const char *name,
+                    command_done done, void *context, struct fault *fault);
+void manager_withdraw(struct manager *manager, void *context); /* the caller went away */
+
+int manager_kill(struct manager *manager, const char *name, int signal, bool all,
+                 struct fault *fault);
+int manager_pause(struct manager *manager, const char *name, bool pause, struct fault *fault);
+/* A stopped unit to removed: upper, id range, logs stay or go as asked. -EBUSY while it runs. */
+int manager_remove(struct manager *manager, const char *name, bool volumes, struct fault *fault);
+/* Reads all unit files again: running units keep their unit until their next start. */
+int manager_reload(struct manager *manager, struct fault *fault);
+int manager_stop_all(struct manager *manager); /* in reverse order; the loop ends when done */
+
+/* A process beside a running unit (`ringfence exec`). done gets the wait status (as of waitpid(2))
+ * or -errno where it could not be launched. */
+typedef void (*exec_done)(void *context, int error, int wait_status, const struct fault *fault);
+int manager_exec(struct manager *manager, const char *name, const struct run_request *request,
+                 exec_done done, void *context, struct fault *fault);
+/* SIGKILL to the exec'ed process whose client went away; done is not called any more. */
+void manager_exec_abandon(struct manager *manager, void *context);
+int manager_exec_signal(struct manager *manager, void *context, int signal, struct fault *fault);
+
+/* ---- told to the control door by service.c ---- */
+
+/* Every transition of every service, for the events verb and property changes. */
+void bus_service_changed(struct bus *bus, struct service *service, enum service_state before);

@@ -1,0 +1,13 @@
+# A file tests/ROOM/test-NAME.c is a program that prints TAP; it links its floor and those beneath.
+if(TESTS)
+    foreach(room base units runtime)
+        file(GLOB TEST_SOURCES CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/${room}/test-*.c)
+        foreach(source ${TEST_SOURCES})
+            get_filename_component(name ${source} NAME_WE)
+            add_executable(${room}-${name} ${source})
+            set_target_properties(${room}-${name} PROPERTIES
+                                  RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+            target_link_libraries(${room}-${name} PRIVATE ${room})
+        endforeach()
+    endforeach()
+endif()

@@ -1,0 +1,29 @@
+#pragma once
+/* Small files, read and written whole. Paths are relative to a held directory (or AT_FDCWD). */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+struct fault;
+
+/* Reads a file of at most `most` bytes into a new NUL-terminated buffer. Anything but a regular
+ * file is refused unless it lies in a kernel file system (/proc, /sys, cgroup), whose files say
+ * that they are regular; a symlink as the last component is refused; a FIFO does not block.
+ * -EFBIG where it is longer, -EISDIR, -ELOOP, or the error of open(2) or read(2). */
+int file_read(int directory, const char *path, size_t most, char **ret_data, size_t *ret_length,
+              struct fault *fault);
+
+/* One write(2) to a file that exists: what cgroup and sysctl files ask for. */
+int file_write(int directory, const char *path, const char *value, struct fault *fault);
+
+/* A new file in the place of the old one, or the old one unchanged: a temporary file beside it,
+ * fsync where `durable`, then rename. */
+int file_replace(int directory, const char *path, const char *data, size_t length, mode_t mode,
+                 bool durable, struct fault *fault);
+
+/* mkdir -p. Every component that is made gets the mode; those that are there are left alone. */
+int directory_make(int directory, const char *path, mode_t mode, struct fault *fault);
+
+/* rm -rf that never follows a symlink nor crosses into another file system; absent is success. */
+int directory_remove(int directory, const char *path, struct fault *fault);

@@ -1,0 +1,136 @@
+#include "units/base/text.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void text_free(struct text *text) {
+    free(text->data);
+    *text = (struct text){0};
+}
+
+static bool reserve(struct text *text, size_t more) {
+    size_t needed = text->length + more + 1;
+    if (needed <= text->capacity)
+        return true;
+    size_t capacity = text->capacity ? text->capacity : 64;
+    while (capacity < needed)
+        capacity *= 2;
+    char *data = realloc(text->data, capacity);
+    if (!data) {
+        text->failed = true;
+        return false;
+    }
+    text->data = data;
+    text->capacity = capacity;
+    return true;
+}
+
+void text_append(struct text *text, const char *bytes, size_t length) {
+    if (!reserve(text, length))
+        return;
+    memcpy(text->data + text->length, bytes, length);
+    text->length += length;
+    text->data[text->length] = '\0';
+}
+
+void text_add(struct text *text, const char *string) {
+    text_append(text, string, strlen(string));
+}
+
+void text_format(struct text *text, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(NULL, 0, format, arguments);
+    va_end(arguments);
+    if (length < 0 || !reserve(text, (size_t)length)) {
+        text->failed = true;
+        return;
+    }
+    va_start(arguments, format);
+    vsnprintf(text->data + text->length, (size_t)length + 1, format, arguments);
+    va_end(arguments);
+    text->length += (size_t)length;
+}
+
+/* Well-formed UTF-8 (RFC 3629) of at most four bytes; 0 where it is not. */
+static size_t utf8_length(const unsigned char *at) {
+    size_t length = at[0] < 0x80 ? 1 : at[0] < 0xc2 ? 0 : at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : 4;
+    if (at[0] > 0xf4 || (at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) ||
+        (at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f))
+        return 0;
+    for (size_t i = 1; i < length; i++)
+        if ((at[i] & 0xc0) != 0x80)
+            return 0;
+    return length;
+}
+
+static void quoted(struct text *text, const char *string) {
+    text_add(text, "\"");
+    for (const unsigned char *at = (const unsigned char *)string; *at;) {
+        size_t length = utf8_length(at);
+        if (*at == '"' || *at == '\\')
+            text_format(text, "\\%c", *at);
+        else if (*at == '\n')
+            text_add(text, "\\n");
+        else if (*at == '\t')
+            text_add(text, "\\t");
+        else if (*at < 0x20 || *at == 0x7f)
+            text_format(text, "\\u%04x", *at);
+        else if (length == 0)
+            text_add(text, "\xef\xbf\xbd"); /* U+FFFD: not UTF-8 */
+        else
+            text_append(text, (const char *)at, length);
+        at += length ? length : 1;
+    }
+    text_add(text, "\"");
+}
+
+static void lead(struct text *text, const char *key) {
+    char last = text->length ? text->data[text->length - 1] : '\n';
+    if (last != '{' && last != '[' && last != '\n')
+        text_add(text, ",");
+    if (key) {
+        quoted(text, key);
+        text_add(text, ":");
+    }
+}
+
+void json_open(struct text *text, const char *key, char bracket) {
+    lead(text, key);
+    text_append(text, &bracket, 1);
+}
+
+void json_close(struct text *text, char bracket) {
+    text_append(text, &bracket, 1);
+}
+
+void json_string(struct text *text, const char *key, const char *value) {
+    lead(text, key);
+    if (value)
+        quoted(text, value);
+    else
+        text_add(text, "null");
+}
+
+void json_unsigned(struct text *text, const char *key, uint64_t value) {
+    lead(text, key);
+    text_format(text, "%" PRIu64, value);
+}
+
+void json_signed(struct text *text, const char *key, int64_t value) {
+    lead(text, key);
+    text_format(text, "%" PRId64, value);
+}
+
+void json_double(struct text *text, const char *key, double value) {
+    lead(text, key);
+    text_format(text, "%.9g", value);
+}
+
+void json_bool(struct text *text, const char *key, bool value) {
+    lead(text, key);
+    text_add(text, value ? "true" : "false");
+}

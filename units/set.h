@@ -1,0 +1,62 @@
+#pragma once
+/* All units of a search path by name, valid or not. Loaded by the manager at start and reload,
+ * and by `ringfence verify`, which has no manager. */
+
+#include "units/complain.h"
+#include "units/unit.h"
+
+#include <stdint.h>
+
+struct fault;
+
+enum unit_condition {
+    UNIT_VALID,
+    UNIT_INVALID, /* complaints say why */
+    UNIT_MASKED,  /* an empty file or a link to /dev/null */
+};
+
+struct unit_entry {
+    char *name;
+    char *path; /* of the file that won */
+    enum unit_condition condition;
+    struct unit *unit; /* owned reference; NULL unless valid */
+    struct complaints complaints;
+};
+
+/* What the host's own file says in `manager = { ... }`. */
+struct manager_settings {
+    uint32_t id_range_base,
+        id_range_count; /* host ids for private user namespaces; multiples of 65,536 */
+    bool missing_controllers_warn;
+    char *boot_target; /* "default" */
+};
+
+struct unit_set {
+    struct unit_entry *entries; /* sorted by name */
+    size_t count;
+    struct manager_settings settings;
+};
+
+struct unit_sources {
+    const char *const *directories; /* NULL-terminated, first hit wins; NULL: the standard path */
+    const char *host_file; /* ringfence.conf; NULL: /etc/ringfence/ringfence.conf if there */
+};
+
+/* Loads, checks and orders everything. Faulty files become UNIT_INVALID entries and are no
+ * failure; complaints about the host file itself go to `host_complaints` (its valid part is
+ * used). Fails only where memory or the directories themselves do. */
+int unit_set_load(const struct unit_sources *sources, struct unit_set **ret_set,
+                  struct complaints *host_complaints, struct fault *fault);
+void unit_set_free(struct unit_set *set); /* accepts NULL */
+SCOPED(unit_set_free, struct unit_set *)
+
+/* NULL where there is none. An instance NAME@ARG is loaded by unit_set_instantiate. */
+struct unit_entry *unit_set_find(const struct unit_set *set, const char *name);
+
+/* Loads the instance NAME@ARG from its template into the set (idempotent).
+ * -ENOENT: there is no such template. The entry may be UNIT_INVALID. */
+int unit_set_instantiate(struct unit_set *set, const struct unit_sources *sources, const char *name,
+                         struct unit_entry **ret_entry, struct fault *fault);
+
+/* Whether the text may name a unit: [A-Za-z0-9][A-Za-z0-9_.:-]{0,63}, perhaps @ARG. */
+bool unit_name_is_valid(const char *name);
