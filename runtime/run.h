@@ -21,9 +21,7 @@ struct run_request {
     int standard[3];                   /* become 0, 1, 2; -1: /dev/null. Not consumed. */
     int ready_fd; /* source descriptor handed in as ready_fd_number; -1: none */
     int ready_fd_number;
-    const char *notify_socket; /* host path of a datagram socket, bound inside and named in
-                                  NOTIFY_SOCKET; NULL: none */
-    bool tty;                  /* standard[0] is a terminal: make it the controlling one */
+    bool tty; /* standard[0] is a terminal: make it the controlling one */
 };
 
 /* Starts. The request's strings are copied. main: the running main run, for RUN_BESIDE. */

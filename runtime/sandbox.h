@@ -13,12 +13,18 @@ struct text;
 
 /* ---- build and remove ---- */
 
-/* Starts to build. The container must stay valid until sandbox_remove. joined[kind] is the sandbox
- * whose namespace is shared, where the choice is NAMESPACE_UNIT, else NULL.
- * Fails at once, with a sentence, where the cgroup or its limits cannot be made. */
+/* Where the host directory given to sandbox_build as `notify_directory` is seen inside (read-only):
+ * the supervisor keeps the unit's notify socket there. It lies in /dev because that is always
+ * ours, whatever the root is. */
+#define SANDBOX_NOTIFY_DIRECTORY "/dev/ringfence"
+
+/* Starts to build. notify_directory may be NULL. The container must stay valid until
+ * sandbox_remove. joined[kind] is the sandbox whose namespace is shared, where the choice is
+ * NAMESPACE_UNIT, else NULL. Fails at once, with a sentence, where the cgroup or its limits cannot
+ * be made. */
 int sandbox_build(struct runtime *runtime, const struct container *container,
-                  struct sandbox *const joined[NAMESPACE_KINDS], struct sandbox **ret_sandbox,
-                  struct fault *fault);
+                  struct sandbox *const joined[NAMESPACE_KINDS], const char *notify_directory,
+                  struct sandbox **ret_sandbox, struct fault *fault);
 
 enum sandbox_progress { SANDBOX_CREATED, SANDBOX_BUILDING };
 
