@@ -82,8 +82,10 @@ TEST(json_is_escaped) {
     json_bool(&text, NULL, true);
     json_close(&text, ']');
     json_string(&text, "none", NULL);
+    json_bytes(&text, "bytes", "a\0\xc3\xa4\xc3", 5);
     json_close(&text, '}');
-    CHECK_TEXT(text.data, "{\"a\":\"x\\\"y\\n\xef\xbf\xbd\",\"list\":[1,true],\"none\":null}");
+    CHECK_TEXT(text.data, "{\"a\":\"x\\\"y\\n\xef\xbf\xbd\",\"list\":[1,true],\"none\":null,"
+                          "\"bytes\":\"a\\u0000\xc3\xa4\xef\xbf\xbd\"}");
 }
 
 TEST(deep_trees_are_removed) {

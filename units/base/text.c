@@ -55,9 +55,11 @@ void text_format(struct text *text, const char *format, ...) {
     text->length += (size_t)length;
 }
 
-/* Well-formed UTF-8 (RFC 3629) of at most four bytes; 0 where it is not. */
-static size_t utf8_length(const unsigned char *at) {
+/* Well-formed UTF-8 (RFC 3629) of at most four bytes; 0 where it is not, or ends too early. */
+static size_t utf8_length(const unsigned char *at, size_t left) {
     size_t length = at[0] < 0x80 ? 1 : at[0] < 0xc2 ? 0 : at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : 4;
+    if (length > left)
+        return 0;
     if (at[0] > 0xf4 || (at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) ||
         (at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f))
         return 0;
@@ -67,10 +69,10 @@ static size_t utf8_length(const unsigned char *at) {
     return length;
 }
 
-static void quoted(struct text *text, const char *string) {
+static void quoted(struct text *text, const char *string, size_t left) {
     text_add(text, "\"");
-    for (const unsigned char *at = (const unsigned char *)string; *at;) {
-        size_t length = utf8_length(at);
+    for (const unsigned char *at = (const unsigned char *)string; left > 0;) {
+        size_t length = utf8_length(at, left);
         if (*at == '"' || *at == '\\')
             text_format(text, "\\%c", *at);
         else if (*at == '\n')
@@ -84,6 +86,7 @@ static void quoted(struct text *text, const char *string) {
         else
             text_append(text, (const char *)at, length);
         at += length ? length : 1;
+        left -= length ? length : 1;
     }
     text_add(text, "\"");
 }
@@ -93,7 +96,7 @@ static void lead(struct text *text, const char *key) {
     if (last != '{' && last != '[' && last != '\n')
         text_add(text, ",");
     if (key) {
-        quoted(text, key);
+        quoted(text, key, strlen(key));
         text_add(text, ":");
     }
 }
@@ -110,9 +113,14 @@ void json_close(struct text *text, char bracket) {
 void json_string(struct text *text, const char *key, const char *value) {
     lead(text, key);
     if (value)
-        quoted(text, value);
+        quoted(text, value, strlen(value));
     else
         text_add(text, "null");
+}
+
+void json_bytes(struct text *text, const char *key, const char *bytes, size_t length) {
+    lead(text, key);
+    quoted(text, bytes, length);
 }
 
 void json_unsigned(struct text *text, const char *key, uint64_t value) {

@@ -23,6 +23,7 @@ void text_format(struct text *text, const char *format, ...) __attribute__((form
 void json_open(struct text *text, const char *key, char bracket);
 void json_close(struct text *text, char bracket);
 void json_string(struct text *text, const char *key, const char *value); /* NULL: null */
+void json_bytes(struct text *text, const char *key, const char *bytes, size_t length);
 void json_unsigned(struct text *text, const char *key, uint64_t value);
 void json_signed(struct text *text, const char *key, int64_t value);
 void json_double(struct text *text, const char *key, double value);
