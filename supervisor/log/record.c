@@ -70,10 +70,10 @@ int log_time_parse(const char *text, size_t length, uint64_t *ret_time) {
                      .tm_hour = values[3],
                      .tm_min = values[4],
                      .tm_sec = values[5]};
-    uint64_t seconds = (uint64_t)timegm(&utc);
+    uint64_t seconds = (uint64_t)timegm(&utc), microseconds = (uint64_t)values[6];
     if (utc.tm_mday != values[2]) /* timegm makes the 3rd of March of a 31st of February */
         return -EBADMSG;
-    *ret_time = seconds * USEC_PER_SEC + (uint64_t)values[6];
+    *ret_time = seconds * USEC_PER_SEC + microseconds;
     return 0;
 }
 
