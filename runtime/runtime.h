@@ -2,10 +2,10 @@
 /* What all sandboxes of one manager share: its directories, its cgroup, the host ids it may hand
  * out, the seccomp programs it has compiled. Opened once by the manager. */
 
-#include "units/base/scoped.h"
-
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "units/base/scoped.h"
 
 struct fault;
 struct runtime;

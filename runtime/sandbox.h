@@ -3,10 +3,10 @@
  * in them. The supervisor builds one, runs processes in it (runtime/run.h), stops and removes it.
  * No call here blocks: a build goes on in a helper process, its end is an event on a descriptor. */
 
+#include <stddef.h>
+
 #include "runtime/runtime.h"
 #include "units/spec.h"
-
-#include <stddef.h>
 
 struct sandbox;
 struct text;

@@ -2,10 +2,10 @@
 /* The loop, the set of services, and the commands that a person may give. main.c makes it, the
  * control door (bus*.c) calls it. */
 
+#include <systemd/sd-event.h>
+
 #include "supervisor/service.h"
 #include "units/set.h"
-
-#include <systemd/sd-event.h>
 
 struct manager_options {
     const char *const *unit_directories; /* NULL-terminated; NULL: the standard path */

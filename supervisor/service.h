@@ -3,13 +3,13 @@
  * is one cell of the table in service-table.c. The control door reads the fields; only the table's
  * actions and manager.c write them. */
 
+#include <stdint.h>
+
 #include "runtime/run.h"
 #include "runtime/sandbox.h"
 #include "units/base/fault.h"
 #include "units/base/list.h"
 #include "units/unit.h"
-
-#include <stdint.h>
 
 struct manager;
 struct complaints;

@@ -1,9 +1,9 @@
 #pragma once
 /* What is wrong with unit files: collected while loading, shown by verify, list and the log. */
 
-#include "units/base/text.h"
-
 #include <stddef.h>
+
+#include "units/base/text.h"
 
 struct complaint {
     char *file;   /* as it was named to the loader */

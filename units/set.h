@@ -2,10 +2,10 @@
 /* All units of a search path by name, valid or not. Loaded by the manager at start and reload,
  * and by `ringfence verify`, which has no manager. */
 
+#include <stdint.h>
+
 #include "units/complain.h"
 #include "units/unit.h"
-
-#include <stdint.h>
 
 struct fault;
 

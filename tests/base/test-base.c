@@ -1,5 +1,8 @@
 /* The helpers that every floor stands on. */
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include "tests/test.h"
 #include "units/base/fault.h"
 #include "units/base/file.h"
@@ -7,9 +10,6 @@
 #include "units/base/number.h"
 #include "units/base/scoped.h"
 #include "units/base/text.h"
-
-#include <fcntl.h>
-#include <sys/stat.h>
 
 TEST(fault_says_what_and_why) {
     struct fault fault;

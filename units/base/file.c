@@ -1,8 +1,5 @@
 #include "units/base/file.h"
 
-#include "units/base/fault.h"
-#include "units/base/scoped.h"
-
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +10,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+
+#include "units/base/fault.h"
+#include "units/base/scoped.h"
 
 #define DEEPEST 32 /* directories held open at once by directory_remove */
 

@@ -1,11 +1,11 @@
 #include "units/base/number.h"
 
-#include "units/base/scoped.h"
-#include "units/base/text.h"
-
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+
+#include "units/base/scoped.h"
+#include "units/base/text.h"
 
 struct scale {
     const char *name;
