@@ -1,0 +1,101 @@
+#pragma once
+/* Control groups, version 2: the root that is ours, a directory for each unit below it. Called by
+ * the sandbox; all work goes through held directory descriptors, and nothing here waits.
+ *
+ *     ROOT/[slice-NAME/...]unit-NAME/{main,aux}
+ *
+ * Limits lie on unit-NAME. The life of a unit is main; helpers and probes are in aux. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "units/base/names.h"
+#include "units/base/scoped.h"
+
+struct fault;
+
+/* ---- controllers ---- */
+
+enum controller {
+    CONTROLLER_CPU,
+    CONTROLLER_CPUSET,
+    CONTROLLER_IO,
+    CONTROLLER_MEMORY,
+    CONTROLLER_PIDS,
+    CONTROLLER_HUGETLB,
+    CONTROLLERS
+};
+extern const struct names controller_names;
+
+enum controller_state {
+    CONTROLLER_ABSENT,   /* not in this kernel, or disabled on its command line */
+    CONTROLLER_ON_V1,    /* the host has bound it to cgroup v1 */
+    CONTROLLER_NOT_OURS, /* cgroup v2 has it, but our parent does not hand it down */
+    CONTROLLER_USABLE
+};
+
+struct controllers {
+    enum controller_state states[CONTROLLERS];
+};
+
+/* ---- the root ---- */
+
+struct cgroup_root;
+
+/* path: absolute, inside a mounted cgroup v2 tree, made if absent. NULL: "ringfence" below the
+ * caller's own cgroup, or below the root of the tree where the caller's own cannot hand controllers
+ * down (a cgroup that holds processes cannot). -ENODEV where no cgroup v2 is mounted. */
+int cgroup_root_open(const char *path, struct cgroup_root **ret_root, struct fault *fault);
+/* Kills and removes all units and slices that an earlier manager left. Waits for the killed
+ * processes, 5 seconds at most: -EBUSY then. */
+int cgroup_root_clean(struct cgroup_root *root, struct fault *fault);
+/* Removes the directory if cgroup_root_open made it and it is empty. Accepts NULL. */
+void cgroup_root_close(struct cgroup_root *root);
+SCOPED(cgroup_root_close, struct cgroup_root *)
+
+const char *cgroup_root_path(const struct cgroup_root *root);
+int cgroup_root_fd(const struct cgroup_root *root);
+const struct controllers *cgroup_root_controllers(const struct cgroup_root *root);
+
+/* ---- a unit's cgroup ---- */
+
+struct cgroup;
+
+enum cgroup_part { CGROUP_UNIT, CGROUP_MAIN, CGROUP_AUX };
+
+/* Makes the directories; what an earlier sandbox of that name left is killed and removed first
+ * (-EBUSY while it is still dying). slice may be NULL, or "a/b" of [A-Za-z0-9_+-][A-Za-z0-9_+.-]*
+ * each. `controllers` (bits of enum controller, see limits_controllers) are handed down to the unit
+ * as far as they are usable; cpu, io, memory and pids always are, for the figures. */
+int cgroup_make(struct cgroup_root *root, const char *slice, const char *unit, unsigned controllers,
+                struct cgroup **ret_cgroup, struct fault *fault);
+/* Removes the directories, and the slices that nobody uses any more. -EBUSY while processes are in
+ * it: nothing is freed then. Frees it on 0. */
+int cgroup_remove(struct cgroup *cgroup, struct fault *fault);
+/* Forgets it without removing it. Accepts NULL. */
+void cgroup_free(struct cgroup *cgroup);
+SCOPED(cgroup_free, struct cgroup *)
+
+const char *cgroup_path(const struct cgroup *cgroup); /* absolute, of the unit's directory */
+int cgroup_fd(const struct cgroup *cgroup);           /* the unit's directory; borrowed */
+/* A new descriptor of one directory, for CLONE_INTO_CGROUP; the caller closes it. */
+int cgroup_open(const struct cgroup *cgroup, enum cgroup_part part, struct fault *fault);
+
+/* cgroup.events of main, for EPOLLPRI: main became empty or not; borrowed. */
+int cgroup_events_fd(const struct cgroup *cgroup);
+/* A new descriptor of cgroup.events of any part; the caller closes it. */
+int cgroup_open_events(const struct cgroup *cgroup, enum cgroup_part part, struct fault *fault);
+
+/* 1: there are processes in that part, 0: none, -errno. */
+int cgroup_is_populated(const struct cgroup *cgroup, enum cgroup_part part);
+/* How many processes the out-of-memory killer ended in the unit; 0 without memory controller. */
+uint64_t cgroup_oom_kills(const struct cgroup *cgroup);
+
+/* SIGKILL to everything in that part, atomically, frozen or not (cgroup.kill, 5.14). */
+int cgroup_kill(const struct cgroup *cgroup, enum cgroup_part part, struct fault *fault);
+/* Stops or lets go all processes of main. It is done when cgroup.events says `frozen 1`. */
+int cgroup_freeze(const struct cgroup *cgroup, bool freeze, struct fault *fault);
+/* 1: main is frozen, 0: not (yet), -errno. */
+int cgroup_is_frozen(const struct cgroup *cgroup);
+/* The signal once to each process of main and of what it made below. */
+int cgroup_signal_all(const struct cgroup *cgroup, int signal, struct fault *fault);

@@ -1,0 +1,17 @@
+#pragma once
+/* Resource limits, nice value and out-of-memory score of the calling process. Called by the run's
+ * helper, before it joins a user namespace: the kernel asks for the host's capabilities here. */
+
+#include "units/spec.h"
+
+struct fault;
+
+/* prlimit(2) on the caller. -EINVAL where soft exceeds hard. */
+int rlimits_apply(const struct resource_limits *limits, struct fault *fault);
+
+/* INTEGER_UNSET: nothing is done. -20..19 */
+int nice_apply(int64_t nice, struct fault *fault);
+
+/* INTEGER_UNSET: nothing is done. -1000..1000. proc: a directory descriptor of a procfs in which
+ * "self" is the caller; -EINVAL where it is no procfs. */
+int oom_score_apply(int proc, int64_t score, struct fault *fault);
