@@ -24,6 +24,7 @@ enum service_state {
     SERVICE_READY,
     SERVICE_STOPPING,   /* stop_signal sent */
     SERVICE_KILLING,    /* cgroup.kill written; until the cgroup is empty */
+    SERVICE_REMOVING,   /* nothing runs; until its sandbox is gone */
     SERVICE_RESTARTING, /* waits for its delay */
     SERVICE_STOPPED,
     SERVICE_FAILED,
@@ -32,7 +33,8 @@ enum service_state {
     SERVICE_STATES
 };
 
-/* The public word: "ready" is shown as it is, "building" as "created", "killing" as "stopping". */
+/* The public word: "ready" is shown as it is, "building" as "created", "killing" and
+ * "removing" as "stopping". */
 const char *service_state_word(enum service_state state);
 
 /* How the last run ended, or why it did not begin. */
@@ -46,7 +48,8 @@ enum service_result {
     RESULT_TIMEOUT, /* start_timeout or runtime_max */
     RESULT_LAUNCH,  /* a step before execve failed; fault says which */
     RESULT_DEPENDENCY,
-    RESULT_LIMIT, /* restart.limit_burst */
+    RESULT_LIMIT,    /* restarted too often */
+    RESULT_PROTOCOL, /* ended well before it said that it was ready */
     SERVICE_RESULTS
 };
 const char *service_result_word(enum service_result result);
@@ -64,7 +67,7 @@ struct service {
     uint64_t state_since; /* CLOCK_REALTIME, microseconds */
     enum service_result result;
     int exit_code, exit_signal; /* of the last main process */
-    struct fault fault;         /* the last failure in words; "" where none */
+    char *failure;              /* the last failure in words; NULL where none */
     char *status_text;          /* STATUS= of sd_notify; NULL */
 
     struct sandbox *sandbox;
