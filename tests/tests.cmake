@@ -11,3 +11,11 @@ if(TESTS)
         endforeach()
     endforeach()
 endif()
+
+# The init of the test machine (tests/boot). Static: it runs before any library is there to trust.
+if(TESTS AND NOT SANITIZE)
+    add_executable(boot-agent tests/boot/agent.c)
+    target_link_options(boot-agent PRIVATE -static)
+    set_target_properties(boot-agent PROPERTIES OUTPUT_NAME agent
+                          RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/boot)
+endif()

@@ -1,0 +1,234 @@
+# A machine of our own: Debian's 6.1 cloud kernel in QEMU, cgroup v2 alone, an ext4 root made from
+# the programs of a build. Sourced by tests/boot/boot-*, which call
+#
+#   vm_start BUILD MODULE...          boot; SKIPs the whole file where that cannot be
+#   vm_run SECONDS SCRIPT             run a script inside; its output on stdout, its code returned
+#   vm_case NAME SECONDS SCRIPT       a test case: passed when the script's code is 0, skipped on 77
+#   vm_program NAME SECONDS COMMAND   a program that prints TAP; its cases become cases of this file
+#   vm_finish                         power off, look at the console, print the plan
+#
+# QEMU's own emulation only, never KVM: the same everywhere. Deadlines are generous, since the cores
+# are shared; what is asserted is the state inside, not the time it took.
+set -u
+cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 2
+export LC_ALL=C.UTF-8
+vm_number=0 vm_dir='' vm_pid='' vm_in='' vm_out=''
+
+skip_all() {
+    echo "1..0 # SKIP $*"
+    exit 0
+}
+
+# ---- cases ----
+
+vm_emit() { # vm_emit ok|not NAME [DIRECTIVE]
+    vm_number=$((vm_number + 1))
+    echo "${1/not/not ok} $vm_number - $2${3:+ # SKIP $3}"
+}
+
+vm_case() {
+    local output code reason
+    output=$(vm_run "$2" "$3")
+    code=$?
+    case $code in
+    0) vm_emit ok "$1" ;;
+    77) reason=${output##*$'\n'}; vm_emit ok "$1" "${reason:-no reason given}" ;;
+    *)
+        printf 'exit code %d\n%s\n' $code "$output" | tail -n 40 | sed 's/^/# /'
+        vm_emit not "$1"
+        ;;
+    esac
+}
+
+vm_program() {
+    local code kind name rest
+    vm_run "$2" "$3" >"$vm_dir/program"
+    code=$?
+    # The name comes last, so that a diagnostic is printed before the line it belongs to.
+    awk -v group="$1" -v status=$code -f tests/suite/tap.awk "$vm_dir/program" >"$vm_dir/cases"
+    local failed=
+    while IFS=$'\t' read -r kind name rest; do
+        [ "$kind" = D ] || { [ -z "$failed" ] || vm_emit not "$failed"; failed=; }
+        case $kind in
+        P) vm_emit ok "$name" ;;
+        S) vm_emit ok "$name" "$rest" ;;
+        F) failed=$name ;;
+        D) echo "# ${name#\# }" ;;
+        esac
+    done <"$vm_dir/cases"
+    [ -z "$failed" ] || vm_emit not "$failed"
+}
+
+# ---- the kernel ----
+
+# Unpacks the kernel package below build/kernel; nothing is installed. Prints its directory.
+vm_kernel() {
+    local cache=build/kernel package
+    if [ ! -e "$cache/complete" ]; then
+        rm -rf "$cache" && mkdir -p "$cache/package" || return 1
+        # The name of the package that linux-image-cloud-amd64 stands for changes with every build.
+        [ -n "$(apt-cache depends linux-image-cloud-amd64 2>/dev/null)" ] ||
+            apt-get -o DPkg::Lock::Timeout=300 update >/dev/null 2>&1
+        package=$(apt-cache depends linux-image-cloud-amd64 |
+            awk '$1 == "Depends:" && $2 ~ /^linux-image-6/ { print $2; exit }')
+        [ -n "$package" ] || return 1
+        (cd "$cache/package" && apt-get download "$package" >../download.log 2>&1) || return 1
+        dpkg -x "$cache"/package/*.deb "$cache" && rm -rf "$cache/package" || return 1
+        touch "$cache/complete"
+    fi
+    echo "$cache"
+}
+
+# The modules asked for, each after those it depends on, as paths below lib/modules.
+vm_modules() { # vm_modules KERNEL MODULE...
+    local kernel=$1 module path depends
+    shift
+    for module in "$@"; do
+        path=$(cd "$kernel" && find lib/modules -name "${module//[-_]/[-_]}.ko" | head -n 1)
+        [ -n "$path" ] || continue # built in
+        depends=$(tr '\0' '\n' <"$kernel/$path" | sed -n 's/^depends=//p' | tr ',' ' ')
+        # shellcheck disable=SC2086
+        [ -z "$depends" ] || vm_modules "$kernel" $depends
+        echo "$path"
+    done | awk '!seen[$0]++'
+}
+
+# ---- the disk ----
+
+# What a program needs to run there: itself and its libraries, at the same paths.
+vm_take() { # vm_take TREE FILE...
+    local tree=$1 file
+    shift
+    for file in "$@"; do
+        { readlink -f "$file"; ldd "$file" 2>/dev/null | grep -oE '/[^ ]+'; } | while read -r path; do
+            mkdir -p "$tree${path%/*}"
+            [ -e "$tree$path" ] || cp -L "$path" "$tree$path"
+        done
+    done
+}
+
+vm_tree() { # vm_tree TREE BUILD KERNEL MODULE...
+    local tree=$1 build=$2 kernel=$3 program applet path
+    shift 3
+    mkdir -p "$tree"/{proc,sys,dev,run,tmp,root,etc,mnt,srv,var/tmp,var/log,var/lib} \
+        "$tree"/usr/{bin,sbin,lib,lib64,libexec} "$tree/opt/tests"
+    chmod 1777 "$tree/tmp" "$tree/var/tmp"
+    chmod 0700 "$tree/root"
+    local link
+    for link in bin sbin lib lib64; do
+        ln -s "usr/$link" "$tree/$link"
+    done
+    printf 'root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1::/:/bin/false\nnobody:x:65534:65534::/:/bin/false\n' \
+        >"$tree/etc/passwd"
+    printf 'root:x:0:\ndaemon:x:1:\ntty:x:5:\nnogroup:x:65534:\n' >"$tree/etc/group"
+    (umask 077 && echo 'root:*:19000:0:99999:7:::' >"$tree/etc/shadow")
+    echo ringfence-test >"$tree/etc/hostname"
+
+    # Real tools over busybox's links: its shell would run its own applets before PATH.
+    cp "$(command -v busybox)" "$tree/usr/bin/busybox"
+    for applet in $(busybox --list | grep -vx busybox); do
+        ln -sf busybox "$tree/usr/bin/$applet"
+    done
+    rm -f "$tree/usr/bin/sh" "$tree/usr/bin/dash" "$tree/usr/bin/bash"
+    vm_take "$tree" "$(command -v dash)" "$(command -v bash)"
+    ln -s dash "$tree/usr/bin/sh"
+
+    for program in ringfenced ringfence-manager ringfence-logd ringfence; do
+        [ -x "$build/$program" ] || continue
+        vm_take "$tree" "$build/$program"
+        rm -f "$tree/$(readlink -f "$build/$program")"
+        strip -g -o "$tree/usr/sbin/$program" "$build/$program"
+    done
+    for program in "$build"/tests/*; do
+        [ -f "$program" ] && [ -x "$program" ] || continue
+        vm_take "$tree" "$program"
+        rm -f "$tree/$(readlink -f "$program")"
+        strip -g -o "$tree/opt/tests/${program##*/}" "$program"
+    done
+    cp "$build/boot/agent" "$tree/usr/sbin/agent"
+    : >"$tree/etc/modules"
+    vm_modules "$kernel" "$@" | while read -r path; do
+        mkdir -p "$tree/usr/${path%/*}"
+        cp "$kernel/$path" "$tree/usr/$path"
+        echo "/$path" >>"$tree/etc/modules"
+    done
+}
+
+# ---- the machine ----
+
+vm_start() {
+    local build=$1 kernel tool name=${0##*/}
+    shift
+    for tool in qemu-system-x86_64 mke2fs busybox dash; do
+        command -v "$tool" >/dev/null || skip_all "$tool is not installed"
+    done
+    [ "$(uname -m)" = x86_64 ] || skip_all "the machine is made of x86_64 programs"
+    [ -x "$build/boot/agent" ] || skip_all "$build/boot/agent is not built"
+    mkdir -p build
+    kernel=$(exec 9>build/kernel.lock && flock 9 && vm_kernel) ||
+        skip_all "the kernel package cannot be fetched"
+
+    vm_dir=$PWD/build/boot-${name#boot-}
+    rm -rf "$vm_dir" && mkdir -p "$vm_dir/tree" || exit 2
+    trap vm_kill EXIT
+    trap 'exit 1' INT TERM
+    vm_tree "$vm_dir/tree" "$build" "$kernel" "$@"
+    mke2fs -q -t ext4 -E root_owner=0:0 -d "$vm_dir/tree" "$vm_dir/disk" 768M \
+        >"$vm_dir/mke2fs.log" 2>&1 || { cat "$vm_dir/mke2fs.log" >&2; exit 2; }
+    rm -rf "$vm_dir/tree"
+
+    mkfifo "$vm_dir/line.in" "$vm_dir/line.out"
+    TMPDIR=$vm_dir qemu-system-x86_64 -M q35 -accel tcg -cpu max -smp 1 -m 768 -nodefaults \
+        -no-user-config -display none -no-reboot -kernel "$kernel"/boot/vmlinuz-* \
+        -append "root=/dev/nvme0n1 rootfstype=ext4 rootwait rw init=/usr/sbin/agent \
+console=ttyS0 panic=-1 quiet loglevel=4 oops=panic mitigations=off cryptomgr.notests" \
+        -drive "file=$vm_dir/disk,format=raw,if=none,id=disk,cache=unsafe" \
+        -device nvme,drive=disk,serial=ringfence \
+        -serial "file:$vm_dir/console" \
+        -chardev "pipe,id=line,path=$vm_dir/line" -serial chardev:line \
+        >"$vm_dir/qemu.log" 2>&1 </dev/null &
+    vm_pid=$!
+    exec {vm_out}<>"$vm_dir/line.out" {vm_in}<>"$vm_dir/line.in"
+    vm_answer 180 >/dev/null || {
+        tail -n 30 "$vm_dir/console" "$vm_dir/qemu.log" | sed 's/^/# /'
+        vm_emit not "the machine boots"
+        echo "1..$vm_number"
+        exit 1
+    }
+    vm_emit ok "the machine boots"
+}
+
+vm_run() {
+    kill -0 "$vm_pid" 2>/dev/null || { echo "the machine is gone"; return 125; }
+    { printf 'RUN %d %d\n' "$1" "$(printf %s "$2" | wc -c)"; printf %s "$2"; } >&"$vm_in"
+    vm_answer $(($1 + 60))
+}
+
+vm_answer() { # vm_answer SECONDS: the output of one answer, its code returned
+    local word code length
+    IFS=' ' read -r -t "$1" word code length <&"$vm_out"
+    [ "${word:-}" = RES ] || { echo "no answer from the machine"; return 125; }
+    head -c "$length" <&"$vm_out"
+    return "$code"
+}
+
+vm_finish() {
+    vm_run 10 'sync; echo o >/proc/sysrq-trigger' >/dev/null &
+    local waited=0
+    while kill -0 "$vm_pid" 2>/dev/null && [ $waited -lt 300 ]; do
+        sleep 0.1
+        waited=$((waited + 1))
+    done
+    if grep -aE 'Kernel panic|BUG:|Oops|ERROR: AddressSanitizer|runtime error:' "$vm_dir/console" |
+        sed 's/^/# /' | grep .; then
+        vm_emit not "the kernel had nothing to complain of"
+    else
+        vm_emit ok "the kernel had nothing to complain of"
+    fi
+    echo "1..$vm_number"
+}
+
+vm_kill() {
+    [ -z "$vm_pid" ] || kill -KILL "$vm_pid" 2>/dev/null
+    rm -f "$vm_dir/disk" "$vm_dir"/line.*
+}

@@ -1,0 +1,45 @@
+#!/bin/bash
+# clang-tidy and cppcheck over every C file that the build knows, as TAP:
+# tests/lint.sh BUILD-DIRECTORY (made by clang, for its compile_commands.json)
+set -u
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 2
+build=${1:-build/clang}
+commands=$build/compile_commands.json
+[ -f "$commands" ] || { echo "1..0 # SKIP $commands is not there"; exit 0; }
+logs=$build/lint
+mkdir -p "$logs/cppcheck"
+
+mapfile -t files < <(awk -F'"' '$2 == "file" { print $4 }' "$commands" | sort -u)
+
+# tidy FILE: silent and 0, or the findings in a log of its own.
+tidy() {
+    local log=$logs/${1//\//-}
+    clang-tidy-14 -p "$build" --quiet "$1" >"$log.tidy" 2>/dev/null && : >"$log.tidy"
+}
+export -f tidy
+export build logs
+printf '%s\0' "${files[@]}" | xargs -0 -n 1 -P 2 bash -c 'tidy "$1"' -
+cppcheck --project="$commands" --enable=warning,performance,portability --std=c11 -j 2 --quiet \
+    --suppressions-list=tests/suite/cppcheck.suppressions --cppcheck-build-dir="$logs/cppcheck" \
+    --template='{file}:{line}: {severity}: {message} [{id}]' --error-exitcode=1 \
+    >"$logs/cppcheck.out" 2>&1
+
+echo "1..$((${#files[@]} + 1))"
+number=0
+for file in "${files[@]}"; do
+    number=$((number + 1))
+    log=$logs/${file//\//-}.tidy
+    if [ -s "$log" ]; then
+        head -n 60 "$log" | sed 's/^/# /'
+        printf 'not '
+    elif [ ! -e "$log" ]; then
+        echo "# clang-tidy did not run"
+        printf 'not '
+    fi
+    echo "ok $number - clang-tidy ${file#"$PWD"/}"
+done
+if [ -s "$logs/cppcheck.out" ]; then
+    head -n 60 "$logs/cppcheck.out" | sed 's/^/# /'
+    printf 'not '
+fi
+echo "ok $((number + 1)) - cppcheck"
