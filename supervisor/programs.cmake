@@ -5,3 +5,35 @@ file(GLOB LOG_SOURCES CONFIGURE_DEPENDS supervisor/log/*.c)
 list(FILTER LOG_SOURCES EXCLUDE REGEX "/logd\\.c$")
 add_library(logs STATIC ${LOG_SOURCES})
 target_link_libraries(logs PUBLIC base)
+
+# The keeper: static, with musl where musl-gcc is there (28 KB of memory instead of 700).
+include(GNUInstallDirs)
+include(CheckCSourceCompiles)
+set(RINGFENCE_LIBEXEC ${CMAKE_INSTALL_FULL_LIBEXECDIR}/ringfence)
+file(GLOB KEEPER_SOURCES CONFIGURE_DEPENDS supervisor/keeper/*.c)
+find_program(MUSL_GCC musl-gcc)
+if(MUSL_GCC AND NOT SANITIZE)
+    set(KEEPER_FLAGS -std=gnu11 -Os -g -static -D_GNU_SOURCE -Wall -Wextra -Wshadow
+                     $<$<BOOL:${STRICT}>:-Werror> -ffunction-sections -fdata-sections
+                     -Wl,--gc-sections)
+    file(GLOB KEEPER_HEADERS CONFIGURE_DEPENDS supervisor/keeper/*.h units/base/*.h)
+    add_custom_command(
+        OUTPUT ${CMAKE_BINARY_DIR}/ringfenced
+        COMMAND ${MUSL_GCC} ${KEEPER_FLAGS} -DRINGFENCE_VERSION="${PROJECT_VERSION}"
+                -DRINGFENCE_LIBEXEC="${RINGFENCE_LIBEXEC}" -I${CMAKE_SOURCE_DIR}
+                -o ${CMAKE_BINARY_DIR}/ringfenced ${KEEPER_SOURCES}
+        DEPENDS ${KEEPER_SOURCES} ${KEEPER_HEADERS}
+        VERBATIM)
+    add_custom_target(keeper ALL DEPENDS ${CMAKE_BINARY_DIR}/ringfenced)
+    install(PROGRAMS ${CMAKE_BINARY_DIR}/ringfenced DESTINATION ${CMAKE_INSTALL_SBINDIR})
+else()
+    add_executable(ringfenced ${KEEPER_SOURCES})
+    target_compile_definitions(ringfenced PRIVATE RINGFENCE_LIBEXEC="${RINGFENCE_LIBEXEC}")
+    set(CMAKE_REQUIRED_LINK_OPTIONS -static)
+    check_c_source_compiles("int main(void) { return 0; }" STATIC_LIBC)
+    unset(CMAKE_REQUIRED_LINK_OPTIONS)
+    if(STATIC_LIBC AND NOT SANITIZE)
+        target_link_options(ringfenced PRIVATE -static)
+    endif()
+    install(TARGETS ringfenced DESTINATION ${CMAKE_INSTALL_SBINDIR})
+endif()

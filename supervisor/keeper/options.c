@@ -1,0 +1,91 @@
+#include "supervisor/keeper/keeper.h"
+
+#include "units/base/scoped.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum option { FOREGROUND, UNITS, RUNTIME, STATE, LOG, CGROUP, CONFIG, HELP, VERSION };
+
+static const struct {
+    const char *name, *value, *help;
+} table[] = {
+    [FOREGROUND] = {"--foreground", NULL, "stop with the terminal; as PID 1, speak on it"},
+    [UNITS] = {"--units", "DIR", "unit files, instead of the standard path; repeatable"},
+    [RUNTIME] = {"--runtime-dir", "DIR", "sockets and other things of this boot [/run/ringfence]"},
+    [STATE] = {"--state-dir", "DIR", "what outlives a boot [/var/lib/ringfence]"},
+    [LOG] = {"--log-dir", "DIR", "the services' output [/var/log/ringfence]"},
+    [CGROUP] = {"--cgroup", "PATH", "the cgroup below which units get theirs"},
+    [CONFIG] = {"--config", "FILE", "the host's file [/etc/ringfence/ringfence.conf]"},
+    [HELP] = {"--help", NULL, "this text"},
+    [VERSION] = {"--version", NULL, "the version"},
+};
+
+static const char usage[] = "usage: ringfenced [OPTION]...\n";
+
+static void print_help(void) {
+    printf("%sKeeps the declared services alive. SIGTERM stops them all, SIGHUP reloads.\n\n",
+           usage);
+    for (size_t i = 0; i < ELEMENTS(table); i++)
+        printf("  %-14s %-4s  %s\n", table[i].name, table[i].value ? table[i].value : "",
+               table[i].help);
+}
+
+/* The option that a word is: "--name", or "--name=value" for one that takes a value; or -1. */
+static int find(const char *word) {
+    for (size_t i = 0; i < ELEMENTS(table); i++) {
+        size_t length = strlen(table[i].name);
+        if (strncmp(word, table[i].name, length) == 0 &&
+            (word[length] == '\0' || (word[length] == '=' && table[i].value)))
+            return (int)i;
+    }
+    return -1;
+}
+
+static int complain(const char *what, const char *word) {
+    fprintf(stderr, "ringfenced: %s: %s\n%s--help lists the options\n", what, word, usage);
+    return -EINVAL;
+}
+
+int options_parse(int argc, char **argv, bool lenient, struct options *ret_options) {
+    struct options options = {.runtime_directory = "/run/ringfence",
+                              .log_directory = "/var/log/ringfence"};
+    int passed = 0;
+    options.passed_on = calloc((size_t)argc + 2, sizeof(char *));
+    if (!options.passed_on)
+        return complain("out of memory", argv[0]);
+    options.passed_on[passed++] = "ringfence-manager";
+
+    for (int i = 1; i < argc; i++) {
+        int option = find(argv[i]);
+        if (option < 0 && lenient)
+            continue;
+        if (option < 0)
+            return complain(*argv[i] == '-' ? "unknown option" : "unexpected argument", argv[i]);
+        if (option == HELP || option == VERSION) {
+            if (option == HELP)
+                print_help();
+            else
+                printf("ringfenced %s\n", RINGFENCE_VERSION);
+            return 1;
+        }
+        options.passed_on[passed++] = argv[i];
+        char *value = strchr(argv[i], '=');
+        if (value)
+            value++;
+        else if (table[option].value && i + 1 < argc)
+            value = options.passed_on[passed++] = argv[++i];
+        if (table[option].value && (!value || !*value))
+            return complain("a value is missing", table[option].name);
+        if (option == FOREGROUND)
+            options.foreground = true;
+        else if (option == RUNTIME)
+            options.runtime_directory = value;
+        else if (option == LOG)
+            options.log_directory = value;
+    }
+    *ret_options = options;
+    return 0;
+}
