@@ -157,7 +157,7 @@ vm_tree() { # vm_tree TREE BUILD KERNEL MODULE...
 # ---- the machine ----
 
 vm_start() {
-    local build=$1 kernel tool name=${0##*/}
+    local build=$1 kernel tool name=${vm_name:-${0##*/boot-}}
     shift
     for tool in qemu-system-x86_64 mke2fs busybox dash; do
         command -v "$tool" >/dev/null || skip_all "$tool is not installed"
@@ -168,7 +168,7 @@ vm_start() {
     kernel=$(exec 9>build/kernel.lock && flock 9 && vm_kernel) ||
         skip_all "the kernel package cannot be fetched"
 
-    vm_dir=$PWD/build/boot-${name#boot-}
+    vm_dir=$PWD/build/boot-$name
     rm -rf "$vm_dir" && mkdir -p "$vm_dir/tree" || exit 2
     trap vm_kill EXIT
     trap 'exit 1' INT TERM
