@@ -1,4 +1,21 @@
 # The four programs of the top floor.
+include(GNUInstallDirs)
+
+# The control door: linked into ringfence-manager, whose functions it calls. Its protocol is the
+# tool's too.
+add_library(protocol STATIC supervisor/bus-protocol.c)
+target_link_libraries(protocol PUBLIC base PkgConfig::LIBSYSTEMD)
+file(GLOB DOOR_SOURCES CONFIGURE_DEPENDS supervisor/bus*.c)
+list(FILTER DOOR_SOURCES EXCLUDE REGEX "/bus-protocol\\.c$")
+add_library(door STATIC ${DOOR_SOURCES})
+target_link_libraries(door PUBLIC protocol PRIVATE PkgConfig::LIBCAP)
+
+file(GLOB TOOL_SOURCES CONFIGURE_DEPENDS supervisor/ctl/*.c)
+if(TOOL_SOURCES AND TARGET units)
+    add_executable(ringfence ${TOOL_SOURCES})
+    target_link_libraries(ringfence PRIVATE protocol units logs)
+    install(TARGETS ringfence DESTINATION ${CMAKE_INSTALL_SBINDIR})
+endif()
 
 # The log files: what ringfence-logd writes and `ringfence logs` reads.
 file(GLOB LOG_SOURCES CONFIGURE_DEPENDS supervisor/log/*.c)
@@ -7,7 +24,6 @@ add_library(logs STATIC ${LOG_SOURCES})
 target_link_libraries(logs PUBLIC base)
 
 # The keeper: static, with musl where musl-gcc is there (28 KB of memory instead of 700).
-include(GNUInstallDirs)
 include(CheckCSourceCompiles)
 set(RINGFENCE_LIBEXEC ${CMAKE_INSTALL_FULL_LIBEXECDIR}/ringfence)
 file(GLOB KEEPER_SOURCES CONFIGURE_DEPENDS supervisor/keeper/*.c)

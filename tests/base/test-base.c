@@ -128,4 +128,12 @@ TEST(odd_files_are_refused_at_once) {
     CHECK(directory_remove(AT_FDCWD, top, &fault) == 0);
 }
 
+TEST(text_of_others_is_cleaned) {
+    scoped_text struct text text = {0};
+    text_add_clean(&text,
+                   "a\tb\nc \x1b[31m\x7f \xc3\xa4 \xff\xc2\x9b \xef\xb7\x90\xf0\x9f\xbf\xbf.");
+    CHECK_TEXT(text.data, "a\tb\nc \xef\xbf\xbd[31m\xef\xbf\xbd \xc3\xa4 \xef\xbf\xbd\xef\xbf\xbd "
+                          "\xef\xbf\xbd\xef\xbf\xbd.");
+}
+
 TEST_MAIN

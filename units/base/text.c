@@ -69,6 +69,35 @@ static size_t utf8_length(const unsigned char *at, size_t left) {
     return length;
 }
 
+#define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
+
+/* C0 but newline and tab, DEL, C1. */
+static bool is_control(const unsigned char *at, size_t length) {
+    return (*at < 0x20 && *at != '\n' && *at != '\t') || *at == 0x7f ||
+           (length == 2 && at[0] == 0xc2 && at[1] < 0xa0);
+}
+
+/* U+FDD0..U+FDEF and the last two of each plane: sd-bus takes a message with one for garbage. */
+static bool is_noncharacter(const unsigned char *at, size_t length) {
+    if (length == 3 && at[0] == 0xef)
+        return (at[1] == 0xb7 && at[2] >= 0x90 && at[2] <= 0xaf) ||
+               (at[1] == 0xbf && at[2] >= 0xbe);
+    return length == 4 && (at[1] & 0x0f) == 0x0f && at[2] == 0xbf && at[3] >= 0xbe;
+}
+
+void text_add_clean(struct text *text, const char *string) {
+    const unsigned char *end = (const unsigned char *)string + strlen(string);
+
+    for (const unsigned char *at = (const unsigned char *)string; at < end;) {
+        size_t length = utf8_length(at, (size_t)(end - at));
+        if (length == 0 || is_control(at, length) || is_noncharacter(at, length))
+            text_add(text, REPLACEMENT);
+        else
+            text_append(text, (const char *)at, length);
+        at += length ? length : 1;
+    }
+}
+
 static void quoted(struct text *text, const char *string, size_t left) {
     text_add(text, "\"");
     for (const unsigned char *at = (const unsigned char *)string; left > 0;) {
@@ -82,7 +111,7 @@ static void quoted(struct text *text, const char *string, size_t left) {
         else if (*at < 0x20 || *at == 0x7f)
             text_format(text, "\\u%04x", *at);
         else if (length == 0)
-            text_add(text, "\xef\xbf\xbd"); /* U+FFFD: not UTF-8 */
+            text_add(text, REPLACEMENT);
         else
             text_append(text, (const char *)at, length);
         at += length ? length : 1;

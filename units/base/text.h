@@ -18,6 +18,10 @@ void text_append(struct text *text, const char *bytes, size_t length);
 void text_add(struct text *text, const char *string);
 void text_format(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* A string of somebody else's: what is not UTF-8, noncharacters, and control characters but
+ * newline and tab come as U+FFFD, so that it neither breaks a message nor steers a terminal. */
+void text_add_clean(struct text *text, const char *string);
+
 /* JSON (RFC 8259): a separator is written where one is needed. Keys may be NULL inside arrays.
  *     json_open(text, NULL, '{'); json_string(text, "name", "web"); json_close(text, '}'); */
 void json_open(struct text *text, const char *key, char bracket);

@@ -1,0 +1,277 @@
+#include <fcntl.h>
+#include <string.h>
+
+#include "supervisor/bus-client.h"
+
+#define CALLS_MAX 1024 /* of one client that wait for an answer */
+
+struct bus_call {
+    struct list link; /* bus_client.calls */
+    struct bus_client *client;
+    sd_bus_message *message;
+    bool is_exec;
+};
+
+/* ---- answers ---- */
+
+int bus_append_clean(sd_bus_message *message, const char *string) {
+    scoped_text struct text text = {0};
+
+    text_add_clean(&text, string ? string : "");
+    if (text.failed)
+        return -ENOMEM;
+    return sd_bus_message_append(message, "s", text.data ? text.data : "");
+}
+
+int bus_reply_fault(sd_bus_message *message, enum bus_error error, int number,
+                    const struct fault *fault) {
+    scoped_text struct text text = {0};
+
+    text_add_clean(&text, fault->text[0] ? fault->text : strerror(abs(number)));
+    if (text.failed || !text.data)
+        return -ENOMEM;
+    return sd_bus_reply_method_errorf(message, bus_error_name(error), "%s", text.data);
+}
+
+enum bus_error bus_error_of(int error) {
+    switch (-error) {
+    case ENOENT:
+        return BUS_NO_SUCH_UNIT;
+    case ENOEXEC:
+        return BUS_INVALID_UNIT;
+    case ESRCH:
+        return BUS_NOT_RUNNING;
+    case EBUSY:
+        return BUS_BUSY;
+    case ESHUTDOWN:
+        return BUS_SHUTTING_DOWN;
+    case EINVAL:
+        return BUS_INVALID_ARGUMENTS;
+    default:
+        return BUS_FAILED;
+    }
+}
+
+int bus_reply_result(sd_bus_message *message, int error, const struct fault *fault) {
+    if (error < 0)
+        return bus_reply_fault(message, bus_error_of(error), error, fault);
+    return sd_bus_reply_method_return(message, NULL);
+}
+
+/* How a transaction failed that had begun: the unit was there, so -ENOENT is about something that
+ * the unit needs. */
+static enum bus_error command_error(int error) {
+    switch (-error) {
+    case ESHUTDOWN:
+        return BUS_SHUTTING_DOWN;
+    case ETIMEDOUT:
+        return BUS_TIMED_OUT;
+    case ECANCELED:
+        return BUS_CANCELED;
+    default:
+        return BUS_FAILED;
+    }
+}
+
+static enum bus_error exec_error(int error) {
+    switch (-error) {
+    case ENOENT:
+        return BUS_PROGRAM_NOT_FOUND;
+    case EACCES:
+    case ENOEXEC:
+        return BUS_PROGRAM_NOT_EXECUTABLE;
+    case ESRCH:
+        return BUS_NOT_RUNNING;
+    case ESHUTDOWN:
+        return BUS_SHUTTING_DOWN;
+    default:
+        return BUS_FAILED;
+    }
+}
+
+/* ---- calls ---- */
+
+static void call_free(struct bus_call *call) {
+    if (!call)
+        return;
+    list_remove(&call->link);
+    call->client->call_count--;
+    sd_bus_message_unref(call->message);
+    free(call);
+}
+
+static struct bus_call *call_new(struct bus_client *client, sd_bus_message *message, bool is_exec) {
+    struct bus_call *call =
+        client->call_count < CALLS_MAX && !client->gone ? calloc(1, sizeof(*call)) : NULL;
+
+    if (!call)
+        return NULL;
+    *call = (struct bus_call){
+        .client = client, .message = sd_bus_message_ref(message), .is_exec = is_exec};
+    client->call_count++;
+    list_append(&client->calls, &call->link);
+    return call;
+}
+
+static int refuse_more(sd_bus_message *message) {
+    return sd_bus_reply_method_errorf(message, bus_error_name(BUS_LIMITS_EXCEEDED),
+                                      "%d commands of this client are under way", CALLS_MAX);
+}
+
+void bus_calls_withdraw(struct bus_client *client) {
+    struct bus_call *call, *following;
+    struct manager *manager = client->bus->manager;
+
+    list_for_each_safe(call, following, &client->calls, link) {
+        if (call->is_exec)
+            manager_exec_abandon(manager, call);
+        else
+            manager_withdraw(manager, call);
+        call_free(call);
+    }
+}
+
+void bus_calls_refuse(struct bus_client *client) {
+    static const struct fault fault = {"the manager ends"};
+    struct bus_call *call;
+
+    list_for_each(call, &client->calls, link)
+        bus_reply_fault(call->message, BUS_SHUTTING_DOWN, -ESHUTDOWN, &fault);
+}
+
+/* ---- commands ---- */
+
+static void on_command_done(void *context, int error, const struct fault *fault) {
+    struct bus_call *call = context;
+    static const struct fault unknown = {""};
+
+    if (error < 0)
+        bus_reply_fault(call->message, command_error(error), error, fault ? fault : &unknown);
+    else
+        sd_bus_reply_method_return(call->message, NULL);
+    call_free(call);
+}
+
+int bus_command(struct bus_client *client, sd_bus_message *message, enum command command,
+                const char *name, bool wait) {
+    struct manager *manager = client->bus->manager;
+    struct fault fault = {""};
+    struct bus_call *call;
+    int error;
+
+    if (!wait) {
+        error = manager_command(manager, command, name, NULL, NULL, &fault);
+        return client->gone ? 1 : bus_reply_result(message, error, &fault);
+    }
+    call = call_new(client, message, false);
+    if (!call)
+        return refuse_more(message);
+    error = manager_command(manager, command, name, on_command_done, call, &fault);
+    if (error >= 0 || client->gone)
+        return 1; /* the call may be answered and gone already */
+    call_free(call);
+    return bus_reply_result(message, error, &fault);
+}
+
+/* ---- exec ---- */
+
+static void on_exec_done(void *context, int error, int wait_status, const struct fault *fault) {
+    struct bus_call *call = context;
+    static const struct fault unknown = {""};
+
+    if (error < 0)
+        bus_reply_fault(call->message, exec_error(error), error, fault ? fault : &unknown);
+    else
+        sd_bus_reply_method_return(call->message, "ii",
+                                   WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : 0,
+                                   WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : 0);
+    call_free(call);
+}
+
+/* The message owns the client's descriptors until it is answered, which is when the process ends:
+ * held so long, the client's pipes would never see an end of file. */
+static void let_go(const int standard[3]) {
+    scoped_fd int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    for (int i = 0; nothing >= 0 && i < 3; i++)
+        dup3(nothing, standard[i], O_CLOEXEC);
+}
+
+static void strings_free(struct strings *strings) {
+    free(strings->items); /* the strings are the message's */
+}
+
+static int read_strings(sd_bus_message *message, struct strings *strings) {
+    const char *item;
+    int result = sd_bus_message_enter_container(message, 'a', "s");
+
+    while (result >= 0 && (result = sd_bus_message_read(message, "s", &item)) > 0) {
+        char **items = realloc(strings->items, (strings->count + 2) * sizeof(*items));
+        if (!items)
+            return -ENOMEM;
+        items[strings->count++] = (char *)(uintptr_t)item; /* only read from here on */
+        items[strings->count] = NULL;
+        strings->items = items;
+    }
+    return result < 0 ? result : sd_bus_message_exit_container(message);
+}
+
+static int start_exec(struct bus_client *client, sd_bus_message *message, const char *name,
+                      const struct run_request *request) {
+    struct fault fault = {""};
+    struct bus_call *call = call_new(client, message, true);
+    int error;
+
+    if (!call)
+        return refuse_more(message);
+    error = manager_exec(client->bus->manager, name, request, on_exec_done, call, &fault);
+    if (error >= 0 || client->gone) {
+        let_go(request->standard);
+        return 1;
+    }
+    call_free(call);
+    return bus_reply_fault(message, exec_error(error), error, &fault);
+}
+
+int bus_exec(struct bus_client *client, sd_bus_message *message, const char *name) {
+    __attribute__((cleanup(strings_free))) struct strings exec = {0};
+    __attribute__((cleanup(strings_free))) struct strings environment = {0};
+    struct run_request request = {.place = RUN_BESIDE, .ready_fd = -1};
+    const char *user, *directory;
+    int tty, *standard = request.standard;
+    int error = read_strings(message, &exec);
+
+    if (error < 0 || (error = read_strings(message, &environment)) < 0 ||
+        (error = sd_bus_message_read(message, "ssbhhh", &user, &directory, &tty, &standard[0],
+                                     &standard[1], &standard[2])) < 0)
+        return error;
+    if (exec.count == 0 || !exec.items[0][0])
+        return sd_bus_reply_method_errorf(message, bus_error_name(BUS_INVALID_ARGUMENTS),
+                                          "exec: no program is named");
+    if (directory[0] && directory[0] != '/')
+        return sd_bus_reply_method_errorf(message, bus_error_name(BUS_INVALID_ARGUMENTS),
+                                          "exec: the working directory \"%s\" is not absolute",
+                                          directory);
+    request.exec = &exec;
+    request.environment = environment.count ? &environment : NULL;
+    request.user = user[0] ? user : NULL;
+    request.working_directory = directory[0] ? directory : NULL;
+    request.tty = tty;
+    return start_exec(client, message, name, &request);
+}
+
+int bus_exec_signal(struct bus_client *client, sd_bus_message *message, uint64_t cookie,
+                    int signal) {
+    struct fault fault = {""};
+    struct bus_call *call;
+
+    list_for_each(call, &client->calls, link) {
+        uint64_t its_cookie;
+        if (call->is_exec && sd_bus_message_get_cookie(call->message, &its_cookie) >= 0 &&
+            its_cookie == cookie)
+            return bus_reply_result(
+                message, manager_exec_signal(client->bus->manager, call, signal, &fault), &fault);
+    }
+    fault_say(&fault, ESRCH, "this client has no such exec under way");
+    return bus_reply_fault(message, BUS_NOT_RUNNING, -ESRCH, &fault);
+}

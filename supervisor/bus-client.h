@@ -1,0 +1,73 @@
+#pragma once
+/* The inside of the control door: its clients and what they wait for. Shared by bus*.c alone. */
+
+#include "supervisor/bus-protocol.h"
+#include "supervisor/bus.h"
+#include "supervisor/manager.h"
+
+struct bus {
+    struct manager *manager;
+    int directory, socket;
+    sd_event_source *accept, *retry, *sweep;
+    struct list clients; /* of struct bus_client.link */
+    struct list gone;    /* disconnected, freed by the sweep: a handler may still hold them */
+    size_t client_count, unprivileged_count;
+    uint64_t last_id;
+};
+
+struct bus_client {
+    struct list link; /* bus.clients or bus.gone */
+    struct bus *bus;
+    sd_bus *connection;
+    uid_t uid;
+    uint64_t id;
+    bool subscribed;
+    bool gone;
+    struct list calls; /* of struct bus_call.link */
+    size_t call_count;
+};
+
+/* bus.c */
+struct bus_client *bus_client_of(struct bus *bus, sd_bus_message *message);
+void bus_client_drop(struct bus_client *client);
+
+/* bus-call.c: a command or an exec that is answered later. */
+struct bus_call;
+int bus_command(struct bus_client *client, sd_bus_message *message, enum command command,
+                const char *name, bool wait);
+/* Reads the rest of the message, from the argument vector on. */
+int bus_exec(struct bus_client *client, sd_bus_message *message, const char *name);
+int bus_exec_signal(struct bus_client *client, sd_bus_message *message, uint64_t cookie,
+                    int signal);
+/* The client is gone: nothing of it goes on. */
+void bus_calls_withdraw(struct bus_client *client);
+/* The manager goes: each caller is told so. */
+void bus_calls_refuse(struct bus_client *client);
+
+/* Answers with a named error. An empty fault is filled with what the error number says. */
+int bus_reply_fault(sd_bus_message *message, enum bus_error error, int number,
+                    const struct fault *fault);
+/* The named error of a manager_*() call that failed at once. */
+enum bus_error bus_error_of(int error);
+/* Kill, pause and the like: 0 or a fault, answered at once. */
+int bus_reply_result(sd_bus_message *message, int error, const struct fault *fault);
+/* Strings of others pass text_add_clean(): a client drops a message that is not UTF-8 as a whole.
+ */
+int bus_append_clean(sd_bus_message *message, const char *string);
+
+/* A unit that is loaded, by name; never instantiates one, so that a reader cannot make any. */
+struct service *bus_find(struct bus *bus, const char *name);
+
+/* The vtables of one connection. */
+int bus_driver_attach(struct bus_client *client);
+int bus_manager_attach(struct bus_client *client);
+int bus_unit_attach(struct bus_client *client);
+
+/* bus-facts.c: what is true of a unit at this moment, as the kernel tells it. */
+typedef void (*fact_visitor)(void *context, const char *name, const char *value);
+void bus_facts_visit(struct service *service, fact_visitor visitor, void *context);
+/* Appends a{st}: the cgroup's files by name, those that the kernel has. */
+int bus_append_stats(sd_bus_message *message, struct service *service);
+/* Of the running process, or of the sandbox before one runs; 0 where there is none. NULL: ours. */
+uint64_t bus_namespace_inode(struct service *service, enum namespace_kind kind);
+const char *bus_namespace_word(enum namespace_kind kind); /* as in /proc/PID/ns */
