@@ -1,0 +1,340 @@
+#include "runtime/cgroup-root.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <time.h>
+
+#include "runtime/cgroup-tree.h"
+#include "units/base/fault.h"
+#include "units/base/file.h"
+#include "units/base/number.h"
+
+#define PROC_FILE_MOST (4 * 1024 * 1024) /* mountinfo of a host with many containers */
+#define CLEAN_USEC (5 * USEC_PER_SEC)
+
+static const char *const controller_items[] = {
+    [CONTROLLER_CPU] = "cpu",   [CONTROLLER_CPUSET] = "cpuset",
+    [CONTROLLER_IO] = "io",     [CONTROLLER_MEMORY] = "memory",
+    [CONTROLLER_PIDS] = "pids", [CONTROLLER_HUGETLB] = "hugetlb",
+};
+const struct names controller_names = NAMES(controller_items);
+_Static_assert(ELEMENTS(controller_items) == CONTROLLERS, "a name for every controller");
+
+/* ---- where cgroup v2 is ---- */
+
+/* mountinfo writes blanks and backslashes as \ooo. */
+static void unescape(char *text) {
+    char *to = text;
+    for (const char *from = text; *from;) {
+        if (from[0] == '\\' && from[1] && from[2] && from[3]) {
+            *to++ = (char)((from[1] - '0') << 6 | (from[2] - '0') << 3 | (from[3] - '0'));
+            from += 4;
+        } else {
+            *to++ = *from++;
+        }
+    }
+    *to = '\0';
+}
+
+/* The mount point of the tree: /sys/fs/cgroup, or /sys/fs/cgroup/unified beside cgroup v1. */
+static int find_mount(char *ret_path, size_t size, struct fault *fault) {
+    scoped_free char *data = NULL;
+    int error = file_read(AT_FDCWD, "/proc/self/mountinfo", PROC_FILE_MOST, &data, NULL, fault);
+    if (error)
+        return error;
+    for (char *rest = data, *line; (line = strsep(&rest, "\n"));) {
+        char *type = strstr(line, " - ");
+        if (!type || strncmp(type + 3, "cgroup2 ", 8) != 0)
+            continue;
+        const char *root = NULL;
+        char *point = NULL;
+        for (int i = 0; i < 5 && line; i++) {
+            char *field = strsep(&line, " ");
+            root = i == 3 ? field : root;
+            point = i == 4 ? field : point;
+        }
+        if (!point || !root || strcmp(root, "/") != 0)
+            continue; /* a part of the tree, bound somewhere */
+        unescape(point);
+        if ((size_t)snprintf(ret_path, size, "%s", point) < size)
+            return 0;
+    }
+    return fault_say(fault, -ENODEV,
+                     "no cgroup v2 tree is mounted: mount one on /sys/fs/cgroup "
+                     "(mount -t cgroup2 none /sys/fs/cgroup)");
+}
+
+/* The caller's cgroup below the mount point; "" for the root of the tree. */
+static void find_own(char *ret_path, size_t size) {
+    scoped_free char *data = NULL;
+    ret_path[0] = '\0';
+    if (file_read(AT_FDCWD, "/proc/self/cgroup", PROC_FILE_MOST, &data, NULL, NULL) < 0)
+        return;
+    for (char *rest = data, *line; (line = strsep(&rest, "\n"));) {
+        /* "/.." is shown where it lies outside of our cgroup namespace. */
+        if (strncmp(line, "0::/", 4) != 0 || !line[4] || strncmp(line + 4, "..", 2) == 0)
+            continue;
+        if ((size_t)snprintf(ret_path, size, "%s", line + 3) >= size)
+            ret_path[0] = '\0';
+    }
+}
+
+static int open_directory(const char *path, struct fault *fault) {
+    scoped_fd int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return fault_set(fault, errno, "cannot open cgroup \"%s\"", path);
+    struct statfs status;
+    if (fstatfs(fd, &status) < 0)
+        return fault_set(fault, errno, "cannot look at cgroup \"%s\"", path);
+    if (status.f_type != CGROUP2_SUPER_MAGIC)
+        return fault_say(fault, -ENODEV, "\"%s\" is not inside a cgroup v2 tree", path);
+    return take_fd(&fd);
+}
+
+/* ---- controllers ---- */
+
+/* Bits of the controllers in a file such as cgroup.controllers. */
+static unsigned read_controllers(int directory, const char *file) {
+    scoped_free char *data = NULL;
+    unsigned found = 0;
+    if (file_read(directory, file, PATH_MAX, &data, NULL, NULL) < 0)
+        return 0;
+    for (unsigned i = 0; i < CONTROLLERS; i++)
+        if (cgroup_tree_has_word(data, controller_items[i]))
+            found |= 1u << i;
+    return found;
+}
+
+unsigned cgroup_hand_down(int directory, unsigned wanted) {
+    unsigned now = read_controllers(directory, "cgroup.subtree_control");
+    unsigned missing = wanted & ~now & read_controllers(directory, "cgroup.controllers");
+    for (unsigned i = 0; i < CONTROLLERS; i++) {
+        char word[32];
+        snprintf(word, sizeof word, "+%s", controller_items[i]);
+        /* One at a time: a write with several is refused as a whole. */
+        if ((missing & 1u << i) &&
+            cgroup_tree_write(directory, "cgroup.subtree_control", word) == 0)
+            now |= 1u << i;
+    }
+    return now;
+}
+
+/* Whether /proc/cgroups has the controller in a hierarchy of its own, which is always version 1. */
+static bool is_on_v1(const char *table, const char *name) {
+    const char *line = table;
+    size_t length = strlen(name);
+    while (line && *line) {
+        if (strncmp(line, name, length) == 0 && line[length] == '\t')
+            return line[length + 1] != '0';
+        line = strchr(line, '\n');
+        line += line ? 1 : 0;
+    }
+    return false;
+}
+
+static void judge_controllers(struct cgroup_root *root, unsigned in_tree, unsigned usable) {
+    scoped_free char *table = NULL;
+    if (file_read(AT_FDCWD, "/proc/cgroups", PATH_MAX, &table, NULL, NULL) < 0)
+        table = NULL;
+    for (unsigned i = 0; i < CONTROLLERS; i++) {
+        const char *v1_name = i == CONTROLLER_IO ? "blkio" : controller_items[i];
+        enum controller_state *state = &root->controllers.states[i];
+        if (usable & 1u << i)
+            *state = CONTROLLER_USABLE;
+        else if (in_tree & 1u << i)
+            *state = CONTROLLER_NOT_OURS;
+        else
+            *state = table && is_on_v1(table, v1_name) ? CONTROLLER_ON_V1 : CONTROLLER_ABSENT;
+    }
+}
+
+unsigned cgroup_root_hand_down(const struct cgroup_root *root, unsigned wanted) {
+    scoped_fd int parent = openat(root->fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct statfs status;
+    if (parent >= 0 && fstatfs(parent, &status) == 0 && status.f_type == CGROUP2_SUPER_MAGIC)
+        cgroup_hand_down(parent, wanted);
+    return cgroup_hand_down(root->fd, wanted);
+}
+
+/* What the tree has, what our parent gives us, what we can give on. The rarer controllers cost
+ * every cgroup below something: they are handed down when a unit asks. */
+static void open_controllers(struct cgroup_root *root, const char *mount) {
+    scoped_fd int top = open_directory(mount, NULL);
+    unsigned in_tree = top >= 0 ? read_controllers(top, "cgroup.controllers") : 0;
+    unsigned usable = cgroup_root_hand_down(root, CGROUP_ALWAYS);
+    unsigned held = read_controllers(root->fd, "cgroup.controllers");
+    scoped_fd int parent = openat(root->fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (parent >= 0)
+        held |= read_controllers(parent, "cgroup.controllers");
+    judge_controllers(root, in_tree, usable | (held & ~CGROUP_ALWAYS));
+}
+
+/* ---- the root ---- */
+
+/* A cgroup with processes in it cannot hand controllers down: then the top of the tree is used. */
+static bool own_is_fit(const char *own, const char *mount) {
+    scoped_fd int own_fd = open_directory(own, NULL);
+    scoped_fd int top = open_directory(mount, NULL);
+    if (own_fd < 0 || top < 0)
+        return false;
+    unsigned wanted = read_controllers(top, "cgroup.controllers") & CGROUP_ALWAYS;
+    return (cgroup_hand_down(own_fd, wanted) & wanted) == wanted;
+}
+
+static int choose_path(const char *given, const char *mount, char *ret_path, size_t size,
+                       struct fault *fault) {
+    char own[PATH_MAX], parent[PATH_MAX];
+    int length;
+    if (given) {
+        const char *dots = strstr(given, "/..");
+        if (given[0] != '/' || (dots && (dots[3] == '/' || !dots[3])))
+            return fault_say(fault, -EINVAL,
+                             "cgroup \"%s\": an absolute path without \"..\" is wanted", given);
+        length = snprintf(ret_path, size, "%s", given);
+    } else {
+        find_own(own, sizeof own);
+        length = snprintf(parent, sizeof parent, "%s%s", mount, own);
+        bool fit = length < (int)sizeof parent && own_is_fit(parent, mount);
+        length = snprintf(ret_path, size, "%s/ringfence", fit ? parent : mount);
+    }
+    if ((size_t)length >= size)
+        return fault_set(fault, ENAMETOOLONG, "cannot name our cgroup");
+    while (length > 1 && ret_path[length - 1] == '/')
+        ret_path[--length] = '\0';
+    return 0;
+}
+
+/* The directory above is looked at first, so that nothing is made in other file systems. */
+static int make_root(struct cgroup_root *root, struct fault *fault) {
+    root->fd = open_directory(root->path, NULL);
+    if (root->fd < 0) {
+        char parent[PATH_MAX];
+        snprintf(parent, sizeof parent, "%s", root->path);
+        char *slash = strrchr(parent, '/');
+        slash[slash == parent ? 1 : 0] = '\0';
+        scoped_fd int above = open_directory(parent, fault);
+        if (above < 0)
+            return above;
+        if (mkdir(root->path, 0755) < 0 && errno != EEXIST)
+            return fault_set(fault, errno, "cannot make cgroup \"%s\"", root->path);
+        root->made = true;
+        root->fd = open_directory(root->path, fault);
+        if (root->fd < 0)
+            return root->fd;
+    }
+    /* Held as long as we live: another manager would kill our units as leftovers. */
+    if (flock(root->fd, LOCK_EX | LOCK_NB) < 0) {
+        root->made = false;
+        if (errno == EWOULDBLOCK)
+            return fault_say(fault, -EBUSY, "cgroup \"%s\" is in use by another ringfence",
+                             root->path);
+        return fault_set(fault, errno, "cannot lock cgroup \"%s\"", root->path);
+    }
+    return 0;
+}
+
+int cgroup_root_open(const char *path, struct cgroup_root **ret_root, struct fault *fault) {
+    char mount[PATH_MAX];
+    int error = find_mount(mount, sizeof mount, fault);
+    if (error)
+        return error;
+    scoped(cgroup_root_close) struct cgroup_root *root = calloc(1, sizeof *root);
+    if (!root)
+        return fault_set(fault, ENOMEM, "cannot open our cgroup");
+    root->fd = -EBADF;
+    error = choose_path(path, mount, root->path, sizeof root->path, fault);
+    if (!error)
+        error = make_root(root, fault);
+    if (error)
+        return error;
+    open_controllers(root, mount);
+    *ret_root = take(root);
+    return 0;
+}
+
+void cgroup_root_close(struct cgroup_root *root) {
+    if (!root)
+        return;
+    if (root->made)
+        rmdir(root->path);
+    close_fd(root->fd);
+    free(root);
+}
+
+const char *cgroup_root_path(const struct cgroup_root *root) {
+    return root->path;
+}
+
+int cgroup_root_fd(const struct cgroup_root *root) {
+    return root->fd;
+}
+
+const struct controllers *cgroup_root_controllers(const struct cgroup_root *root) {
+    return &root->controllers;
+}
+
+/* ---- what an earlier manager left ---- */
+
+static uint64_t now_usec(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * USEC_PER_SEC + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* Kills, then removes one directory as soon as it is empty. */
+static int clean_one(int root, const char *name, uint64_t deadline) {
+    scoped_fd int fd = cgroup_tree_open(root, name);
+    if (fd == -ENOENT)
+        return 0;
+    if (fd < 0)
+        return fd;
+    int error = cgroup_tree_write(fd, "cgroup.kill", "1");
+    if (error)
+        return error;
+    scoped_fd int events = openat(fd, "cgroup.events", O_RDONLY | O_CLOEXEC);
+    for (;;) {
+        char data[256];
+        if (events >= 0 && pread(events, data, sizeof data, 0) < 0)
+            return -errno;
+        error = cgroup_tree_clear(fd);
+        if (!error && unlinkat(root, name, AT_REMOVEDIR) < 0)
+            error = -errno;
+        uint64_t now = now_usec();
+        if (error != -EBUSY || now >= deadline)
+            return error;
+        /* A wake-up may be lost between the read and the removal: never sleep for long. */
+        struct pollfd waiting = {.fd = events, .events = POLLPRI};
+        poll(&waiting, 1, 50);
+    }
+}
+
+int cgroup_root_clean(struct cgroup_root *root, struct fault *fault) {
+    uint64_t deadline = now_usec() + CLEAN_USEC;
+    scoped_fd int fd = cgroup_tree_open(root->fd, ".");
+    DIR *entries = fd < 0 ? NULL : fdopendir(fd);
+    if (!entries)
+        return fault_set(fault, errno, "cannot list cgroup \"%s\"", root->path);
+    take_fd(&fd);
+    int error = 0;
+    struct dirent *entry;
+    while (!error && (entry = readdir(entries))) {
+        if (strncmp(entry->d_name, CGROUP_UNIT_PREFIX, strlen(CGROUP_UNIT_PREFIX)) != 0 &&
+            strncmp(entry->d_name, CGROUP_SLICE_PREFIX, strlen(CGROUP_SLICE_PREFIX)) != 0)
+            continue;
+        error = clean_one(root->fd, entry->d_name, deadline);
+        if (error)
+            fault_set(fault, error, "cannot remove the leftover cgroup \"%s/%s\"", root->path,
+                      entry->d_name);
+    }
+    closedir(entries);
+    return error;
+}

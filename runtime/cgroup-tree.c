@@ -1,0 +1,178 @@
+#include "runtime/cgroup-tree.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "units/base/number.h"
+#include "units/base/scoped.h"
+
+#define DEEPEST 32      /* directories held open at once by a walk */
+#define REMOVALS 100000 /* directories that one clear removes at most */
+#define FLAT_SIZE 8192  /* memory.stat, the longest that is read here, has some 2 KiB */
+
+SCOPED(closedir, DIR *)
+
+int cgroup_tree_open(int directory, const char *name) {
+    int fd = openat(directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+int cgroup_tree_make(int directory, const char *name) {
+    if (mkdirat(directory, name, 0755) < 0 && errno != EEXIST)
+        return -errno;
+    return cgroup_tree_open(directory, name);
+}
+
+/* ---- files ---- */
+
+static ssize_t read_flat(int directory, const char *file, char *data) {
+    scoped_fd int fd = openat(directory, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return -errno;
+    size_t length = 0;
+    while (length < FLAT_SIZE - 1) {
+        ssize_t got = read(fd, data + length, FLAT_SIZE - 1 - length);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return -errno;
+        if (got == 0)
+            break;
+        length += (size_t)got;
+    }
+    data[length] = '\0';
+    return (ssize_t)length;
+}
+
+int cgroup_tree_value(int directory, const char *file, const char *key, uint64_t *ret_value) {
+    char data[FLAT_SIZE];
+    ssize_t length = read_flat(directory, file, data);
+    if (length < 0)
+        return (int)length;
+    size_t key_length = key ? strlen(key) : 0;
+    for (char *rest = data, *line; (line = strsep(&rest, "\n"));) {
+        if (key && (strncmp(line, key, key_length) != 0 || line[key_length] != ' '))
+            continue;
+        const char *value = key ? line + key_length + 1 : line;
+        if (strcmp(value, "max") == 0) {
+            *ret_value = SIZE_NONE;
+            return 0;
+        }
+        return number_parse(value, ret_value);
+    }
+    return -ENOENT;
+}
+
+bool cgroup_tree_has_word(const char *words, const char *word) {
+    size_t length = strlen(word);
+    while (*words) {
+        words += strspn(words, " \n");
+        size_t here = strcspn(words, " \n");
+        if (here == length && strncmp(words, word, length) == 0)
+            return true;
+        words += here;
+    }
+    return false;
+}
+
+int cgroup_tree_write(int directory, const char *file, const char *value) {
+    scoped_fd int fd = openat(directory, file, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return -errno;
+    return write(fd, value, strlen(value)) < 0 ? -errno : 0;
+}
+
+/* ---- directories ---- */
+
+static DIR *list(int directory) {
+    scoped_fd int fd = cgroup_tree_open(directory, ".");
+    DIR *entries = fd < 0 ? NULL : fdopendir(fd);
+    if (entries)
+        take_fd(&fd);
+    return entries;
+}
+
+/* The next directory in a listing, or NULL. The kernel tells the type of all that it lists here. */
+static const char *next_directory(DIR *entries) {
+    struct dirent *entry;
+    while ((entry = readdir(entries)))
+        if (entry->d_type == DT_DIR && strcmp(entry->d_name, ".") != 0 &&
+            strcmp(entry->d_name, "..") != 0)
+            return entry->d_name;
+    return NULL;
+}
+
+/* One step of a clear in *here: removes what is empty there, else goes down into the first that is
+ * not, else, with nothing left, up. 1 while there is more to do. */
+static int clear_step(int *here, size_t *depth) {
+    scoped(closedir) DIR *entries = list(*here);
+    if (!entries)
+        return -errno;
+    const char *name = next_directory(entries);
+    int to;
+    if (!name) {
+        if (*depth == 0)
+            return 0;
+        to = openat(*here, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (to < 0)
+            return -errno;
+        *depth -= 1;
+    } else {
+        if (unlinkat(*here, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
+            return 1;
+        if (errno != EBUSY && errno != ENOTEMPTY)
+            return -errno;
+        to = cgroup_tree_open(*here, name);
+        if (to < 0)
+            return to;
+        scoped(closedir) DIR *below = list(to);
+        if (!below || !next_directory(below)) { /* no directories: then it is processes */
+            close_fd(to);
+            return -EBUSY;
+        }
+        *depth += 1;
+    }
+    close_fd(*here);
+    *here = to;
+    return 1;
+}
+
+int cgroup_tree_clear(int directory) {
+    scoped_fd int here = cgroup_tree_open(directory, ".");
+    if (here < 0)
+        return here;
+    size_t depth = 0;
+    int more = 1;
+    for (int i = 0; more > 0 && i < REMOVALS; i++)
+        more = clear_step(&here, &depth);
+    return more > 0 ? -EBUSY : more;
+}
+
+int cgroup_tree_walk(int directory, cgroup_visitor visitor, void *context) {
+    DIR *levels[DEEPEST];
+    size_t depth = 0;
+    int error = visitor(context, directory);
+    if (!error && (levels[0] = list(directory)))
+        depth = 1;
+    while (depth > 0) {
+        const char *name = error ? NULL : next_directory(levels[depth - 1]);
+        if (!name) {
+            closedir(levels[--depth]);
+            continue;
+        }
+        scoped_fd int fd = cgroup_tree_open(dirfd(levels[depth - 1]), name);
+        if (fd < 0)
+            continue; /* it went away meanwhile */
+        error = visitor(context, fd);
+        if (!error && depth == DEEPEST)
+            error = -ELOOP;
+        if (!error && (levels[depth] = fdopendir(fd))) {
+            take_fd(&fd);
+            depth++;
+        }
+    }
+    return error;
+}

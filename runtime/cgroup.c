@@ -1,0 +1,312 @@
+#include "runtime/cgroup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "runtime/cgroup-root.h"
+#include "runtime/cgroup-tree.h"
+#include "units/base/fault.h"
+#include "units/base/file.h"
+
+#define SLICES_DEEP 8
+#define PIDS_MOST (4 * 1024 * 1024)        /* PID_MAX_LIMIT of a 64-bit kernel */
+#define PROCS_MOST (8 * (size_t)PIDS_MOST) /* bytes of the longest cgroup.procs */
+#define SIGNAL_PASSES 8
+
+struct cgroup {
+    char *path;        /* of the unit's directory */
+    size_t root;       /* bytes of `path` that are the root's, without '/' */
+    int root_fd;       /* borrowed */
+    int fd, events_fd; /* the unit's directory; cgroup.events of main */
+};
+
+static const char *const part_names[] = {
+    [CGROUP_UNIT] = ".",
+    [CGROUP_MAIN] = "main",
+    [CGROUP_AUX] = "aux",
+};
+
+/* ---- make ---- */
+
+/* A name from a file becomes a directory of a kernel file system. The prefix keeps it apart from
+ * the kernel's own files, this from all that could lead elsewhere. */
+static bool is_name(const char *name, size_t length) {
+    if (length == 0 || length > 192 || name[0] == '.')
+        return false;
+    for (size_t i = 0; i < length; i++) {
+        char byte = name[i];
+        bool letter = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z');
+        if (!letter && !(byte >= '0' && byte <= '9') && (!byte || !strchr("_+-.:@", byte)))
+            return false;
+    }
+    return true;
+}
+
+/* Opens the directory that the unit's lies in: each slice made if absent, controllers handed down
+ * all the way. Writes its path relative to the root ("" or "slice-a/slice-b/"). */
+static int make_slices(struct cgroup_root *root, const char *slice, unsigned controllers,
+                       char *ret_path, size_t size, struct fault *fault) {
+    scoped_fd int here = cgroup_tree_open(root->fd, ".");
+    if (here < 0)
+        return fault_set(fault, here, "cannot open cgroup \"%s\"", root->path);
+    if (controllers & ~CGROUP_ALWAYS)
+        cgroup_root_hand_down(root, controllers);
+
+    size_t written = 0;
+    ret_path[0] = '\0';
+    for (int depth = 0; slice && *slice; depth++) {
+        size_t length = strcspn(slice, "/");
+        if (!is_name(slice, length) || depth == SLICES_DEEP)
+            return fault_say(fault, -EINVAL,
+                             "slice \"%s\": names of letters, digits and \"_+-.:@\" are wanted, at "
+                             "most %d, with \"/\" between them",
+                             slice, SLICES_DEEP);
+        int added = snprintf(ret_path + written, size - written, CGROUP_SLICE_PREFIX "%.*s/",
+                             (int)length, slice);
+        if (added < 0 || (size_t)added >= size - written)
+            return fault_set(fault, ENAMETOOLONG, "cannot make slice \"%s\"", slice);
+        char name[256];
+        snprintf(name, sizeof name, "%.*s", added - 1, ret_path + written);
+        written += (size_t)added;
+        int next = cgroup_tree_make(here, name);
+        if (next < 0)
+            return fault_set(fault, next, "cannot make cgroup \"%s/%s\"", root->path, ret_path);
+        close_fd(here);
+        here = next;
+        cgroup_hand_down(here, CGROUP_ALWAYS | controllers);
+        slice += length + (slice[length] == '/');
+    }
+    return take_fd(&here);
+}
+
+/* mkdir, after what was left there is gone. */
+static int make_unit(int parent, const char *name) {
+    if (mkdirat(parent, name, 0755) < 0) {
+        if (errno != EEXIST)
+            return -errno;
+        scoped_fd int old = cgroup_tree_open(parent, name);
+        if (old < 0)
+            return old;
+        int error = cgroup_tree_write(old, "cgroup.kill", "1");
+        if (!error)
+            error = cgroup_tree_clear(old);
+        if (!error && unlinkat(parent, name, AT_REMOVEDIR) < 0)
+            error = -errno;
+        if (!error && mkdirat(parent, name, 0755) < 0)
+            error = -errno;
+        if (error)
+            return error;
+    }
+    return cgroup_tree_open(parent, name);
+}
+
+static int make_parts(struct cgroup *cgroup) {
+    if (mkdirat(cgroup->fd, part_names[CGROUP_MAIN], 0755) < 0 ||
+        mkdirat(cgroup->fd, part_names[CGROUP_AUX], 0755) < 0)
+        return -errno;
+    cgroup->events_fd = openat(cgroup->fd, "main/cgroup.events", O_RDONLY | O_CLOEXEC);
+    return cgroup->events_fd < 0 ? -errno : 0;
+}
+
+int cgroup_make(struct cgroup_root *root, const char *slice, const char *unit, unsigned controllers,
+                struct cgroup **ret_cgroup, struct fault *fault) {
+    char slices[2048], name[256];
+    if (!is_name(unit, strlen(unit)))
+        return fault_say(fault, -EINVAL, "unit \"%s\" cannot have a cgroup of that name", unit);
+    snprintf(name, sizeof name, CGROUP_UNIT_PREFIX "%s", unit);
+    scoped(cgroup_free) struct cgroup *cgroup = calloc(1, sizeof *cgroup);
+    if (!cgroup)
+        return fault_set(fault, ENOMEM, "cannot make the cgroup of \"%s\"", unit);
+    cgroup->fd = cgroup->events_fd = -EBADF;
+    cgroup->root_fd = root->fd;
+    cgroup->root = strlen(root->path);
+
+    scoped_fd int parent = make_slices(root, slice, controllers, slices, sizeof slices, fault);
+    if (parent < 0)
+        return parent;
+    if (asprintf(&cgroup->path, "%s/%s%s", root->path, slices, name) < 0) {
+        cgroup->path = NULL;
+        return fault_set(fault, ENOMEM, "cannot make the cgroup of \"%s\"", unit);
+    }
+    cgroup->fd = make_unit(parent, name);
+    if (cgroup->fd < 0)
+        return fault_set(fault, cgroup->fd, "cannot make cgroup \"%s\"", cgroup->path);
+    int error = make_parts(cgroup);
+    if (error) {
+        cgroup_tree_clear(cgroup->fd);
+        unlinkat(parent, name, AT_REMOVEDIR);
+        return fault_set(fault, error, "cannot make the parts of cgroup \"%s\"", cgroup->path);
+    }
+    *ret_cgroup = take(cgroup);
+    return 0;
+}
+
+/* ---- remove ---- */
+
+int cgroup_remove(struct cgroup *cgroup, struct fault *fault) {
+    int error = cgroup_tree_clear(cgroup->fd);
+    /* Relative to the root's descriptor: the names are ours, and cgroupfs has no links. */
+    char *relative = cgroup->path + cgroup->root + 1;
+    if (!error && unlinkat(cgroup->root_fd, relative, AT_REMOVEDIR) < 0 && errno != ENOENT)
+        error = -errno;
+    if (error == -EBUSY)
+        return fault_say(fault, error, "cgroup \"%s\" still has processes", cgroup->path);
+    if (error)
+        return fault_set(fault, error, "cannot remove cgroup \"%s\"", cgroup->path);
+    /* A slice goes with its last unit. */
+    for (char *slash; (slash = strrchr(relative, '/'));) {
+        *slash = '\0';
+        if (unlinkat(cgroup->root_fd, relative, AT_REMOVEDIR) < 0)
+            break;
+    }
+    cgroup_free(cgroup);
+    return 0;
+}
+
+void cgroup_free(struct cgroup *cgroup) {
+    if (!cgroup)
+        return;
+    close_fd(cgroup->fd);
+    close_fd(cgroup->events_fd);
+    free(cgroup->path);
+    free(cgroup);
+}
+
+/* ---- look ---- */
+
+const char *cgroup_path(const struct cgroup *cgroup) {
+    return cgroup->path;
+}
+
+int cgroup_fd(const struct cgroup *cgroup) {
+    return cgroup->fd;
+}
+
+int cgroup_open(const struct cgroup *cgroup, enum cgroup_part part, struct fault *fault) {
+    int fd = cgroup_tree_open(cgroup->fd, part_names[part]);
+    if (fd < 0)
+        return fault_set(fault, fd, "cannot open cgroup \"%s/%s\"", cgroup->path, part_names[part]);
+    return fd;
+}
+
+int cgroup_events_fd(const struct cgroup *cgroup) {
+    return cgroup->events_fd;
+}
+
+static int part_file(enum cgroup_part part, const char *file, char *ret_path, size_t size) {
+    int length = snprintf(ret_path, size, "%s/%s", part_names[part], file);
+    return (size_t)length < size ? 0 : -ENAMETOOLONG;
+}
+
+int cgroup_open_events(const struct cgroup *cgroup, enum cgroup_part part, struct fault *fault) {
+    char file[64];
+    part_file(part, "cgroup.events", file, sizeof file);
+    int fd = openat(cgroup->fd, file, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return fault_set(fault, errno, "cannot open \"%s/%s\"", cgroup->path, file);
+    return fd;
+}
+
+static int read_event(const struct cgroup *cgroup, enum cgroup_part part, const char *key) {
+    char file[64];
+    uint64_t value;
+    part_file(part, "cgroup.events", file, sizeof file);
+    int error = cgroup_tree_value(cgroup->fd, file, key, &value);
+    return error ? error : value != 0;
+}
+
+int cgroup_is_populated(const struct cgroup *cgroup, enum cgroup_part part) {
+    if (part == CGROUP_MAIN) {
+        /* Reading it also arms the descriptor's next EPOLLPRI. */
+        char data[256];
+        ssize_t length = pread(cgroup->events_fd, data, sizeof data - 1, 0);
+        if (length < 0)
+            return -errno;
+        data[length] = '\0';
+        return strstr(data, "populated 1") != NULL;
+    }
+    return read_event(cgroup, part, "populated");
+}
+
+int cgroup_is_frozen(const struct cgroup *cgroup) {
+    return read_event(cgroup, CGROUP_MAIN, "frozen");
+}
+
+uint64_t cgroup_oom_kills(const struct cgroup *cgroup) {
+    uint64_t kills;
+    return cgroup_tree_value(cgroup->fd, "memory.events", "oom_kill", &kills) ? 0 : kills;
+}
+
+/* ---- act ---- */
+
+static int write_part(const struct cgroup *cgroup, enum cgroup_part part, const char *file,
+                      const char *value, struct fault *fault) {
+    char path[64];
+    part_file(part, file, path, sizeof path);
+    int error = cgroup_tree_write(cgroup->fd, path, value);
+    if (error)
+        return fault_set(fault, error, "cannot write \"%s\" to \"%s/%s\"", value, cgroup->path,
+                         path);
+    return 0;
+}
+
+int cgroup_kill(const struct cgroup *cgroup, enum cgroup_part part, struct fault *fault) {
+    return write_part(cgroup, part, "cgroup.kill", "1", fault);
+}
+
+int cgroup_freeze(const struct cgroup *cgroup, bool freeze, struct fault *fault) {
+    return write_part(cgroup, CGROUP_MAIN, "cgroup.freeze", freeze ? "1" : "0", fault);
+}
+
+struct signalling {
+    int signal, error;
+    unsigned char *seen; /* a bit per pid */
+    size_t fresh;        /* processes that this pass met first */
+};
+
+static int signal_one(void *context, int directory) {
+    struct signalling *signalling = context;
+    scoped_free char *data = NULL;
+    int error = file_read(directory, "cgroup.procs", PROCS_MOST, &data, NULL, NULL);
+    if (error) /* a threaded cgroup does not list its processes, a removed one has none */
+        return error == -EOPNOTSUPP || error == -ENODEV || error == -ENOENT ? 0 : error;
+    for (char *rest = data, *line; (line = strsep(&rest, "\n"));) {
+        long pid = strtol(line, NULL, 10);
+        if (pid <= 0 || pid >= PIDS_MOST) /* 0: a process outside of our pid namespace */
+            continue;
+        unsigned char bit = (unsigned char)(1u << (pid % 8));
+        if (signalling->seen[pid / 8] & bit)
+            continue;
+        signalling->seen[pid / 8] |= bit;
+        signalling->fresh++;
+        if (kill((pid_t)pid, signalling->signal) < 0 && errno != ESRCH)
+            signalling->error = -errno;
+    }
+    return 0;
+}
+
+/* Processes that were forked meanwhile may have missed it: again, until there is nobody new. */
+int cgroup_signal_all(const struct cgroup *cgroup, int signal, struct fault *fault) {
+    scoped_fd int main_fd = cgroup_open(cgroup, CGROUP_MAIN, fault);
+    if (main_fd < 0)
+        return main_fd;
+    scoped_free unsigned char *seen = calloc(1, PIDS_MOST / 8);
+    if (!seen)
+        return fault_set(fault, ENOMEM, "cannot signal \"%s\"", cgroup->path);
+    struct signalling signalling = {.signal = signal, .seen = seen};
+    int error = 0;
+    for (int pass = 0; pass < SIGNAL_PASSES; pass++) {
+        signalling.fresh = 0;
+        error = cgroup_tree_walk(main_fd, signal_one, &signalling);
+        if (error || signalling.fresh == 0)
+            break;
+    }
+    if (!error)
+        error = signalling.error;
+    return error ? fault_set(fault, error, "cannot signal the processes of \"%s\"", cgroup->path)
+                 : 0;
+}

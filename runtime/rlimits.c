@@ -1,0 +1,92 @@
+#include "runtime/rlimits.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/vfs.h>
+
+#include "units/base/fault.h"
+#include "units/base/names.h"
+#include "units/base/scoped.h"
+
+static const char *const resource_items[] = {
+    [RLIMIT_CPU] = "cpu",           [RLIMIT_FSIZE] = "fsize",
+    [RLIMIT_DATA] = "data",         [RLIMIT_STACK] = "stack",
+    [RLIMIT_CORE] = "core",         [RLIMIT_RSS] = "rss",
+    [RLIMIT_NPROC] = "nproc",       [RLIMIT_NOFILE] = "nofile",
+    [RLIMIT_MEMLOCK] = "memlock",   [RLIMIT_AS] = "as",
+    [RLIMIT_LOCKS] = "locks",       [RLIMIT_SIGPENDING] = "sigpending",
+    [RLIMIT_MSGQUEUE] = "msgqueue", [RLIMIT_NICE] = "nice",
+    [RLIMIT_RTPRIO] = "rtprio",     [RLIMIT_RTTIME] = "rttime",
+};
+static const struct names resource_names = NAMES(resource_items);
+_Static_assert(ELEMENTS(resource_items) == RLIMIT_NLIMITS, "a name for every limit");
+
+static int refused(const struct resource_limit *limit, int error, struct fault *fault) {
+    const char *name = names_word(&resource_names, limit->resource);
+    if (error == EPERM)
+        return fault_say(fault, -EPERM,
+                         "cannot raise the hard limit \"%s\" to %llu: this host's root lacks "
+                         "CAP_SYS_RESOURCE, or the kernel's own bound is lower",
+                         name, (unsigned long long)limit->hard);
+    return fault_set(fault, error, "cannot set limit \"%s\" to %llu:%llu", name,
+                     (unsigned long long)limit->soft, (unsigned long long)limit->hard);
+}
+
+int rlimits_apply(const struct resource_limits *limits, struct fault *fault) {
+    for (size_t i = 0; i < limits->count; i++) {
+        const struct resource_limit *limit = &limits->items[i];
+        if (limit->soft > limit->hard)
+            return fault_say(fault, -EINVAL, "limit \"%s\": soft %llu exceeds hard %llu",
+                             names_word(&resource_names, limit->resource),
+                             (unsigned long long)limit->soft, (unsigned long long)limit->hard);
+        struct rlimit pair = {.rlim_cur = limit->soft, .rlim_max = limit->hard};
+        if (prlimit(0, (__rlimit_resource_t)limit->resource, &pair, NULL) < 0)
+            return refused(limit, errno, fault);
+    }
+    return 0;
+}
+
+int nice_apply(int64_t nice, struct fault *fault) {
+    if (nice == INTEGER_UNSET)
+        return 0;
+    if (nice < -20 || nice > 19)
+        return fault_say(fault, -ERANGE, "nice value %lld is not between -20 and 19",
+                         (long long)nice);
+    if (setpriority(PRIO_PROCESS, 0, (int)nice) == 0)
+        return 0;
+    /* setpriority(2) says EACCES where it means "not without CAP_SYS_NICE". */
+    if (errno == EACCES)
+        return fault_say(fault, -EPERM,
+                         "cannot lower the nice value to %lld: this host's root lacks CAP_SYS_NICE",
+                         (long long)nice);
+    return fault_set(fault, errno, "cannot set the nice value %lld", (long long)nice);
+}
+
+int oom_score_apply(int proc, int64_t score, struct fault *fault) {
+    if (score == INTEGER_UNSET)
+        return 0;
+    if (score < -1000 || score > 1000)
+        return fault_say(fault, -ERANGE, "out-of-memory score %lld is not between -1000 and 1000",
+                         (long long)score);
+    struct statfs status;
+    if (fstatfs(proc, &status) < 0 || status.f_type != PROC_SUPER_MAGIC)
+        return fault_say(fault, -EINVAL, "cannot set the out-of-memory score: no procfs");
+    /* Without O_NOFOLLOW: "self" is a link, and procfs is the kernel's own. */
+    scoped_fd int fd = openat(proc, "self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return fault_set(fault, errno, "cannot open the out-of-memory score");
+    char text[16];
+    int length = snprintf(text, sizeof text, "%d", (int)score);
+    if (write(fd, text, (size_t)length) >= 0)
+        return 0;
+    if (errno == EACCES || errno == EPERM)
+        return fault_say(fault, -EPERM,
+                         "cannot lower the out-of-memory score to %d: this host's root lacks "
+                         "CAP_SYS_RESOURCE",
+                         (int)score);
+    return fault_set(fault, errno, "cannot set the out-of-memory score %d", (int)score);
+}
