@@ -53,3 +53,8 @@ else()
     endif()
     install(TARGETS ringfenced DESTINATION ${CMAKE_INSTALL_SBINDIR})
 endif()
+
+# The logger. RINGFENCE_LIBEXEC is where ringfenced looks for it, if not beside itself.
+add_executable(ringfence-logd supervisor/log/logd.c)
+target_link_libraries(ringfence-logd PRIVATE logs)
+install(TARGETS ringfence-logd DESTINATION ${RINGFENCE_LIBEXEC})

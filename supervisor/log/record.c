@@ -1,13 +1,14 @@
 #include "supervisor/log/record.h"
 
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
 #include "units/base/names.h"
 #include "units/base/number.h"
 #include "units/base/scoped.h"
 #include "units/base/text.h"
-
-#include <assert.h>
-#include <string.h>
-#include <time.h>
 
 static const char *const stream_words[] = {[LOG_OUT] = "out", [LOG_ERR] = "err"};
 static_assert(ELEMENTS(stream_words) == LOG_ERR + 1, "a word for every stream");
@@ -149,11 +150,20 @@ int log_record_parse(const char *line, size_t length, struct log_record *ret_rec
     return 0;
 }
 
+static_assert(LOG_HEADER_MOST > LOG_TIME_LENGTH + LOG_UNIT_MOST + sizeof " [2147483647] err+: ",
+              "the longest head fits");
+
+size_t log_record_head(const struct log_record *record, char ret_head[static LOG_HEADER_MOST]) {
+    log_time_print(record->time, ret_head);
+    int length = snprintf(ret_head + LOG_TIME_LENGTH, LOG_HEADER_MOST - LOG_TIME_LENGTH,
+                          " %s[%d] %s%s: ", record->unit, (int)record->pid,
+                          log_stream_word(record->stream), record->partial ? "+" : "");
+    return LOG_TIME_LENGTH + (size_t)length;
+}
+
 void log_record_write(struct text *text, const struct log_record *record) {
-    char time[LOG_TIME_LENGTH + 1];
-    log_time_print(record->time, time);
-    text_format(text, "%s %s[%d] %s%s: ", time, record->unit, (int)record->pid,
-                log_stream_word(record->stream), record->partial ? "+" : "");
+    char head[LOG_HEADER_MOST];
+    text_append(text, head, log_record_head(record, head));
     text_append(text, record->text, record->length);
     text_append(text, "\n", 1);
 }

@@ -35,6 +35,9 @@ struct log_record {
 /* Takes one line without its newline. -EBADMSG where it is no record; then nothing is touched. */
 int log_record_parse(const char *line, size_t length, struct log_record *ret_record);
 
+/* What stands before the text, with ": " at its end; returns its length. No NUL behind it. */
+size_t log_record_head(const struct log_record *record, char ret_head[static LOG_HEADER_MOST]);
+
 /* Appends what log_record_parse takes, and a newline. */
 void log_record_write(struct text *text, const struct log_record *record);
 

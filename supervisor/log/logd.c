@@ -1,0 +1,325 @@
+/* ringfence-logd: moves the services' output from their FIFOs into rotated files. It watches
+ * RUNTIME_DIR/output, gives every FIFO its turn, and sleeps when there is nothing to move. */
+
+#include <ctype.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/file.h>
+#include <sys/inotify.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "supervisor/log/output.h"
+#include "units/base/fault.h"
+#include "units/base/file.h"
+#include "units/base/scoped.h"
+
+enum {
+    EVENTS_A_TURN = 64,
+    RETRY = 1000,  /* ms between two tries to write to a full disk */
+    NAME_PART = 64 /* bytes of a unit's name before the @, and of what is behind it */
+};
+
+struct directories {
+    const char *runtime, *log;
+};
+
+void logger_say(const char *format, ...) {
+    char line[FAULT_SIZE + 256] = "ringfence-logd: ";
+    size_t length = strlen(line);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(line + length, sizeof line - length - 1, format, arguments);
+    va_end(arguments);
+    length = strlen(line);
+    line[length++] = '\n';
+    if (write(STDERR_FILENO, line, length) < 0)
+        return; /* there is nobody left to tell */
+}
+
+uint64_t logger_now(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
+}
+
+/* ---- which units there are ---- */
+
+static size_t part_length(const char *text) {
+    size_t length = 0;
+    while (isalnum((unsigned char)text[length]) || (text[length] && strchr("_.:-", text[length])))
+        length++;
+    return length;
+}
+
+/* The names of units/set.h; logd takes no more than a name that is safe as a directory's. */
+static bool is_unit_name(const char *name) {
+    size_t length = part_length(name);
+    if (!isalnum((unsigned char)*name) || length > NAME_PART)
+        return false;
+    if (name[length] != '@')
+        return name[length] == '\0';
+    const char *argument = name + length + 1;
+    length = part_length(argument);
+    return length > 0 && length <= NAME_PART && argument[length] == '\0';
+}
+
+static struct output *find(struct logger *logger, const char *unit) {
+    struct output *output;
+    list_for_each(output, &logger->units, link) {
+        if (strcmp(output->unit, unit) == 0)
+            return output;
+    }
+    return NULL;
+}
+
+/* A directory of this name came, went, or may have done so while we did not look. */
+static void look_at(struct logger *logger, const char *unit) {
+    struct fault fault;
+    struct stat status;
+    if (*unit == '.')
+        return; /* on its way to its name */
+    struct output *output = find(logger, unit);
+    if (output && output_is_current(output))
+        return;
+    if (output)
+        output_close(output);
+    if (fstatat(logger->outputs, unit, &status, AT_SYMLINK_NOFOLLOW) < 0)
+        return;
+    if (!is_unit_name(unit) || !S_ISDIR(status.st_mode)) {
+        logger_say("\"%s\" among the outputs is no unit's directory and is left alone", unit);
+        return;
+    }
+    int error = output_open(logger, unit, &fault);
+    if (error && error != -ENOENT)
+        logger_say("%s", fault.text);
+}
+
+static void look_at_all(struct logger *logger) {
+    struct output *output, *following;
+    list_for_each_safe(output, following, &logger->units, link) {
+        char unit[LOG_UNIT_MOST];
+        memcpy(unit, output->unit, sizeof unit);
+        if (output_is_current(output))
+            output_refresh(output);
+        else
+            look_at(logger, unit);
+    }
+    int fd = openat(logger->outputs, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *directory = fd < 0 ? NULL : fdopendir(fd);
+    if (!directory) {
+        close_fd(fd);
+        return;
+    }
+    for (const struct dirent *entry; (entry = readdir(directory));)
+        look_at(logger, entry->d_name);
+    closedir(directory);
+}
+
+/* ---- the loop ---- */
+
+static bool is_of_interest(const char *name) {
+    return strcmp(name, "settings") == 0 || strcmp(name, log_stream_word(LOG_OUT)) == 0 ||
+           strcmp(name, log_stream_word(LOG_ERR)) == 0;
+}
+
+static void heed_change(struct logger *logger, int all, const struct inotify_event *event) {
+    struct output *output;
+    if (event->mask & IN_Q_OVERFLOW) {
+        look_at_all(logger);
+        return;
+    }
+    if (event->len == 0)
+        return;
+    if (event->wd == all) {
+        look_at(logger, event->name);
+        return;
+    }
+    list_for_each(output, &logger->units, link) {
+        if (output->watch != event->wd || !is_of_interest(event->name))
+            continue;
+        output_refresh(output);
+        return;
+    }
+}
+
+static void heed_changes(struct logger *logger, int all) {
+    _Alignas(struct inotify_event) char buffer[4096];
+    ssize_t length;
+    while ((length = read(logger->inotify, buffer, sizeof buffer)) > 0)
+        for (const char *at = buffer; at < buffer + length;) {
+            const struct inotify_event *event = (const struct inotify_event *)(const void *)at;
+            heed_change(logger, all, event);
+            at += sizeof *event + event->len;
+        }
+}
+
+/* Lines that waited long enough, and disks that may be less full. Returns how long to sleep. */
+static int pass_time(struct logger *logger, uint64_t *retry) {
+    struct output *output, *following;
+    uint64_t time = logger_now(), next = UINT64_MAX;
+    struct stream *stream;
+    while ((stream = list_first(&logger->holding, struct stream, link)) && stream->flush <= time)
+        stream_flush(stream);
+    if (stream)
+        next = stream->flush;
+    if (!list_is_empty(&logger->blocked) && time >= *retry) {
+        list_for_each_safe(output, following, &logger->blocked, blocked) {
+            output_retry(output);
+        }
+        *retry = time + RETRY;
+    }
+    if (!list_is_empty(&logger->blocked) && *retry < next)
+        next = *retry;
+    return next == UINT64_MAX ? -1 : (int)(next - time);
+}
+
+/* Until SIGTERM or SIGINT. Changes come first, so that what a new process says is not taken for
+ * the words of the one before it. They may end a stream that would have its turn in this round:
+ * then all turns wait for the next, which comes at once. */
+static void run(struct logger *logger, int all, const int *signals) {
+    struct epoll_event events[EVENTS_A_TURN];
+    uint64_t retry = 0;
+    for (bool ended = false; !ended;) {
+        bool changed = false;
+        int count = epoll_wait(logger->epoll, events, EVENTS_A_TURN, pass_time(logger, &retry));
+        for (int i = 0; i < count; i++) {
+            ended |= events[i].data.ptr == signals;
+            changed |= events[i].data.ptr == &logger->inotify;
+        }
+        if (changed)
+            heed_changes(logger, all);
+        for (int i = 0; i < count && !changed; i++)
+            if (events[i].data.ptr != signals)
+                stream_turn(events[i].data.ptr);
+    }
+    look_at_all(logger); /* what came with the last events is drained, too */
+    struct output *output, *following;
+    list_for_each_safe(output, following, &logger->units, link) {
+        output_close(output);
+    }
+}
+
+/* ---- beginning ---- */
+
+/* RUNTIME_DIR/output, read by one logger only. A predecessor that still drains is waited for. */
+static int open_outputs(struct logger *logger, const char *runtime, struct fault *fault) {
+    char path[PATH_MAX];
+    if ((size_t)snprintf(path, sizeof path, "%s/output", runtime) >= sizeof path)
+        return fault_set(fault, ENAMETOOLONG, "cannot use the runtime directory \"%s\"", runtime);
+    int error = directory_make(AT_FDCWD, path, 0755, fault);
+    if (error)
+        return error;
+    logger->outputs = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (logger->outputs < 0)
+        return fault_set(fault, errno, "cannot open \"%s\"", path);
+    if (flock(logger->outputs, LOCK_EX | LOCK_NB) == 0)
+        return 0;
+    logger_say("another ringfence-logd reads \"%s\"; waiting until it ends", path);
+    if (flock(logger->outputs, LOCK_EX) < 0)
+        return fault_set(fault, errno, "cannot lock \"%s\"", path);
+    return 0;
+}
+
+static int open_log_directory(struct logger *logger, const char *path, struct fault *fault) {
+    int error = directory_make(AT_FDCWD, path, 0750, fault);
+    if (error)
+        return error;
+    logger->log_directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (logger->log_directory < 0)
+        return fault_set(fault, errno, "cannot open the log directory \"%s\"", path);
+    return 0;
+}
+
+static int open_events(struct logger *logger, int *ret_all, int *ret_signals, struct fault *fault) {
+    char path[64];
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+
+    logger->epoll = epoll_create1(EPOLL_CLOEXEC);
+    logger->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    *ret_signals = signalfd(-1, &set, SFD_CLOEXEC);
+    struct epoll_event change = {.events = EPOLLIN, .data.ptr = &logger->inotify},
+                       signal = {.events = EPOLLIN, .data.ptr = ret_signals};
+    if (epoll_ctl(logger->epoll, EPOLL_CTL_ADD, logger->inotify, &change) < 0 ||
+        epoll_ctl(logger->epoll, EPOLL_CTL_ADD, *ret_signals, &signal) < 0)
+        return fault_set(fault, errno, "cannot wait for events");
+    snprintf(path, sizeof path, "/proc/self/fd/%d", logger->outputs);
+    *ret_all = inotify_add_watch(logger->inotify, path,
+                                 IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM | IN_ONLYDIR);
+    if (*ret_all < 0)
+        return fault_set(fault, errno, "cannot watch the outputs");
+    return 0;
+}
+
+/* Every unit takes up to four descriptors. */
+static void raise_descriptor_limit(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static const char usage[] =
+    "usage: ringfence-logd [--runtime-dir DIR] [--log-dir DIR]\n"
+    "Moves what services write into RUNTIME_DIR/output into rotated files below LOG_DIR.\n"
+    "ringfenced starts it; nobody else needs to.\n";
+
+/* 0: go on. 1: answered. -EINVAL: complained. */
+static int parse_options(int argc, char **argv, struct directories *ret_directories) {
+    for (int i = 1; i < argc; i++) {
+        const char **target = strcmp(argv[i], "--runtime-dir") == 0 ? &ret_directories->runtime
+                              : strcmp(argv[i], "--log-dir") == 0   ? &ret_directories->log
+                                                                    : NULL;
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "--version") == 0) {
+            fputs(argv[i][2] == 'h' ? usage : "ringfence-logd " RINGFENCE_VERSION "\n", stdout);
+            return 1;
+        }
+        if (!target || i + 1 == argc || !*argv[i + 1]) {
+            fprintf(stderr, "ringfence-logd: %s: %s\n%s",
+                    target ? "a value is missing" : "unknown option", argv[i], usage);
+            return -EINVAL;
+        }
+        *target = argv[++i];
+    }
+    return 0;
+}
+
+int main(int argc, char **argv) {
+    struct directories directories = {"/run/ringfence", "/var/log/ringfence"};
+    int result = parse_options(argc, argv, &directories);
+    if (result)
+        return result < 0 ? 2 : 0;
+
+    static char buffer[LOG_READ_MOST];
+    static struct logger logger = {.units = LIST(logger.units),
+                                   .holding = LIST(logger.holding),
+                                   .blocked = LIST(logger.blocked),
+                                   .buffer = buffer};
+    struct fault fault;
+    int all = -1, signals = -EBADF;
+    umask(022);
+    raise_descriptor_limit();
+    if (open_outputs(&logger, directories.runtime, &fault) < 0 ||
+        open_log_directory(&logger, directories.log, &fault) < 0 ||
+        open_events(&logger, &all, &signals, &fault) < 0) {
+        logger_say("%s", fault.text);
+        return EXIT_FAILURE;
+    }
+    look_at_all(&logger);
+    run(&logger, all, &signals);
+    return 0;
+}

@@ -1,0 +1,291 @@
+#include "supervisor/log/output.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "supervisor/log/lines.h"
+#include "units/base/fault.h"
+#include "units/base/file.h"
+#include "units/base/number.h"
+#include "units/base/scoped.h"
+
+enum {
+    SETTINGS_MOST = 4096, /* bytes of the file */
+    DRAIN_TURNS = 64,     /* at the end; a writer that never ceases shall not keep us */
+    MEMORY_KEPT = 4096,   /* bytes, of a buffer that is empty for now */
+};
+
+static const struct log_limits usual_limits = {10 << 20, 3, 64 << 10};
+
+/* The line `key=NUMBER` of the settings, as the engine writes them. */
+static const struct setting {
+    const char *key;
+    uint64_t least, most;
+} settings[] = {
+    {"max_size", 1, UINT64_MAX},
+    {"max_files", 1, 10000},
+    {"max_line", 1, 16 << 20},
+    {"pid", 0, INT32_MAX},
+};
+enum { MAX_SIZE, MAX_FILES, MAX_LINE, PID };
+static_assert(ELEMENTS(settings) == PID + 1, "a row for every setting");
+
+/* ---- writing ---- */
+
+static void block(struct output *output, const struct fault *fault) {
+    if (!list_is_empty(&output->blocked))
+        return;
+    logger_say("%s; its output waits until that works", fault->text);
+    list_append(&output->logger->blocked, &output->blocked);
+    for (size_t i = 0; i < ELEMENTS(output->streams); i++)
+        if (output->streams[i].fd >= 0)
+            epoll_ctl(output->logger->epoll, EPOLL_CTL_DEL, output->streams[i].fd, NULL);
+}
+
+static int listen_to(struct stream *stream) {
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = stream};
+    return epoll_ctl(stream->output->logger->epoll, EPOLL_CTL_ADD, stream->fd, &event) < 0 ? -errno
+                                                                                           : 0;
+}
+
+static void unblock(struct output *output) {
+    if (list_is_empty(&output->blocked))
+        return;
+    logger_say("the log of %s is written again", output->unit);
+    list_remove(&output->blocked);
+    for (size_t i = 0; i < ELEMENTS(output->streams); i++)
+        if (output->streams[i].fd >= 0)
+            listen_to(&output->streams[i]);
+}
+
+static void write_batch(struct output *output) {
+    struct fault fault;
+    size_t written;
+    if (output->batch.length == output->written)
+        return;
+    int error =
+        log_file_append(&output->file, &output->limits, output->batch.data + output->written,
+                        output->batch.length - output->written, &written, &fault);
+    output->written += written;
+    if (error) {
+        block(output, &fault);
+        return;
+    }
+    output->written = output->batch.length = 0;
+    if (output->batch.capacity > MEMORY_KEPT)
+        text_free(&output->batch);
+    unblock(output);
+}
+
+void output_retry(struct output *output) {
+    write_batch(output);
+}
+
+/* ---- reading ---- */
+
+static struct log_record record_like(const struct stream *stream) {
+    struct timespec time;
+    clock_gettime(CLOCK_REALTIME, &time);
+    struct log_record record = {.time = (uint64_t)time.tv_sec * USEC_PER_SEC +
+                                        (uint64_t)time.tv_nsec / 1000,
+                                .pid = stream->output->pid,
+                                .stream = stream->which};
+    memcpy(record.unit, stream->output->unit, sizeof record.unit);
+    return record;
+}
+
+/* A line that has begun waits for its end, but not for ever. */
+static void hold(struct stream *stream) {
+    list_remove(&stream->link);
+    if (stream->held.length > 0) {
+        stream->flush = logger_now() + LOG_HOLD;
+        list_append(&stream->output->logger->holding, &stream->link);
+    } else if (stream->held.capacity > MEMORY_KEPT) {
+        text_free(&stream->held);
+    }
+}
+
+static void check_memory(struct stream *stream) {
+    struct output *output = stream->output;
+    if (stream->held.failed || output->batch.failed)
+        logger_say("out of memory: some output of %s is lost", output->unit);
+    stream->held.failed = output->batch.failed = false;
+}
+
+/* Read, then written: what was read when this process is killed is lost. */
+static ssize_t read_once(struct stream *stream) {
+    struct output *output = stream->output;
+    char *buffer = output->logger->buffer;
+    ssize_t length = read(stream->fd, buffer, LOG_READ_MOST);
+    if (length <= 0)
+        return length;
+    struct log_record like = record_like(stream);
+    lines_feed(&stream->held, &like, output->limits.max_line, buffer, (size_t)length,
+               &output->batch);
+    check_memory(stream);
+    hold(stream);
+    write_batch(output);
+    return length;
+}
+
+void stream_turn(struct stream *stream) {
+    if (stream->fd >= 0 && list_is_empty(&stream->output->blocked))
+        read_once(stream);
+}
+
+void stream_flush(struct stream *stream) {
+    struct log_record like = record_like(stream);
+    lines_flush(&stream->held, &like, &stream->output->batch);
+    check_memory(stream);
+    hold(stream);
+    write_batch(stream->output);
+}
+
+/* What waits in a FIFO stays there while the disk is full: the manager holds it open, too. */
+static void drain(struct stream *stream) {
+    for (int turn = 0; turn < DRAIN_TURNS && stream->fd >= 0; turn++)
+        if (!list_is_empty(&stream->output->blocked) || read_once(stream) <= 0)
+            break;
+    stream_flush(stream);
+}
+
+/* ---- what the engine made ---- */
+
+/* Where the text names a setting, *ret_value; lines of a newer engine that we do not know are none
+ * of our business. */
+static bool find_setting(const char *text, const struct setting *setting, uint64_t *ret_value) {
+    size_t length = strlen(setting->key);
+    for (const char *line = text; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+        char number[24];
+        size_t digits = strcspn(line, "\n");
+        if (strncmp(line, setting->key, length) != 0 || line[length] != '=')
+            continue;
+        digits -= length + 1;
+        if (digits >= sizeof number)
+            return false;
+        memcpy(number, line + length + 1, digits);
+        number[digits] = '\0';
+        return number_parse(number, ret_value) == 0 && *ret_value >= setting->least &&
+               *ret_value <= setting->most;
+    }
+    return false;
+}
+
+static void read_settings(struct output *output) {
+    struct fault fault;
+    scoped_free char *text = NULL;
+    uint64_t values[ELEMENTS(settings)];
+    int error = file_read(output->directory, "settings", SETTINGS_MOST, &text, NULL, &fault);
+    if (error == -ENOENT)
+        return; /* it comes soon */
+    if (error) {
+        logger_say("output of %s: %s", output->unit, fault.text);
+        return;
+    }
+    for (size_t i = 0; i < ELEMENTS(settings); i++)
+        if (!find_setting(text, &settings[i], &values[i])) {
+            logger_say("output of %s: no usable %s in its settings", output->unit, settings[i].key);
+            return;
+        }
+    /* What is there was written by the process before, if there was one. */
+    if (output->pid != 0 && output->pid != (pid_t)values[PID])
+        for (size_t i = 0; i < ELEMENTS(output->streams); i++)
+            drain(&output->streams[i]);
+    output->limits = (struct log_limits){values[MAX_SIZE], (unsigned)values[MAX_FILES],
+                                         (size_t)values[MAX_LINE]};
+    output->pid = (pid_t)values[PID];
+}
+
+static void close_stream(struct stream *stream) {
+    drain(stream);
+    stream->fd = close_fd(stream->fd);
+}
+
+/* Opened for writing, too: then it never reaches its end when a process ends. */
+static void open_stream(struct stream *stream) {
+    struct output *output = stream->output;
+    const char *name = log_stream_word(stream->which);
+    struct stat status, open_status;
+    if (fstatat(output->directory, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+        return;
+    if (stream->fd >= 0 && fstat(stream->fd, &open_status) == 0 &&
+        status.st_ino == open_status.st_ino && status.st_dev == open_status.st_dev)
+        return;
+    if (!S_ISFIFO(status.st_mode)) {
+        logger_say("output of %s: \"%s\" is not a FIFO", output->unit, name);
+        return;
+    }
+    close_stream(stream);
+    stream->fd = openat(output->directory, name, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+    int error = stream->fd < 0 ? -errno : 0;
+    if (!error && list_is_empty(&output->blocked))
+        error = listen_to(stream);
+    if (error)
+        logger_say("output of %s: cannot open \"%s\": %s", output->unit, name, strerror(-error));
+}
+
+void output_refresh(struct output *output) {
+    read_settings(output);
+    for (size_t i = 0; i < ELEMENTS(output->streams); i++)
+        open_stream(&output->streams[i]);
+}
+
+bool output_is_current(const struct output *output) {
+    struct stat open_status, status;
+    return fstat(output->directory, &open_status) == 0 &&
+           fstatat(output->logger->outputs, output->unit, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+           open_status.st_ino == status.st_ino && open_status.st_dev == status.st_dev;
+}
+
+int output_open(struct logger *logger, const char *unit, struct fault *fault) {
+    scoped_free struct output *output = calloc(1, sizeof *output);
+    if (!output || strlen(unit) >= sizeof output->unit)
+        return fault_set(fault, output ? ENAMETOOLONG : ENOMEM, "cannot watch the output of %s",
+                         unit);
+    strcpy(output->unit, unit);
+    output->logger = logger;
+    output->limits = usual_limits;
+    log_file_init(&output->file, logger->log_directory, output->unit);
+    list_init(&output->blocked);
+    for (size_t i = 0; i < ELEMENTS(output->streams); i++) {
+        output->streams[i] =
+            (struct stream){.output = output, .which = (enum log_stream)i, .fd = -EBADF};
+        list_init(&output->streams[i].link);
+    }
+    scoped_fd int directory =
+        openat(logger->outputs, unit, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (directory < 0)
+        return fault_set(fault, errno, "cannot open the output directory of %s", unit);
+    /* inotify takes no descriptor, but what /proc says of one. */
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", directory);
+    output->watch = inotify_add_watch(logger->inotify, path, IN_CREATE | IN_MOVED_TO | IN_ONLYDIR);
+    if (output->watch < 0)
+        return fault_set(fault, errno, "cannot watch the output directory of %s", unit);
+    output->directory = take_fd(&directory);
+    list_append(&logger->units, &output->link);
+    output_refresh(take(output));
+    return 0;
+}
+
+void output_close(struct output *output) {
+    for (size_t i = 0; i < ELEMENTS(output->streams); i++)
+        close_stream(&output->streams[i]);
+    if (output->batch.length > output->written)
+        logger_say("%zu bytes of output of %s could not be written and are lost",
+                   output->batch.length - output->written, output->unit);
+    list_remove(&output->link);
+    list_remove(&output->blocked);
+    inotify_rm_watch(output->logger->inotify, output->watch);
+    log_file_close(&output->file);
+    text_free(&output->batch);
+    for (size_t i = 0; i < ELEMENTS(output->streams); i++)
+        text_free(&output->streams[i].held);
+    close_fd(output->directory);
+    free(output);
+}
