@@ -30,7 +30,7 @@ for file in "${files[@]}"; do
     number=$((number + 1))
     log=$logs/${file//\//-}.tidy
     if [ -s "$log" ]; then
-        head -n 60 "$log" | sed 's/^/# /'
+        grep -E '(error|warning):' "$log" | head -n 30 | sed 's/^/# /' # the whole story is in the log
         printf 'not '
     elif [ ! -e "$log" ]; then
         echo "# clang-tidy did not run"
