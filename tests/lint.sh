@@ -1,5 +1,5 @@
 #!/bin/bash
-# clang-tidy and cppcheck over every C file that the build knows, as TAP:
+# clang-tidy and cppcheck over every C file that the build knows, shellcheck over the scripts, as TAP:
 # tests/lint.sh BUILD-DIRECTORY (made by clang, for its compile_commands.json)
 set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 2
@@ -24,7 +24,12 @@ cppcheck --project="$commands" --enable=warning,performance,portability --std=c1
     --template='{file}:{line}: {severity}: {message} [{id}]' --error-exitcode=1 \
     >"$logs/cppcheck.out" 2>&1
 
-echo "1..$((${#files[@]} + 1))"
+# Left out: what concerns variables of a file that sources another, and "local x=$(command)".
+find tests examples .ci -type f -print0 | xargs -0 grep -lEZ "^#!/bin/bash" |
+    xargs -0 shellcheck --shell=bash --severity=warning --format=gcc \
+        --exclude=SC1091,SC2034,SC2154,SC2155 >"$logs/shellcheck.out" 2>&1
+
+echo "1..$((${#files[@]} + 2))"
 number=0
 for file in "${files[@]}"; do
     number=$((number + 1))
@@ -38,8 +43,11 @@ for file in "${files[@]}"; do
     fi
     echo "ok $number - clang-tidy ${file#"$PWD"/}"
 done
-if [ -s "$logs/cppcheck.out" ]; then
-    head -n 60 "$logs/cppcheck.out" | sed 's/^/# /'
-    printf 'not '
-fi
-echo "ok $((number + 1)) - cppcheck"
+for tool in cppcheck shellcheck; do
+    number=$((number + 1))
+    if [ -s "$logs/$tool.out" ]; then
+        head -n 60 "$logs/$tool.out" | sed 's/^/# /'
+        printf 'not '
+    fi
+    echo "ok $number - $tool"
+done
