@@ -39,7 +39,7 @@ if(MUSL_GCC AND NOT SANITIZE)
                 -DRINGFENCE_LIBEXEC="${RINGFENCE_LIBEXEC}" -I${CMAKE_SOURCE_DIR}
                 -o ${CMAKE_BINARY_DIR}/ringfenced ${KEEPER_SOURCES}
         DEPENDS ${KEEPER_SOURCES} ${KEEPER_HEADERS}
-        VERBATIM)
+        COMMAND_EXPAND_LISTS VERBATIM) # a flag that expands to nothing is no empty argument
     add_custom_target(keeper ALL DEPENDS ${CMAKE_BINARY_DIR}/ringfenced)
     install(PROGRAMS ${CMAKE_BINARY_DIR}/ringfenced DESTINATION ${CMAKE_INSTALL_SBINDIR})
 else()
