@@ -19,3 +19,21 @@ if(TESTS AND NOT SANITIZE)
     set_target_properties(boot-agent PROPERTIES OUTPUT_NAME agent
                           RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/boot)
 endif()
+
+# The log files.
+if(TESTS)
+    foreach(name test-log test-log-reader)
+        add_executable(supervisor-${name} tests/supervisor/${name}.c)
+        set_target_properties(supervisor-${name} PROPERTIES
+                              RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+        target_link_libraries(supervisor-${name} PRIVATE logs)
+    endforeach()
+endif()
+if(FUZZ) # with its sources, so that they too are instrumented
+    add_executable(fuzz-log-record tests/fuzz/fuzz-log-record.c supervisor/log/record.c
+                   ${BASE_SOURCES})
+    target_compile_options(fuzz-log-record PRIVATE -fsanitize=fuzzer,address,undefined)
+    target_link_options(fuzz-log-record PRIVATE -fsanitize=fuzzer,address,undefined)
+    set_target_properties(fuzz-log-record PROPERTIES
+                          RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
+endif()

@@ -1,0 +1,285 @@
+/* Records, lines and rotated files, as ringfence-logd makes them. */
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "supervisor/log/file.h"
+#include "supervisor/log/lines.h"
+#include "supervisor/log/record.h"
+#include "tests/test.h"
+#include "units/base/fault.h"
+#include "units/base/file.h"
+#include "units/base/scoped.h"
+#include "units/base/text.h"
+
+#define NOON "2026-11-21T12:00:00.000001Z"
+static const uint64_t noon = 1795262400000001;
+
+static const struct log_record like = {
+    .time = noon, .unit = "web", .pid = 4711, .stream = LOG_OUT, .text = "", .length = 0};
+
+static void check_parsed(const char *line, const struct log_record *want, const char *text) {
+    struct log_record record;
+    CHECK(log_record_parse(line, strlen(line), &record) == 0);
+    CHECK(record.time == want->time && record.pid == want->pid);
+    CHECK(record.stream == want->stream && record.partial == want->partial);
+    CHECK_TEXT(record.unit, want->unit);
+    CHECK(record.length == strlen(text) && memcmp(record.text, text, record.length) == 0);
+}
+
+TEST(a_record_is_read_as_it_was_written) {
+    struct log_record record = like;
+    scoped_text struct text line = {0};
+    record.unit[0] = '\0';
+    strcpy(record.unit, "db@a:b.c_d-1");
+    record.stream = LOG_ERR;
+    record.partial = true;
+    record.text = "said [1] out: \r\t\001 \xff";
+    record.length = strlen(record.text);
+    log_record_write(&line, &record);
+    CHECK_TEXT(line.data, NOON " db@a:b.c_d-1[4711] err+: said [1] out: \r\t\001 \xff\n");
+    line.data[line.length - 1] = '\0';
+    check_parsed(line.data, &record, record.text);
+}
+
+TEST(an_empty_line_is_a_record) {
+    check_parsed(NOON " web[4711] out: ", &like, "");
+}
+
+TEST(what_is_no_record_is_refused) {
+    static const char *const lines[] = {
+        "",
+        "hello",
+        NOON,
+        NOON " ",
+        NOON " web",
+        NOON " web[]",
+        NOON " web[1",
+        NOON " web[-1] out: x",
+        NOON " web[99999999999] out: x",
+        NOON " web[2147483648] out: x",
+        NOON " web[1]out: x",
+        NOON " web[1] log: x",
+        NOON " web[1] out:x",
+        NOON " web[1] out",
+        NOON " web[1] out++: x",
+        NOON " [1] out: x",
+        NOON " w b[1] out: x",
+        "2026-13-21T12:00:00.000001Z web[1] out: x",
+        "2026-02-30T12:00:00.000001Z web[1] out: x",
+        "2026-11-21T24:00:00.000001Z web[1] out: x",
+        "2026-11-21T12:00:00.00001Z web[1] out: x",
+        "2026-11-21 12:00:00.000001Z web[1] out: x",
+    };
+    for (size_t i = 0; i < ELEMENTS(lines); i++) {
+        struct log_record record = {.pid = -7};
+        printf("# %s\n", lines[i]);
+        CHECK(log_record_parse(lines[i], strlen(lines[i]), &record) == -EBADMSG);
+        CHECK(record.pid == -7);
+    }
+}
+
+TEST(times_go_both_ways) {
+    static const uint64_t times[] = {0, 1, 951782399999999, 951782400000000, 253402300799999999};
+    for (size_t i = 0; i < ELEMENTS(times); i++) {
+        char text[LOG_TIME_LENGTH + 1];
+        uint64_t time;
+        log_time_print(times[i], text);
+        CHECK(log_time_parse(text, strlen(text), &time) == 0);
+        CHECK(time == times[i]);
+    }
+}
+
+TEST(a_record_as_json) {
+    struct log_record record = like;
+    scoped_text struct text json = {0};
+    record.text = "a\0\"\xff";
+    record.length = 4;
+    log_record_json(&json, &record);
+    CHECK_TEXT(json.data, "{\"time\":\"" NOON "\",\"unit\":\"web\",\"pid\":4711,\"stream\":\"out\","
+                          "\"partial\":false,\"text\":\"a\\u0000\\\"\xef\xbf\xbd\"}");
+}
+
+/* ---- lines ---- */
+
+static struct text held, batch;
+
+static void feed(const char *bytes, size_t max_line) {
+    lines_feed(&held, &like, max_line, bytes, strlen(bytes), &batch);
+}
+
+#define HEAD NOON " web[4711] out: "
+#define HEAD_PARTIAL NOON " web[4711] out+: "
+
+TEST(a_line_may_come_in_pieces) {
+    feed("one\ntw", 100);
+    CHECK_TEXT(batch.data, HEAD "one\n");
+    feed("o", 100);
+    feed("\n\nthree\n", 100);
+    CHECK_TEXT(batch.data, HEAD "one\n" HEAD "two\n" HEAD "\n" HEAD "three\n");
+    CHECK(held.length == 0);
+}
+
+TEST(a_long_line_is_cut) {
+    feed("12345678abc\n", 4);
+    CHECK_TEXT(batch.data, HEAD_PARTIAL "1234\n" HEAD_PARTIAL "5678\n" HEAD "abc\n");
+}
+
+TEST(a_line_of_just_the_length_is_not_cut) {
+    feed("12", 4);
+    feed("34", 4);
+    CHECK(batch.length == 0);
+    feed("\n", 4);
+    CHECK_TEXT(batch.data, HEAD "1234\n");
+}
+
+TEST(a_shrunken_limit_cuts_what_is_held) {
+    feed("12345678", 100);
+    feed("9\n", 4);
+    CHECK_TEXT(batch.data, HEAD_PARTIAL "12345678\n" HEAD "9\n");
+}
+
+TEST(a_prompt_is_flushed_once) {
+    feed("login: ", 100);
+    lines_flush(&held, &like, &batch);
+    lines_flush(&held, &like, &batch);
+    CHECK_TEXT(batch.data, HEAD_PARTIAL "login: \n");
+    feed("\n", 100);
+    CHECK_TEXT(batch.data, HEAD_PARTIAL "login: \n" HEAD "\n");
+}
+
+TEST(every_byte_but_newline_is_kept) {
+    char bytes[256 + 1];
+    struct log_record record;
+    for (int i = 0; i < 256; i++)
+        bytes[i] = (char)(i == '\n' ? 'n' : i);
+    bytes[256] = '\n';
+    lines_feed(&held, &like, 1000, bytes, sizeof bytes, &batch);
+    CHECK(log_record_parse(batch.data, batch.length - 1, &record) == 0);
+    CHECK(record.length == 256 && memcmp(record.text, bytes, 256) == 0);
+}
+
+/* ---- files ---- */
+
+static char top[] = "/tmp/ringfence-test-log-XXXXXX";
+static struct log_file file;
+static struct fault fault;
+
+static void remove_top(void) {
+    log_file_close(&file);
+    directory_remove(AT_FDCWD, top, NULL);
+}
+
+static void begin(void) {
+    CHECK(mkdtemp(top));
+    atexit(remove_top);
+    int root = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    CHECK(root >= 0);
+    log_file_init(&file, root, "web");
+}
+
+static int append(const struct log_limits *limits, const char *text) {
+    size_t written;
+    return log_file_append(&file, limits, text, strlen(text), &written, &fault);
+}
+
+/* What a file has, or "-" where there is none. */
+static const char *content(const char *name) {
+    static char text[4096];
+    char path[64];
+    snprintf(path, sizeof path, "web/%s", name);
+    int fd = openat(file.root, path, O_RDONLY | O_CLOEXEC);
+    ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    close_fd(fd);
+    if (length < 0)
+        return "-";
+    text[length] = '\0';
+    return text;
+}
+
+TEST(files_rotate_at_a_record) {
+    const struct log_limits limits = {.max_size = 8, .max_files = 3};
+    begin();
+    CHECK(append(&limits, "aaa\nbbb\nccc\n") == 0);
+    CHECK_TEXT(content("current"), "ccc\n");
+    CHECK_TEXT(content("current.1"), "aaa\nbbb\n");
+    CHECK(append(&limits, "ddd\neeeeeeeeeeeeee\nf\n") == 0);
+    CHECK_TEXT(content("current"), "f\n");
+    CHECK_TEXT(content("current.1"), "eeeeeeeeeeeeee\n");
+    CHECK_TEXT(content("current.2"), "ccc\nddd\n");
+    CHECK_TEXT(content("current.3"), "-");
+}
+
+TEST(one_file_in_all_starts_anew) {
+    const struct log_limits limits = {.max_size = 8, .max_files = 1};
+    begin();
+    CHECK(append(&limits, "aaa\nbbb\nccc\n") == 0);
+    CHECK_TEXT(content("current"), "ccc\n");
+    CHECK_TEXT(content("current.1"), "-");
+}
+
+TEST(fewer_files_than_before) {
+    const struct log_limits many = {.max_size = 4, .max_files = 5},
+                            few = {.max_size = 4, .max_files = 2};
+    begin();
+    CHECK(append(&many, "aaa\nbbb\nccc\nddd\neee\n") == 0);
+    CHECK_TEXT(content("current.4"), "aaa\n");
+    CHECK(append(&few, "fff\n") == 0);
+    CHECK_TEXT(content("current"), "fff\n");
+    CHECK_TEXT(content("current.1"), "eee\n");
+    CHECK_TEXT(content("current.2"), "-");
+    CHECK_TEXT(content("current.4"), "-");
+}
+
+TEST(a_torn_record_gets_its_newline) {
+    const struct log_limits limits = {.max_size = 100, .max_files = 3};
+    begin();
+    CHECK(append(&limits, "half") == 0); /* as if the power had gone */
+    log_file_close(&file);
+    CHECK(append(&limits, "whole\n") == 0);
+    CHECK_TEXT(content("current"), "half\nwhole\n");
+}
+
+TEST(the_rest_of_a_record_follows_its_beginning) {
+    const struct log_limits limits = {.max_size = 6, .max_files = 3};
+    begin();
+    CHECK(append(&limits, "a\nbbb") == 0); /* as if the disk had been full */
+    CHECK(file.torn);
+    CHECK(append(&limits, "bbbbbb\nc\n") == 0);
+    CHECK_TEXT(content("current.1"), "a\nbbbbbbbbb\n");
+    CHECK_TEXT(content("current"), "c\n");
+}
+
+TEST(removed_files_come_again) {
+    const struct log_limits limits = {.max_size = 100, .max_files = 3};
+    begin();
+    CHECK(append(&limits, "a\n") == 0);
+    CHECK(directory_remove(file.root, "web", &fault) == 0);
+    CHECK(append(&limits, "b\n") == 0);
+    CHECK_TEXT(content("current"), "b\n");
+}
+
+TEST(who_may_read) {
+    const struct log_limits limits = {.max_size = 100, .max_files = 3};
+    struct stat status;
+    begin();
+    CHECK(append(&limits, "a\n") == 0);
+    CHECK(fstatat(file.root, "web", &status, 0) == 0 && (status.st_mode & 07777) == 0750);
+    CHECK(fstatat(file.root, "web/current", &status, 0) == 0 && (status.st_mode & 07777) == 0640);
+}
+
+TEST(a_file_that_is_none_is_refused) {
+    const struct log_limits limits = {.max_size = 100, .max_files = 3};
+    begin();
+    CHECK(mkdirat(file.root, "web", 0700) == 0);
+    CHECK(mkfifoat(file.root, "web/current", 0600) == 0);
+    CHECK(append(&limits, "a\n") == -EINVAL);
+    CHECK_TEXT(fault.text, "the log file \"web/current\" is not a regular file");
+    CHECK(unlinkat(file.root, "web/current", 0) == 0);
+    CHECK(symlinkat("/etc/passwd", file.root, "web/current") == 0);
+    CHECK(append(&limits, "a\n") == -ELOOP);
+    CHECK_TEXT(fault.text,
+               "cannot open the log file \"web/current\": Too many levels of symbolic links");
+}
+
+TEST_MAIN
