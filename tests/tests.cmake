@@ -37,3 +37,9 @@ if(FUZZ) # with its sources, so that they too are instrumented
     set_target_properties(fuzz-log-record PROPERTIES
                           RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
 endif()
+
+# What ringfenced keeps alive in tests/supervisor/keeper.bats.
+if(TESTS)
+    add_executable(fake tests/supervisor/fake.c)
+    set_target_properties(fake PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+endif()

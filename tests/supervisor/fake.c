@@ -1,0 +1,175 @@
+/* Stands in for ringfence-manager and ringfence-logd under a real ringfenced, and for systemd above
+ * it. As a child it does what the file NAME.script beside it says, a command a line, and notes what
+ * happens to it in the file `events`:
+ *
+ *     note TEXT      notify TEXT (| is a newline)      stray TEXT (a notification by its child)
+ *     sleep MS       orphan MS (a grandchild)          wait (until SIGTERM or SIGINT)
+ *     exit STATUS    raise SIGNAL                      large (a notification of 8,000 bytes)
+ *
+ * `fake listen PATH` prints notifications, one a line, until it is ended. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "units/base/scoped.h"
+
+static char directory[PATH_MAX / 2];
+static const char *name;
+
+static void note(const char *text) {
+    char path[PATH_MAX], line[1024];
+    snprintf(path, sizeof path, "%s/events", directory);
+    snprintf(line, sizeof line, "%s %s\n", name, text);
+    scoped_fd int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0 || write(fd, line, strlen(line)) < 0)
+        abort();
+}
+
+static socklen_t make_address(struct sockaddr_un *address, const char *path) {
+    size_t length = strlen(path);
+    *address = (struct sockaddr_un){.sun_family = AF_UNIX};
+    if (length >= sizeof address->sun_path)
+        abort();
+    memcpy(address->sun_path, path, length);
+    if (*path == '@')
+        address->sun_path[0] = '\0';
+    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
+}
+
+static void swap(char *text, char from, char to) {
+    for (char *at = text; (at = strchr(at, from));)
+        *at = to;
+}
+
+static void notify(const char *text, size_t length) {
+    struct sockaddr_un address;
+    socklen_t size = make_address(&address, getenv("NOTIFY_SOCKET"));
+    scoped_fd int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (sendto(fd, text, length, 0, (const struct sockaddr *)&address, size) < 0)
+        note(strerror(errno));
+}
+
+static void in_child(const char *text) {
+    pid_t child = fork();
+    if (child == 0) {
+        notify(text, strlen(text));
+        _exit(0);
+    }
+    waitpid(child, NULL, 0);
+}
+
+/* Its parent is gone when it ends: it is the keeper's to reap. */
+static void orphan(int milliseconds) {
+    pid_t child = fork();
+    if (child == 0) {
+        pid_t grandchild = fork();
+        if (grandchild == 0) {
+            prctl(PR_SET_NAME, "orphan");
+            poll(NULL, 0, milliseconds);
+            _exit(3);
+        }
+        char text[32];
+        snprintf(text, sizeof text, "orphan %d", (int)grandchild);
+        note(text);
+        _exit(0);
+    }
+    waitpid(child, NULL, 0);
+}
+
+static void wait_for_end(const sigset_t *set) {
+    for (int signal;;) {
+        if (sigwait(set, &signal) != 0)
+            abort();
+        note(signal == SIGTERM ? "SIGTERM" : signal == SIGINT ? "SIGINT" : "SIGHUP");
+        if (signal != SIGHUP)
+            return;
+    }
+}
+
+static void obey(char *command, const sigset_t *set) {
+    char *word = strsep(&command, " ");
+    char *rest = command ? command : word + strlen(word);
+    if (strcmp(word, "note") == 0) {
+        note(rest);
+    } else if (strcmp(word, "notify") == 0) {
+        swap(rest, '|', '\n');
+        notify(rest, strlen(rest));
+    } else if (strcmp(word, "stray") == 0) {
+        in_child(rest);
+    } else if (strcmp(word, "large") == 0) {
+        static char many[8000] = "READY=1\nX=";
+        memset(many + 10, 'x', sizeof many - 10);
+        notify(many, sizeof many);
+    } else if (strcmp(word, "sleep") == 0) {
+        poll(NULL, 0, atoi(rest));
+    } else if (strcmp(word, "orphan") == 0) {
+        orphan(atoi(rest));
+    } else if (strcmp(word, "wait") == 0) {
+        wait_for_end(set);
+    } else if (strcmp(word, "exit") == 0) {
+        exit(atoi(rest));
+    } else if (strcmp(word, "raise") == 0) {
+        signal(atoi(rest), SIG_DFL);
+        raise(atoi(rest));
+    } else {
+        note("does not know a command");
+        abort();
+    }
+}
+
+static int listen_to(const char *path) {
+    struct sockaddr_un address;
+    socklen_t size = make_address(&address, path);
+    scoped_fd int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (bind(fd, (const struct sockaddr *)&address, size) < 0)
+        return EXIT_FAILURE;
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    for (char message[4097];;) {
+        ssize_t length = recv(fd, message, sizeof message - 1, 0);
+        if (length < 0)
+            return EXIT_FAILURE;
+        message[length] = '\0';
+        swap(message, '\n', '|');
+        puts(message);
+    }
+}
+
+int main(int argc, char **argv) {
+    char path[PATH_MAX];
+    if (argc == 3 && strcmp(argv[1], "listen") == 0)
+        return listen_to(argv[2]);
+    ssize_t length = readlink("/proc/self/exe", directory, sizeof directory - 1);
+    if (length < 0)
+        return EXIT_FAILURE;
+    directory[length] = '\0';
+    name = strrchr(directory, '/') + 1;
+    directory[name - directory - 1] = '\0';
+
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    snprintf(path, sizeof path, "%s/%s.script", directory, name);
+    scoped_file FILE *script = fopen(path, "re");
+    static char text[4096];
+    size_t size = script ? fread(text, 1, sizeof text - 1, script) : 0;
+    text[size] = '\0';
+    char *rest = text;
+    for (char *line; (line = strsep(&rest, "\n")) && *line;)
+        obey(line, &set);
+    return 0;
+}

@@ -1,0 +1,335 @@
+#!/usr/bin/env bats
+# ringfenced with a manager and a logger that do as they are told (fake.c).
+
+setup() {
+    top=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
+    export RINGFENCE_BUILD=${RINGFENCE_BUILD:-$top/build/gcc}
+    unset NOTIFY_SOCKET container
+    cd "$(mktemp -d "${BATS_TMPDIR:-/tmp}/keeper.XXXXXX")"
+    scratch=$PWD
+    cp "$RINGFENCE_BUILD/ringfenced" .
+    cp "$RINGFENCE_BUILD/tests/fake" ringfence-manager
+    cp ringfence-manager ringfence-logd
+    script logd "note started" wait "exit 0"
+    script manager "note started" "notify READY=1" wait "exit 0"
+    keeper=
+}
+
+teardown() {
+    for pid in $keeper $listener; do
+        kill -KILL "$pid" 2>/dev/null
+    done
+    eventually gone || true
+    cd / && rm -rf "$scratch"
+}
+gone() { ! grep -slx "$scratch/ringfence-.*" /proc/[0-9]*/cmdline; }
+
+script() {
+    local program=$1
+    shift
+    printf '%s\n' "$@" >"$scratch/ringfence-$program.script"
+}
+begin() {
+    "$@" ./ringfenced --foreground --runtime-dir "$scratch/run" --log-dir "$scratch/log" \
+        2>stderr 3>&- &
+    keeper=$!
+}
+# eventually COMMAND...: within five seconds.
+eventually() {
+    local i
+    for ((i = 0; i < 100; i++)); do
+        "$@" >/dev/null 2>&1 && return
+        sleep 0.05
+    done
+    echo "never: $*"
+    cat stderr events
+    return 1
+}
+event() { grep -qx "$1" events; }
+said() { grep -q "$1" stderr; }
+ended() { ! kill -0 "$keeper"; }
+# finish STATUS: it ends by itself, with this status.
+finish() {
+    local status=0
+    eventually dead
+    wait "$keeper" || status=$?
+    keeper=
+    [ "$status" -eq "$1" ] || { echo "status $status"; cat stderr; false; }
+}
+dead() { [ "$(awk '/^State/ { print $2 }' "/proc/$keeper/status")" = Z ] || ended; }
+listen() {
+    rm -f "$1"
+    ./ringfence-manager listen "$1" >upward 3>&- &
+    listener=$!
+    sleep 0.1
+}
+
+@test "help, version" {
+    run ./ringfenced --help
+    [ "$status" -eq 0 ]
+    [[ "${lines[0]}" == "usage: ringfenced [OPTION]..." ]]
+    for option in --foreground --units --runtime-dir --state-dir --log-dir --cgroup --config; do
+        [[ "$output" == *"$option"* ]]
+    done
+    run ./ringfenced --version
+    [ "$status" -eq 0 ]
+    [[ "$output" =~ ^ringfenced\ [0-9.]+$ ]]
+}
+
+@test "what is no option is refused" {
+    run ./ringfenced --unit DIR
+    [ "$status" -eq 2 ]
+    [[ "${lines[0]}" == "ringfenced: unknown option: --unit" ]]
+    run ./ringfenced --foreground=yes
+    [ "$status" -eq 2 ]
+    [[ "${lines[0]}" == "ringfenced: unknown option: --foreground=yes" ]]
+    run ./ringfenced now
+    [ "$status" -eq 2 ]
+    [[ "${lines[0]}" == "ringfenced: unexpected argument: now" ]]
+    for missing in --units --units= ; do
+        run ./ringfenced $missing
+        [ "$status" -eq 2 ]
+        [[ "${lines[0]}" == "ringfenced: a value is missing: --units" ]]
+    done
+}
+
+@test "a program that is missing" {
+    rm ringfence-logd
+    run ./ringfenced --runtime-dir run
+    [ "$status" -eq 1 ]
+    [[ "$output" == "ringfenced: cannot find the program ringfence-logd, neither in \"$scratch\" nor in \""*"/ringfence\"" ]]
+}
+
+@test "a runtime directory that cannot be" {
+    touch file
+    run ./ringfenced --runtime-dir file/run
+    [ "$status" -eq 1 ]
+    [[ "$output" == "ringfenced: cannot make directory \"file/run\": Not a directory" ]]
+    long=$scratch/$(printf 'x%.0s' {1..100})
+    run ./ringfenced --runtime-dir "$long"
+    [ "$status" -eq 1 ]
+    [[ "$output" == "ringfenced: the runtime directory \"$long\" has too long a name: a socket in it may have 107 bytes" ]]
+}
+
+@test "both children get what is theirs" {
+    printf '#!/bin/sh\necho "$NOTIFY_SOCKET $*" >manager-got\nexec sleep 100\n' >ringfence-manager
+    printf '#!/bin/sh\necho "$NOTIFY_SOCKET $*" >logd-got\nexec sleep 100\n' >ringfence-logd
+    chmod +x ringfence-manager ringfence-logd
+    ./ringfenced --units a --runtime-dir=run --units=b --log-dir log --cgroup c --config d \
+        --state-dir e 3>&- &
+    keeper=$!
+    eventually test -s manager-got -a -s logd-got
+    [ "$(cat manager-got)" = "$scratch/run/keeper --units a --runtime-dir=run --units=b --log-dir log --cgroup c --config d --state-dir e" ]
+    [ "$(cat logd-got)" = "$scratch/run/keeper --runtime-dir run --log-dir log" ]
+    [ "$(stat -c '%a %F' run/keeper)" = "600 socket" ]
+    [ "$(stat -c %a run)" = 755 ]
+    kill -TERM $keeper # sleep knows no better than to die of it
+    finish 1
+}
+
+@test "READY and its like are passed upward" {
+    script manager "notify READY=1|STATUS=3 units|X_OTHER=1" "notify FDSTORE=1" wait \
+        "notify STOPPING=1" "exit 0"
+    for socket in "$scratch/upward.socket" "@$scratch/upward"; do
+        rm -f events
+        listen "$socket"
+        begin env NOTIFY_SOCKET="$socket"
+        eventually grep -qx 'READY=1|STATUS=3 units' upward
+        kill -TERM $keeper
+        finish 0
+        [ "$(cat upward)" = $'READY=1|STATUS=3 units\nSTOPPING=1\nSTOPPING=1' ]
+        kill "$listener"
+    done
+}
+
+@test "notifications of strangers, and those that are too long, are ignored" {
+    script manager "stray READY=1" "large" "note ready" wait "exit 0"
+    listen "$scratch/upward.socket"
+    begin env NOTIFY_SOCKET="$scratch/upward.socket"
+    eventually said "^ringfenced: a notification from process [0-9]* is ignored: it is not my child$"
+    eventually said "^ringfenced: a notification of more than 4096 bytes is ignored$"
+    kill -TERM $keeper
+    finish 0
+    [ "$(cat upward)" = "STOPPING=1" ]
+}
+
+@test "what dies is started again, with a delay that grows" {
+    script manager "note started" "raise 11"
+    listen "$scratch/upward.socket"
+    begin env NOTIFY_SOCKET="$scratch/upward.socket"
+    eventually said "in 400 ms"
+    grep -E "^ringfenced: ringfence-manager \(pid [0-9]+\) ended by itself: SIGSEGV( \(core dumped\))?; starting it again in 100 ms$" stderr
+    [ "$(grep -o 'in [0-9]* ms' stderr)" = $'in 100 ms\nin 200 ms\nin 400 ms' ]
+    script manager "note recovered" wait "exit 0"
+    eventually event "ringfence-manager recovered"
+    [ "$(grep -c started events)" -eq 4 ] # three, and the logger
+    grep -q '^STATUS=the manager ended by itself (SIGSEGV.*), starting it again$' upward
+    kill -TERM $keeper
+    finish 0
+}
+
+@test "so is the logger" {
+    script logd "note started" "sleep 50" "exit 5"
+    begin
+    eventually said "^ringfenced: ringfence-logd (pid [0-9]*) ended by itself: exit status 5; starting it again in 200 ms$"
+    [ "$(grep -c 'ringfence-manager started' events)" -eq 1 ]
+    kill -TERM $keeper
+    finish 0
+}
+
+@test "a first manager that refuses its configuration ends it all" {
+    for code in 2 78; do
+        script manager "exit $code"
+        begin
+        finish $code
+        event "ringfence-logd SIGTERM"
+        rm events
+    done
+}
+
+@test "a later one does not" {
+    script manager "notify READY=1" "sleep 100" "exit 78"
+    begin
+    eventually said "exit status 78; starting it again in 200 ms"
+    kill -TERM $keeper
+    eventually dead
+}
+
+@test "orphans are reaped" {
+    script manager "orphan 1" "orphan 100" "note ready" wait "exit 0"
+    begin
+    eventually event "ringfence-manager ready"
+    sleep 0.3
+    for pid in $(awk '/orphan/ { print $3 }' events); do
+        [ ! -e "/proc/$pid" ]
+    done
+    kill -TERM $keeper
+    finish 0
+}
+
+@test "the end comes in order, and leaves nothing" {
+    script manager wait "sleep 100" "note last words" "exit 0"
+    begin
+    eventually test -S run/keeper
+    eventually event "ringfence-logd started"
+    sleep 0.1
+    kill -TERM $keeper
+    finish 0
+    [ "$(grep -v started events)" = $'ringfence-manager SIGTERM\nringfence-manager last words\nringfence-logd SIGTERM' ]
+    [ ! -e run/keeper ]
+    [ ! -s stderr ]
+}
+
+@test "a second signal and a hang-up are passed on" {
+    script manager "note ready" wait wait "exit 0"
+    begin
+    eventually event "ringfence-manager ready"
+    kill -HUP $keeper
+    eventually event "ringfence-manager SIGHUP"
+    kill -INT $keeper
+    eventually event "ringfence-manager SIGTERM"
+    kill -INT $keeper
+    eventually event "ringfence-manager SIGINT"
+    finish 0
+}
+
+@test "a manager that dies while stopping: what it left is killed" {
+    script manager "orphan 100000" wait "raise 9"
+    begin
+    eventually grep -q orphan events
+    kill -TERM $keeper
+    finish 1
+    [ ! -e "/proc/$(awk '/orphan/ { print $3 }' events)" ]
+    event "ringfence-logd SIGTERM"
+    said "^ringfenced: ringfence-manager (pid [0-9]*) ended: SIGKILL$"
+}
+
+@test "a manager that stops by itself" {
+    script manager "notify STOPPING=1" "sleep 100" "exit 0"
+    begin
+    finish 0
+    event "ringfence-logd SIGTERM"
+}
+
+@test "the end while the manager waits for its next start" {
+    script manager "sleep 50" "exit 1"
+    begin
+    eventually said "in 800 ms"
+    kill -TERM $keeper
+    finish 0
+}
+
+@test "a logger that does not end" {
+    script logd "note started" wait "note ignored" wait
+    begin
+    eventually event "ringfence-logd started"
+    kill -TERM $keeper
+    eventually event "ringfence-logd ignored"
+    sleep 7
+    finish 0
+    said "^ringfenced: ringfence-logd has not ended in 10 s and is killed$"
+}
+
+@test "a runtime directory is served once" {
+    begin
+    eventually event "ringfence-manager started"
+    run ./ringfenced --runtime-dir run
+    [ "$status" -eq 1 ]
+    [[ "$output" == "ringfenced: another ringfenced serves \"$scratch/run\"; --runtime-dir names another place" ]]
+    kill -KILL $keeper # its socket stays, its children go
+    eventually event "ringfence-logd SIGTERM"
+    eventually gone
+    rm events
+    begin
+    eventually event "ringfence-manager started"
+    kill -TERM $keeper
+    finish 0
+}
+
+@test "it sleeps when nothing happens, and is small" {
+    begin
+    eventually event "ringfence-logd started"
+    sleep 0.3
+    switches() { awk '/ctxt_switches/ { n += $2 } END { print n }' /proc/$keeper/status; }
+    before=$(switches)
+    sleep 3
+    [ "$(switches)" -eq "$before" ]
+    echo "# ringfenced: $(awk '/^Pss:/ { print $2 }' /proc/$keeper/smaps_rollup) KB of memory (PSS)" >&3
+    kill -TERM $keeper
+    finish 0
+}
+
+@test "the end of its terminal is its end" {
+    command -v script >/dev/null || skip "script(1) is not installed"
+    command script -qfc "exec ./ringfenced --foreground --runtime-dir run --log-dir log 2>stderr" \
+        /dev/null </dev/zero >/dev/null 2>&1 3>&- &
+    keeper=$!
+    eventually event "ringfence-manager started"
+    kill -KILL $keeper
+    eventually event "ringfence-logd SIGTERM"
+    event "ringfence-manager SIGTERM"
+    ! event "ringfence-manager SIGHUP"
+}
+
+@test "as PID 1 it takes no offence, and does not end" {
+    unshare --pid --fork --mount-proc true || skip "no pid namespace can be made here"
+    script manager "orphan 100" "note ready" wait "exit 0"
+    unshare --pid --fork --mount-proc --kill-child ./ringfenced quiet splash --foreground \
+        init.unit=web --runtime-dir "$scratch/run" --log-dir "$scratch/log" 2>stderr 3>&- &
+    keeper=$!
+    eventually event "ringfence-manager ready"
+    first=$(cat /proc/$keeper/task/$keeper/children)
+    kill -TERM $first
+    eventually event "ringfence-logd SIGTERM"
+    sleep 0.3
+    kill -0 $first
+    [ ! -s stderr ]
+}
+
+@test "as PID 1 of a container it ends" {
+    unshare --pid --fork --mount-proc true || skip "no pid namespace can be made here"
+    begin env container=test unshare --pid --fork --mount-proc --kill-child
+    eventually event "ringfence-manager started"
+    kill -TERM "$(cat /proc/$keeper/task/$keeper/children)"
+    finish 0
+}
