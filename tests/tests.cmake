@@ -43,3 +43,7 @@ if(TESTS)
     add_executable(fake tests/supervisor/fake.c)
     set_target_properties(fake PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 endif()
+
+if(TESTS AND NOT SANITIZE)
+    include(tests/bench/bench.cmake)
+endif()

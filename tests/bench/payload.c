@@ -48,8 +48,9 @@ static void stamp(const char *word, size_t length, const struct __kernel_timespe
     call(__NR_write, 1, (long)begin, end - begin);
 }
 
-/* stack: argc, argv[0], argv[1], ... as the kernel laid them out. */
-__attribute__((used, noreturn)) void payload_run(long *stack) {
+/* stack: argc, argv[0], argv[1], ... as the kernel laid them out. Called by _start below. */
+_Noreturn void payload_run(long *stack);
+_Noreturn void payload_run(long *stack) {
     struct __kernel_timespec first, last;
     struct __kernel_timespec life = {.tv_nsec = 20000000};
     const char *mode = stack[0] > 1 ? (const char *)stack[2] : "";
