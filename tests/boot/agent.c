@@ -1,12 +1,13 @@
 /* Init of the test machine: makes a plain Linux of it, then runs what comes in over the second
- * serial line. A request is "RUN SECONDS LENGTH\n" and LENGTH bytes of shell script; the answer is
- * "RES CODE LENGTH\n" and what the script wrote. CODE is the exit code, 128 + signal, or 124 where
- * the time was up. */
+ * serial line. `agent line`, under another init, does the latter alone. A request is "RUN SECONDS
+ * LENGTH\n" and LENGTH bytes of shell script; the answer is "RES CODE LENGTH\n" and what the script
+ * wrote. CODE is the exit code, 128 + signal, or 124 where the time was up. */
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -199,12 +200,14 @@ static int serve(int line, struct output *output) {
     return write_exactly(line, output->data, output->size);
 }
 
-int main(void) {
-    if (getpid() != 1) {
+int main(int argc, char **argv) {
+    const bool is_init = getpid() == 1;
+    if (!is_init && (argc != 2 || strcmp(argv[1], "line") != 0)) {
         fprintf(stderr, "agent: this is the init of a test machine\n");
         return 2;
     }
-    mount_all();
+    if (is_init)
+        mount_all();
     load_modules();
     setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 1);
     setenv("HOME", "/root", 1);
@@ -217,6 +220,7 @@ int main(void) {
         while (serve(line, &output) == 0)
             ;
     sync();
-    reboot(RB_POWER_OFF);
+    if (is_init)
+        reboot(RB_POWER_OFF);
     return 1;
 }

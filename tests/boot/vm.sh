@@ -13,6 +13,8 @@ set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 2
 export LC_ALL=C.UTF-8
 vm_number=0 vm_dir='' vm_pid='' vm_in='' vm_out=''
+vm_init=/usr/sbin/agent # a file may choose another, and put what it needs into the tree:
+vm_extra() { :; }       # vm_extra TREE
 
 skip_all() {
     echo "1..0 # SKIP $*"
@@ -173,6 +175,7 @@ vm_start() {
     trap vm_kill EXIT
     trap 'exit 1' INT TERM
     vm_tree "$vm_dir/tree" "$build" "$kernel" "$@"
+    vm_extra "$vm_dir/tree"
     mke2fs -q -t ext4 -E root_owner=0:0 -d "$vm_dir/tree" "$vm_dir/disk" 768M \
         >"$vm_dir/mke2fs.log" 2>&1 || { cat "$vm_dir/mke2fs.log" >&2; exit 2; }
     rm -rf "$vm_dir/tree"
@@ -180,7 +183,7 @@ vm_start() {
     mkfifo "$vm_dir/line.in" "$vm_dir/line.out"
     TMPDIR=$vm_dir qemu-system-x86_64 -M q35 -accel tcg -cpu max -smp 1 -m 768 -nodefaults \
         -no-user-config -display none -no-reboot -kernel "$kernel"/boot/vmlinuz-* \
-        -append "root=/dev/nvme0n1 rootfstype=ext4 rootwait rw init=/usr/sbin/agent \
+        -append "root=/dev/nvme0n1 rootfstype=ext4 rootwait rw init=$vm_init \
 console=ttyS0 panic=-1 quiet loglevel=4 oops=panic mitigations=off cryptomgr.notests" \
         -drive "file=$vm_dir/disk,format=raw,if=none,id=disk,cache=unsafe" \
         -device nvme,drive=disk,serial=ringfence \
@@ -195,6 +198,7 @@ console=ttyS0 panic=-1 quiet loglevel=4 oops=panic mitigations=off cryptomgr.not
         echo "1..$vm_number"
         exit 1
     }
+    vm_run 10 'hostname -F /etc/hostname; ip link set lo up' >/dev/null
     vm_emit ok "the machine boots"
 }
 
