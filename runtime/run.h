@@ -31,8 +31,9 @@ int run_start(struct sandbox *sandbox, const struct run_request *request, const 
 enum run_progress { RUN_EXECUTED, RUN_PREPARING };
 
 int run_report_fd(const struct run *run); /* readable when run_advance has something to do */
-/* RUN_EXECUTED once execve succeeded, RUN_PREPARING, or -errno with "step: object: why" (-ENOENT,
- * -EACCES of the program itself are told apart for exit codes 127 and 126). */
+/* RUN_EXECUTED once execve succeeded, RUN_PREPARING, or a failure with "step: object: why":
+ * execve's own -errno (-ENOENT: exit code 127, others: 126), -ECANCELED where an earlier step
+ * failed. */
 int run_advance(struct run *run, struct fault *fault);
 
 /* The payload's pid in our pid namespace, a child of the caller; 0 until known. It is known at the

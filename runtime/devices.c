@@ -1,0 +1,115 @@
+#include "runtime/devices.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "runtime/build.h"
+#include "runtime/path.h"
+#include "runtime/tree.h"
+#include "units/base/fault.h"
+#include "units/base/scoped.h"
+
+#define TTY_GROUP 5      /* the group of terminals, in every distribution's etc/group */
+#define DEV_SIZE "65536" /* bytes: nodes and links need none */
+#define SHM_SIZE "64M"
+
+static const struct node {
+    const char *name;
+    unsigned major, minor; /* admin-guide/devices.txt of the kernel's documentation */
+} nodes[] = {
+    {"null", 1, 3},    {"zero", 1, 5}, {"full", 1, 7},    {"random", 1, 8},
+    {"urandom", 1, 9}, {"tty", 5, 0},  {"console", 1, 3}, /* a terminal is bound over it */
+};
+
+static const struct link {
+    const char *name, *text;
+} links[] = {
+    {"fd", "/proc/self/fd"},       {"stdin", "/proc/self/fd/0"}, {"stdout", "/proc/self/fd/1"},
+    {"stderr", "/proc/self/fd/2"}, {"ptmx", "pts/ptmx"},
+};
+
+static const char *const directories[] = {"pts", "shm", "mqueue", "ringfence"};
+
+int devices_open_null(int flags, struct fault *fault) {
+    scoped_fd int fd = open("/dev/null", flags | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY);
+    struct stat status;
+    if (fd < 0 || fstat(fd, &status) < 0)
+        return fault_set(fault, errno, "cannot open /dev/null");
+    if (!S_ISCHR(status.st_mode) || status.st_rdev != makedev(1, 3))
+        return fault_say(fault, -ENODEV, "/dev/null of the host is not the null device");
+    return take_fd(&fd);
+}
+
+static int make_entries(int dev, struct fault *fault) {
+    for (size_t i = 0; i < ELEMENTS(nodes); i++)
+        if (mknodat(dev, nodes[i].name, S_IFCHR | 0666, makedev(nodes[i].major, nodes[i].minor)) <
+            0)
+            return fault_set(fault, errno, "cannot make /dev/%s", nodes[i].name);
+    for (size_t i = 0; i < ELEMENTS(links); i++)
+        if (symlinkat(links[i].text, dev, links[i].name) < 0)
+            return fault_set(fault, errno, "cannot make /dev/%s", links[i].name);
+    for (size_t i = 0; i < ELEMENTS(directories); i++)
+        if (mkdirat(dev, directories[i], 0755) < 0)
+            return fault_set(fault, errno, "cannot make /dev/%s", directories[i]);
+    return 0;
+}
+
+/* Consumes the tree. */
+static int attach(int dev, const char *name, int source, struct fault *fault) {
+    scoped_fd int tree = source;
+    if (tree < 0)
+        return tree;
+    scoped_fd int target = openat(dev, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (target < 0)
+        return fault_set(fault, errno, "cannot open /dev/%s", name);
+    return tree_attach(tree, target, name, fault);
+}
+
+static int attach_terminals(const struct build *build, int dev, struct fault *fault) {
+    char options[64];
+    snprintf(options, sizeof options, "newinstance,ptmxmode=0666,mode=0620,gid=%u",
+             build_host_id(build, TTY_GROUP));
+    return attach(dev, "pts",
+                  tree_new("devpts", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, fault), fault);
+}
+
+/* Shared memory goes with the ipc namespace. */
+static int attach_shared_memory(const struct build *build, int dev, struct fault *fault) {
+    const uint64_t attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+    if (build->modes[NAMESPACE_IPC] == NAMESPACE_HOST) {
+        scoped_fd int tree = tree_clone(AT_FDCWD, "/dev/shm", false, fault);
+        if (tree < 0)
+            return tree;
+        int error = tree_restrict(tree, attributes, false, fault);
+        return error ? error : attach(dev, "shm", take_fd(&tree), fault);
+    }
+    return attach(dev, "shm", tree_new("tmpfs", "mode=1777,size=" SHM_SIZE, attributes, fault),
+                  fault);
+}
+
+/* Mounted here, where root is the host's: a file system of a user namespace honours no nodes. */
+int devices_mount(struct build *build, struct fault *fault) {
+    scoped_fd int target = path_real_directory(build->root, "/dev", build->extendable, fault);
+    if (target < 0)
+        return target;
+    char options[96];
+    snprintf(options, sizeof options, "mode=0755,size=" DEV_SIZE ",uid=%u,gid=%u",
+             build_host_id(build, 0), build_host_id(build, 0));
+    scoped_fd int dev = tree_new("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, fault);
+    if (dev < 0)
+        return dev;
+    int error = tree_attach(dev, target, "/dev", fault);
+    if (!error)
+        error = make_entries(dev, fault);
+    if (!error)
+        error = attach_terminals(build, dev, fault);
+    if (!error)
+        error = attach_shared_memory(build, dev, fault);
+    if (!error && build->notify >= 0)
+        error = attach(dev, "ringfence", take_fd(&build->notify), fault);
+    return error;
+}

@@ -1,0 +1,51 @@
+#pragma once
+/* What the files of this floor know of a runtime and a sandbox; nobody else includes it. */
+
+#include <sys/types.h>
+
+#include "runtime/capabilities.h"
+#include "runtime/cgroup.h"
+#include "runtime/namespaces.h"
+#include "runtime/sandbox.h"
+#include "runtime/seccomp.h"
+#include "runtime/userns.h"
+#include "units/base/text.h"
+
+struct runtime {
+    char *runtime_directory, *state_directory, *log_directory; /* absolute; the last may be NULL */
+    int state;                                                 /* state_directory */
+    struct cgroup_root *cgroups;
+    struct seccomp_cache *filters;
+    struct id_ranges *ranges;
+    bool missing_controllers_warn;
+};
+
+struct sandbox {
+    struct runtime *runtime;
+    const struct container *container;
+    struct cgroup *cgroup;
+    /* What came of the choices: one that names a unit whose namespace is the host's is HOST. */
+    enum namespace_mode modes[NAMESPACE_KINDS];
+    struct id_range ids; /* count 0: the host's */
+    struct capabilities capabilities;
+    struct seccomp_program *filter; /* NULL: unconfined */
+    struct text notes;
+    /* Held; -EBADF: the host's. NAMESPACE_PID only where it is another unit's or a path's. */
+    int namespaces[NAMESPACE_KINDS];
+    bool joined[NAMESPACE_KINDS]; /* somebody else's, and joined before the own user namespace */
+    bool created;
+    int report;     /* while building, else -EBADF */
+    pid_t main_pid; /* the last main process; valid while main_pidfd is not -EBADF */
+    int main_pidfd;
+};
+
+/* clone3(2) without sharing memory: 0 in the child, which must end in _exit(2) or execve(2). */
+struct clone_args;
+pid_t process_clone(struct clone_args *arguments);
+
+/* The names that become files below the state directory: letters, digits and "_.:@-", none that
+ * leads elsewhere. */
+int name_check(const char *name, struct fault *fault);
+
+/* Where the helpers of a build put the parts of a root together, in their own mount namespace. */
+#define SCRATCH_DIRECTORY "sandbox"

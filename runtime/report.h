@@ -1,0 +1,41 @@
+#pragma once
+/* What a helper tells the manager over a socket pair: one message of fixed size for each fact, with
+ * descriptors where the fact is one. Called by the sandbox and the run, and by their helpers. */
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "units/base/fault.h"
+
+enum report_kind {
+    REPORT_FAULT,      /* a step failed: error, text */
+    REPORT_NOTE,       /* text: a line a person should know */
+    REPORT_NAMESPACES, /* value: bits of enum namespace_kind; a descriptor for each, in order */
+    REPORT_PROCESS,    /* value: the payload's pid; its pidfd */
+    REPORT_KINDS
+};
+
+#define REPORT_DESCRIPTORS 8
+
+struct report {
+    enum report_kind kind;
+    int error;
+    uint32_t value;
+    char text[FAULT_SIZE];
+    int descriptors[REPORT_DESCRIPTORS];
+    size_t descriptor_count;
+};
+
+/* ret_ends[0]: the manager's, non-blocking; ret_ends[1]: the helper's. */
+int report_open(int ret_ends[2], struct fault *fault);
+
+/* In the helper. Async-signal-safe; what cannot be sent has no reader any more. */
+void report_send(int fd, const struct report *report);
+/* value: what the reader should know of the step, or 0. */
+void report_send_fault(int fd, const char *step, int error, uint32_t value,
+                       const struct fault *fault);
+
+/* 1: a report was read, its descriptors are the caller's; 0: nothing follows, the helper's end is
+ * closed everywhere; -EAGAIN: not yet; -EBADMSG where the message is not one of ours. */
+int report_receive(int fd, struct report *ret_report);

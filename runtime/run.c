@@ -1,0 +1,359 @@
+#include "runtime/run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/magic.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/vfs.h>
+
+#include "runtime/devices.h"
+#include "runtime/environment.h"
+#include "runtime/private.h"
+#include "runtime/report.h"
+#include "runtime/rlimits.h"
+#include "runtime/stage.h"
+#include "runtime/tree.h"
+#include "units/base/fault.h"
+#include "units/base/file.h"
+
+struct run {
+    struct sandbox *sandbox;
+    enum run_place place;
+    int report;
+    pid_t pid; /* 0: not known yet */
+    int pidfd;
+    struct report failure; /* of a step; kind is REPORT_FAULT once there is one */
+};
+
+/* ---- the helper: from the host's namespaces into the unit's, then the payload ---- */
+
+struct helper {
+    struct sandbox *sandbox;
+    const struct run_request *request;
+    int main; /* pidfd of the process to be put beside; -EBADF: none */
+    int report;
+    struct stage stage;
+};
+
+/* A mount of the terminal, after a look that it is one of a devpts. */
+static int open_console(int terminal, struct fault *fault) {
+    struct statfs status;
+    if (fstatfs(terminal, &status) < 0 || status.f_type != DEVPTS_SUPER_MAGIC)
+        return fault_say(fault, -ENOTTY, "standard input is not a pseudo-terminal");
+    return tree_clone(terminal, "", false, fault);
+}
+
+/* What takes the host's view or the host's power. */
+static int helper_prepare(struct helper *helper, struct fault *fault) {
+    struct stage *stage = &helper->stage;
+    if (prctl(PR_SET_DUMPABLE, 0) < 0)
+        return fault_set(fault, errno, "cannot become undumpable");
+    int null = devices_open_null(O_RDWR, fault);
+    if (null < 0)
+        return null;
+    for (int i = 0; i < 3; i++)
+        stage->streams.standard[i] =
+            helper->request->standard[i] < 0 ? null : helper->request->standard[i];
+    if (stage->own_mounts) {
+        stage->null = tree_clone(null, "", false, fault);
+        if (stage->null < 0)
+            return stage->null;
+    }
+    if (stage->own_mounts && stage->terminal) {
+        stage->console = open_console(stage->streams.standard[0], fault);
+        if (stage->console < 0)
+            return stage->console;
+    }
+    return 0;
+}
+
+static int helper_limit(struct helper *helper, struct fault *fault) {
+    const struct process *process = &helper->sandbox->container->process;
+    int error = 0;
+    if (process->oom_score_adjust != INTEGER_UNSET) {
+        scoped_fd int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        error = oom_score_apply(proc, process->oom_score_adjust, fault);
+    }
+    if (!error)
+        error = nice_apply(process->nice, fault);
+    return error ? error : rlimits_apply(&process->rlimits, fault);
+}
+
+static int join(const struct sandbox *sandbox, enum namespace_kind kind, struct fault *fault) {
+    if (sandbox->namespaces[kind] >= 0 &&
+        setns(sandbox->namespaces[kind], (int)namespace_flags[kind]) < 0)
+        return fault_set(fault, errno, "cannot join the %s namespace", namespace_files[kind]);
+    return 0;
+}
+
+/* Others' namespaces, then the user namespace, then those that belong to it: from inside a user
+ * namespace those of another one cannot be joined. */
+static int join_held(struct helper *helper, struct fault *fault) {
+    const struct sandbox *sandbox = helper->sandbox;
+    for (int kind = 0; kind < NAMESPACE_KINDS; kind++)
+        if (sandbox->joined[kind] && kind != NAMESPACE_USER) {
+            int error = join(sandbox, (enum namespace_kind)kind, fault);
+            if (error)
+                return error;
+        }
+    int error = join(sandbox, NAMESPACE_USER, fault);
+    for (int kind = 0; kind < NAMESPACE_KINDS && !error; kind++)
+        if (!sandbox->joined[kind] && kind != NAMESPACE_USER)
+            error = join(sandbox, (enum namespace_kind)kind, fault);
+    return error;
+}
+
+/* Those of the running main process, by its pidfd (5.8). */
+static int join_main(struct helper *helper, struct fault *fault) {
+    const struct sandbox *sandbox = helper->sandbox;
+    unsigned others = 0, own = 0;
+    for (int kind = 0; kind < NAMESPACE_KINDS; kind++) {
+        if (sandbox->modes[kind] == NAMESPACE_HOST)
+            continue;
+        if (sandbox->joined[kind] && kind != NAMESPACE_USER)
+            others |= namespace_flags[kind];
+        else
+            own |= namespace_flags[kind];
+    }
+    if ((others && setns(helper->main, (int)others) < 0) ||
+        (own && setns(helper->main, (int)own) < 0))
+        return errno == ESRCH ? fault_say(fault, -ESRCH, "the main process has ended")
+                              : fault_set(fault, errno, "cannot join the main process");
+    return 0;
+}
+
+static int helper_join(struct helper *helper, struct fault *fault) {
+    return helper->request->place == RUN_BESIDE ? join_main(helper, fault)
+                                                : join_held(helper, fault);
+}
+
+/* The payload is the manager's child, not the helper's. */
+static int helper_clone(struct helper *helper, struct fault *fault) {
+    const struct sandbox *sandbox = helper->sandbox;
+    int pidfd = -EBADF;
+    uint64_t flags = CLONE_PARENT | CLONE_PIDFD;
+    if (helper->request->place != RUN_BESIDE) {
+        if (sandbox->modes[NAMESPACE_PID] == NAMESPACE_PRIVATE)
+            flags |= CLONE_NEWPID;
+        if (helper->stage.own_mounts)
+            flags |= CLONE_NEWNS;
+    }
+    struct clone_args arguments = {.flags = flags, .pidfd = (uint64_t)(uintptr_t)&pidfd};
+    pid_t pid = process_clone(&arguments);
+    if (pid < 0)
+        return fault_set(fault, pid, "cannot start the process");
+    if (pid == 0)
+        stage_run(&helper->stage);
+    struct report report = {.kind = REPORT_PROCESS,
+                            .value = (uint32_t)pid,
+                            .descriptors = {pidfd},
+                            .descriptor_count = 1};
+    report_send(helper->report, &report);
+    return 0;
+}
+
+static const struct step {
+    const char *name;
+    int (*run)(struct helper *helper, struct fault *fault);
+} steps[] = {
+    {"helper", helper_prepare},
+    {"limits", helper_limit},
+    {"namespaces", helper_join},
+    {"process", helper_clone},
+};
+
+static _Noreturn void helper_run(struct helper *helper) {
+    struct fault fault = {0};
+    for (size_t i = 0; i < ELEMENTS(steps); i++) {
+        int error = steps[i].run(helper, &fault);
+        if (error) {
+            report_send_fault(helper->report, steps[i].name, error, 0, &fault);
+            _exit(1);
+        }
+    }
+    _exit(0);
+}
+
+/* ---- the manager's side ---- */
+
+static void fill_stage(struct stage *stage, const struct sandbox *sandbox,
+                       const struct run_request *request, const struct environment *environment,
+                       int report) {
+    const struct process *process = &sandbox->container->process;
+    bool fresh = request->place != RUN_BESIDE;
+    *stage = (struct stage){
+        .container = sandbox->container,
+        .exec = request->exec,
+        .user = request->user ? request->user : process->user,
+        .group = request->user || request->group ? request->group : process->group,
+        .working_directory =
+            request->working_directory ? request->working_directory : process->working_directory,
+        .environment = environment,
+        .capabilities = &sandbox->capabilities,
+        .filter = sandbox->filter,
+        .streams = {.ready = request->ready_fd,
+                    .ready_number = request->ready_fd < 0 ? -1 : request->ready_fd_number,
+                    .report = report},
+        .terminal = request->tty,
+        .user_private = sandbox->modes[NAMESPACE_USER] != NAMESPACE_HOST,
+        .own_mounts = fresh && sandbox->modes[NAMESPACE_MOUNT] != NAMESPACE_HOST,
+        .fresh_proc = fresh && sandbox->modes[NAMESPACE_PID] != NAMESPACE_HOST,
+        .null = -EBADF,
+        .console = -EBADF,
+    };
+    if (!stage->working_directory)
+        stage->working_directory = "/";
+}
+
+static int start_helper(struct sandbox *sandbox, const struct run_request *request, int main,
+                        int *ret_report, struct fault *fault) {
+    struct environment environment;
+    int ends[2];
+    scoped_fd int cgroup =
+        cgroup_open(sandbox->cgroup, request->place == RUN_MAIN ? CGROUP_MAIN : CGROUP_AUX, fault);
+    if (cgroup < 0)
+        return cgroup;
+    int error = environment_prepare(sandbox->container, request->environment, &environment, fault);
+    if (error)
+        return fault_prefix(fault, error, "environment");
+    error = report_open(ends, fault);
+    if (error) {
+        environment_free(&environment);
+        return error;
+    }
+    scoped_fd int receiver = ends[0], sender = ends[1];
+    struct clone_args arguments = {
+        .flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD, .cgroup = (unsigned)cgroup};
+    pid_t pid = process_clone(&arguments);
+    if (pid == 0) {
+        struct helper helper = {
+            .sandbox = sandbox, .request = request, .main = main, .report = sender};
+        fill_stage(&helper.stage, sandbox, request, &environment, sender);
+        helper_run(&helper);
+    }
+    environment_free(&environment);
+    if (pid < 0)
+        return fault_set(fault, pid, "cannot start the helper of a run");
+    *ret_report = take_fd(&receiver);
+    return 0;
+}
+
+int run_start(struct sandbox *sandbox, const struct run_request *request, const struct run *main,
+              struct run **ret_run, struct fault *fault) {
+    bool beside = request->place == RUN_BESIDE;
+    if (!sandbox->created)
+        return fault_say(fault, -EINVAL, "the sandbox is not there");
+    if (!request->exec || request->exec->count == 0)
+        return fault_say(fault, -EINVAL, "there is no program to execute");
+    if (beside && (!main || main->pidfd < 0))
+        return fault_say(fault, -ESRCH, "the unit has no main process");
+    scoped(run_free) struct run *run = calloc(1, sizeof *run);
+    if (!run)
+        return fault_set(fault, ENOMEM, "cannot start a run");
+    run->sandbox = sandbox;
+    run->place = request->place;
+    run->report = run->pidfd = -EBADF;
+    int error = start_helper(sandbox, request, beside ? main->pidfd : -EBADF, &run->report, fault);
+    if (error)
+        return error;
+    *ret_run = take(run);
+    return 0;
+}
+
+int run_report_fd(const struct run *run) {
+    return run->report;
+}
+
+static void keep_process(struct run *run, const struct report *report) {
+    if (report->descriptor_count != 1)
+        return;
+    run->pid = (pid_t)report->value;
+    run->pidfd = report->descriptors[0];
+    if (run->place != RUN_MAIN)
+        return;
+    close_fd(run->sandbox->main_pidfd);
+    run->sandbox->main_pid = run->pid;
+    run->sandbox->main_pidfd = fcntl(run->pidfd, F_DUPFD_CLOEXEC, 0);
+}
+
+/* Helper and payload both hold the channel: its end comes when the one is gone and the other has
+ * executed, or both are gone. */
+static int conclude(struct run *run, struct fault *fault) {
+    run->report = close_fd(run->report);
+    if (run->failure.kind == REPORT_FAULT && run->failure.error) {
+        fault_say(fault, run->failure.error, "%s", run->failure.text);
+        return run->failure.value == STAGE_EXECUTING ? run->failure.error : -ECANCELED;
+    }
+    if (run->pid == 0)
+        return fault_say(fault, -ECANCELED, "process: the helper that starts it was killed");
+    return RUN_EXECUTED;
+}
+
+int run_advance(struct run *run, struct fault *fault) {
+    for (;;) {
+        struct report report;
+        int got = report_receive(run->report, &report);
+        if (got == -EAGAIN)
+            return RUN_PREPARING;
+        if (got <= 0)
+            return conclude(run, fault);
+        if (report.kind == REPORT_PROCESS)
+            keep_process(run, &report);
+        else if (report.kind == REPORT_FAULT)
+            run->failure = report;
+    }
+}
+
+pid_t run_pid(const struct run *run) {
+    return run->pid;
+}
+
+int run_pidfd(const struct run *run) {
+    return run->pidfd;
+}
+
+int run_signal(const struct run *run, int number, struct fault *fault) {
+    if (run->pidfd < 0)
+        return fault_say(fault, -ESRCH, "the process is not there");
+    if (pidfd_send_signal(run->pidfd, number, NULL, 0) < 0)
+        return fault_set(fault, errno, "cannot send signal %d to process %d", number, run->pid);
+    return 0;
+}
+
+/* A line of /proc/PID/status: "NAME:\tHEX". */
+static uint64_t status_mask(const char *status, const char *name) {
+    const char *line = strstr(status, name);
+    uint64_t mask = 0;
+    return line && sscanf(line + strlen(name), "%" SCNx64, &mask) == 1 ? mask : 0;
+}
+
+bool run_would_drop(const struct run *run, int number) {
+    char path[32];
+    scoped_free char *status = NULL;
+    snprintf(path, sizeof path, "/proc/%d/status", run->pid);
+    if (run->pid == 0 || number < 1 || number > 64 || number == SIGKILL || number == SIGSTOP ||
+        file_read(AT_FDCWD, path, 65536, &status, NULL, NULL) < 0)
+        return false;
+    const char *pids = strstr(status, "\nNSpid:");
+    const char *last = pids ? pids + 1 + strcspn(pids + 1, "\n") : NULL;
+    bool first = last && last - pids > 2 && last[-1] == '1' && last[-2] == '\t';
+    uint64_t bit = 1ULL << (number - 1);
+    return first && !(status_mask(status, "\nSigCgt:") & bit) &&
+           !(status_mask(status, "\nSigIgn:") & bit);
+}
+
+void run_free(struct run *run) {
+    if (!run)
+        return;
+    close_fd(run->report);
+    close_fd(run->pidfd);
+    free(run);
+}

@@ -1,0 +1,142 @@
+#include "runtime/runtime.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "runtime/private.h"
+#include "units/base/fault.h"
+#include "units/base/file.h"
+
+#define PLAIN_NAME "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.:@-"
+
+pid_t process_clone(struct clone_args *arguments) {
+    long pid = syscall(SYS_clone3, arguments, sizeof *arguments);
+    return pid < 0 ? -errno : (pid_t)pid;
+}
+
+int name_check(const char *name, struct fault *fault) {
+    size_t length = strlen(name);
+    if (length == 0 || length > NAME_MAX || *name == '.' || *name == '-' ||
+        strspn(name, PLAIN_NAME) != length)
+        return fault_say(fault, -EINVAL, "\"%s\" is no name of a unit or a volume", name);
+    return 0;
+}
+
+/* A directory of our own, with all that leads to it. */
+static int own_directory(const char *path, mode_t mode, char **ret_path, struct fault *fault) {
+    if (*path != '/')
+        return fault_say(fault, -EINVAL, "\"%s\" is not an absolute path", path);
+    int error = directory_make(AT_FDCWD, path, 0755, fault);
+    if (error)
+        return error;
+    if (chmod(path, mode) < 0)
+        return fault_set(fault, errno, "cannot set the mode of \"%s\"", path);
+    scoped_free char *real = realpath(path, NULL);
+    if (!real)
+        return fault_set(fault, errno, "cannot resolve \"%s\"", path);
+    *ret_path = take(real);
+    return 0;
+}
+
+static int open_directories(struct runtime *runtime, const struct runtime_options *options,
+                            struct fault *fault) {
+    char path[PATH_MAX];
+    int error = own_directory(options->runtime_directory, 0755, &runtime->runtime_directory, fault);
+    if (!error)
+        error = own_directory(options->state_directory, 0700, &runtime->state_directory, fault);
+    if (error)
+        return error;
+    snprintf(path, sizeof path, "%s/" SCRATCH_DIRECTORY, runtime->runtime_directory);
+    error = directory_make(AT_FDCWD, path, 0700, fault);
+    if (error)
+        return error;
+    if (options->log_directory) {
+        runtime->log_directory = strdup(options->log_directory);
+        if (!runtime->log_directory)
+            return fault_set(fault, ENOMEM, "cannot open the runtime");
+    }
+    runtime->state = open(runtime->state_directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (runtime->state < 0)
+        return fault_set(fault, errno, "cannot open \"%s\"", runtime->state_directory);
+    return 0;
+}
+
+int runtime_open(const struct runtime_options *options, struct runtime **ret_runtime,
+                 struct fault *fault) {
+    if (geteuid() != 0)
+        return fault_say(fault, -EPERM, "containers need root");
+    /* Every helper is a clone of this process: born undumpable, neither its memory nor its
+     * executable is within reach of what runs inside, not even for a moment. */
+    if (prctl(PR_SET_DUMPABLE, 0) < 0)
+        return fault_set(fault, errno, "cannot become undumpable");
+
+    scoped(runtime_close) struct runtime *runtime = calloc(1, sizeof *runtime);
+    if (!runtime)
+        return fault_set(fault, ENOMEM, "cannot open the runtime");
+    runtime->state = -EBADF;
+    runtime->missing_controllers_warn = options->missing_controllers_warn;
+    int error = open_directories(runtime, options, fault);
+    if (!error && options->id_range_count)
+        error = id_ranges_open(runtime->state, options->id_range_base, options->id_range_count,
+                               &runtime->ranges, fault);
+    if (!error) {
+        char path[PATH_MAX];
+        snprintf(path, sizeof path, "%s/seccomp", runtime->runtime_directory);
+        error = seccomp_cache_open(path, &runtime->filters, fault);
+    }
+    if (!error)
+        error = cgroup_root_open(options->cgroup, &runtime->cgroups, fault);
+    if (!error)
+        error = cgroup_root_clean(runtime->cgroups, fault);
+    if (error)
+        return error;
+    *ret_runtime = take(runtime);
+    return 0;
+}
+
+void runtime_close(struct runtime *runtime) {
+    if (!runtime)
+        return;
+    cgroup_root_close(runtime->cgroups);
+    seccomp_cache_close(runtime->filters);
+    id_ranges_close(runtime->ranges);
+    close_fd(runtime->state);
+    free(runtime->runtime_directory);
+    free(runtime->state_directory);
+    free(runtime->log_directory);
+    free(runtime);
+}
+
+const char *runtime_cgroup(const struct runtime *runtime) {
+    return cgroup_root_path(runtime->cgroups);
+}
+
+int runtime_forget_unit(struct runtime *runtime, const char *unit, struct fault *fault) {
+    char path[PATH_MAX];
+    int error = name_check(unit, fault);
+    if (error)
+        return error;
+    snprintf(path, sizeof path, "uppers/%s", unit);
+    error = directory_remove(runtime->state, path, fault);
+    /* The range last: what it owns must be gone before another unit gets it. */
+    if (!error && runtime->ranges)
+        error = id_ranges_give_back(runtime->ranges, unit, fault);
+    return error;
+}
+
+int runtime_remove_volume(struct runtime *runtime, const char *volume, struct fault *fault) {
+    char path[PATH_MAX];
+    int error = name_check(volume, fault);
+    if (error)
+        return error;
+    snprintf(path, sizeof path, "volumes/%s", volume);
+    return directory_remove(runtime->state, path, fault);
+}
