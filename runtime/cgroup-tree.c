@@ -3,6 +3,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -149,6 +152,34 @@ int cgroup_tree_clear(int directory) {
     for (int i = 0; more > 0 && i < REMOVALS; i++)
         more = clear_step(&here, &depth);
     return more > 0 ? -EBUSY : more;
+}
+
+/* A sum that reaches the top is "max". */
+static uint64_t add(uint64_t left, uint64_t right) {
+    return left > SIZE_NONE - right ? SIZE_NONE : left + right;
+}
+
+int cgroup_tree_protect(int directory) {
+    static const char *const files[] = {"memory.low", "memory.min"};
+    int error = 0;
+    for (size_t i = 0; !error && i < ELEMENTS(files); i++) {
+        scoped(closedir) DIR *entries = list(directory);
+        if (!entries)
+            return -errno;
+        uint64_t sum = 0, one, now;
+        for (const char *name; (name = next_directory(entries));) {
+            char path[NAME_MAX + 16];
+            snprintf(path, sizeof path, "%s/%s", name, files[i]);
+            if (cgroup_tree_value(directory, path, NULL, &one) == 0)
+                sum = add(sum, one);
+        }
+        if (cgroup_tree_value(directory, files[i], NULL, &now) < 0 || now == sum)
+            continue;
+        char text[32];
+        snprintf(text, sizeof text, "%" PRIu64, sum);
+        error = cgroup_tree_write(directory, files[i], sum == SIZE_NONE ? "max" : text);
+    }
+    return error;
 }
 
 int cgroup_tree_walk(int directory, cgroup_visitor visitor, void *context) {

@@ -25,6 +25,10 @@ int cgroup_tree_write(int directory, const char *file, const char *value);
 /* Removes all directories below this one, which stays. -EBUSY where a process is in one. */
 int cgroup_tree_clear(int directory);
 
+/* Writes the sums of the children's memory.low and memory.min as the directory's own: the kernel
+ * protects a child by no more than its parent has. Nothing without these files. 0 or -errno. */
+int cgroup_tree_protect(int directory);
+
 /* Calls with each directory, from this one down. The visitor's first non-zero return ends it and is
  * returned. -ELOOP where directories nest deeper than 32. */
 typedef int (*cgroup_visitor)(void *context, int directory);

@@ -22,6 +22,7 @@ struct cgroup {
     size_t root;       /* bytes of `path` that are the root's, without '/' */
     int root_fd;       /* borrowed */
     int fd, events_fd; /* the unit's directory; cgroup.events of main */
+    bool protects;     /* what lies above has to count its memory.low and memory.min */
 };
 
 static const char *const part_names[] = {
@@ -145,12 +146,43 @@ int cgroup_make(struct cgroup_root *root, const char *slice, const char *unit, u
     return 0;
 }
 
+/* ---- protection ---- */
+
+static bool has_protection(int directory) {
+    uint64_t low = 0, min = 0;
+    cgroup_tree_value(directory, "memory.low", NULL, &low);
+    cgroup_tree_value(directory, "memory.min", NULL, &min);
+    return low > 0 || min > 0;
+}
+
+/* From the directory above the unit's up to the root. */
+static int protect_above(const struct cgroup *cgroup) {
+    char path[4096];
+    int error = 0;
+    snprintf(path, sizeof path, "./%s", cgroup->path + cgroup->root + 1);
+    for (char *slash; !error && (slash = strrchr(path, '/'));) {
+        *slash = '\0';
+        scoped_fd int fd = openat(cgroup->root_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd >= 0) /* a slice may have gone with its last unit */
+            error = cgroup_tree_protect(fd);
+    }
+    return error;
+}
+
+int cgroup_protect(struct cgroup *cgroup, struct fault *fault) {
+    cgroup->protects = has_protection(cgroup->fd);
+    if (!cgroup->protects)
+        return 0;
+    int error = protect_above(cgroup);
+    return error ? fault_set(fault, error, "cannot protect the memory of \"%s\"", cgroup->path) : 0;
+}
+
 /* ---- remove ---- */
 
 int cgroup_remove(struct cgroup *cgroup, struct fault *fault) {
     int error = cgroup_tree_clear(cgroup->fd);
     /* Relative to the root's descriptor: the names are ours, and cgroupfs has no links. */
-    char *relative = cgroup->path + cgroup->root + 1;
+    const char *relative = cgroup->path + cgroup->root + 1;
     if (!error && unlinkat(cgroup->root_fd, relative, AT_REMOVEDIR) < 0 && errno != ENOENT)
         error = -errno;
     if (error == -EBUSY)
@@ -158,11 +190,15 @@ int cgroup_remove(struct cgroup *cgroup, struct fault *fault) {
     if (error)
         return fault_set(fault, error, "cannot remove cgroup \"%s\"", cgroup->path);
     /* A slice goes with its last unit. */
-    for (char *slash; (slash = strrchr(relative, '/'));) {
+    char slice[4096];
+    snprintf(slice, sizeof slice, "%s", relative);
+    for (char *slash; (slash = strrchr(slice, '/'));) {
         *slash = '\0';
-        if (unlinkat(cgroup->root_fd, relative, AT_REMOVEDIR) < 0)
+        if (unlinkat(cgroup->root_fd, slice, AT_REMOVEDIR) < 0)
             break;
     }
+    if (cgroup->protects)
+        protect_above(cgroup);
     cgroup_free(cgroup);
     return 0;
 }

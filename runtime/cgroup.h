@@ -69,6 +69,9 @@ enum cgroup_part { CGROUP_UNIT, CGROUP_MAIN, CGROUP_AUX };
  * as far as they are usable; cpu, io, memory and pids always are, for the figures. */
 int cgroup_make(struct cgroup_root *root, const char *slice, const char *unit, unsigned controllers,
                 struct cgroup **ret_cgroup, struct fault *fault);
+/* After the limits are written: gives the slices and the root as much memory.low and memory.min as
+ * their units have together, without which the unit's own would protect nothing. */
+int cgroup_protect(struct cgroup *cgroup, struct fault *fault);
 /* Removes the directories, and the slices that nobody uses any more. -EBUSY while processes are in
  * it: nothing is freed then. Frees it on 0. */
 int cgroup_remove(struct cgroup *cgroup, struct fault *fault);

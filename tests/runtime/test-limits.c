@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "runtime/cgroup-tree.h"
 #include "runtime/limits.h"
 #include "runtime/stats.h"
 #include "tests/test.h"
@@ -37,6 +38,10 @@ static void check_file(int directory, const char *file, const char *want) {
     scoped_free char *text = NULL;
     CHECK(file_read(directory, file, 4096, &text, NULL, NULL) == 0);
     CHECK_TEXT(text, want);
+}
+
+static void put(int directory, const char *file, const char *text) {
+    CHECK(file_replace(directory, file, text, strlen(text), 0644, false, NULL) == 0);
 }
 
 static const struct resources unlimited = {
@@ -202,8 +207,21 @@ TEST(io_weight_falls_back_to_the_scheduler) {
     drop_fake();
 }
 
-static void put(int directory, const char *file, const char *text) {
-    CHECK(file_replace(directory, file, text, strlen(text), 0644, false, NULL) == 0);
+TEST(a_parent_protects_what_its_children_have_together) {
+    scoped_fd int fake = make_fake();
+    CHECK(mkdirat(fake, "unit-a", 0755) == 0 && mkdirat(fake, "unit-b", 0755) == 0);
+    put(fake, "memory.low", "0\n");
+    put(fake, "memory.min", "7\n");
+    put(fake, "unit-a/memory.low", "4096\n");
+    put(fake, "unit-b/memory.low", "8192\n");
+    CHECK(cgroup_tree_protect(fake) == 0);
+    uint64_t value;
+    CHECK(cgroup_tree_value(fake, "memory.low", NULL, &value) == 0 && value == 12288);
+    CHECK(cgroup_tree_value(fake, "memory.min", NULL, &value) == 0 && value == 0);
+    put(fake, "unit-b/memory.low", "max\n");
+    put(fake, "memory.low", "");
+    CHECK(cgroup_tree_protect(fake) == 0);
+    drop_fake();
 }
 
 TEST(figures_are_read) {

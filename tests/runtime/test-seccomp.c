@@ -63,13 +63,13 @@ static uint32_t run(const struct seccomp_code *code, uint32_t arch, uint32_t num
             truth = (a & item->k) != 0;
             break;
         default:
-            printf("# unexpected instruction %x\n", item->code);
-            CHECK(!"an instruction that filters have");
+            printf("# not an instruction that filters have: %x\n", item->code);
+            exit(1);
         }
         at += truth ? item->jt : item->jf;
     }
-    CHECK(!"the program returns");
-    return 0;
+    printf("# the program ends without an answer\n");
+    exit(1);
 }
 
 #define EPERM_ACTION (SECCOMP_RET_ERRNO | EPERM)
@@ -285,13 +285,13 @@ TEST(a_process_is_held) {
     CHECK(file_read(AT_FDCWD, "/proc/self/status", 65536, &text, NULL, NULL) == 0);
     CHECK(strstr(text, "Seccomp:\t2"));
     CHECK(strstr(text, "NoNewPrivs:\t1"));
-    CHECK(strstr(text, "CapEff:")); /* no capability of this root helped above */
+    fflush(NULL);
+    _exit(0); /* a sanitizer's work at exit would be refused too */
 }
 
 TEST(a_shell_runs_under_the_filter) {
     install(&standard);
-    execl("/bin/sh", "sh", "-c", "test \"$(ls / | grep -c tmp)\" = 1", NULL);
-    CHECK(!"exec of /bin/sh");
+    CHECK(execl("/bin/sh", "sh", "-c", "test \"$(ls / | grep -c tmp)\" = 1", NULL) == 0);
 }
 
 TEST(mode_kill_ends_the_process) {
