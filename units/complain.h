@@ -1,6 +1,7 @@
 #pragma once
 /* What is wrong with unit files: collected while loading, shown by verify, list and the log. */
 
+#include <stdarg.h>
 #include <stddef.h>
 
 #include "units/base/text.h"
@@ -24,6 +25,9 @@ struct complaints {
 
 void complain(struct complaints *complaints, const char *file, int line, int column,
               const char *source, const char *format, ...) __attribute__((format(printf, 6, 7)));
+void complain_list(struct complaints *complaints, const char *file, int line, int column,
+                   const char *source, const char *format, va_list arguments);
+bool complaints_any(const struct complaints *complaints);
 void complaints_free(struct complaints *complaints);
 
 /* file:line:column: error: text, then the source line and a caret under the column. */

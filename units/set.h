@@ -11,8 +11,9 @@ struct fault;
 
 enum unit_condition {
     UNIT_VALID,
-    UNIT_INVALID, /* complaints say why */
-    UNIT_MASKED,  /* an empty file or a link to /dev/null */
+    UNIT_INVALID,  /* complaints say why */
+    UNIT_MASKED,   /* an empty file or a link to /dev/null */
+    UNIT_TEMPLATE, /* NAME@: no unit itself; its instances are */
 };
 
 struct unit_entry {
@@ -23,12 +24,16 @@ struct unit_entry {
     struct complaints complaints;
 };
 
+#define UNIT_BOOT_TARGET "default" /* where the host's file names no other */
+
 /* What the host's own file says in `manager = { ... }`. */
 struct manager_settings {
     uint32_t id_range_base,
         id_range_count; /* host ids for private user namespaces; multiples of 65,536 */
     bool missing_controllers_warn;
-    char *boot_target; /* "default" */
+    char *boot_target;                     /* "default" */
+    char *state_directory, *log_directory; /* NULL: as the command line says */
+    uint64_t watchdog;                     /* microseconds */
 };
 
 struct unit_set {
@@ -53,7 +58,8 @@ SCOPED(unit_set_free, struct unit_set *)
 /* NULL where there is none. An instance NAME@ARG is loaded by unit_set_instantiate. */
 struct unit_entry *unit_set_find(const struct unit_set *set, const char *name);
 
-/* Loads the instance NAME@ARG from its template into the set (idempotent).
+/* Loads the instance NAME@ARG from its template into the set (idempotent), and those that it names.
+ * Pointers to entries of the set are not valid afterwards; units are.
  * -ENOENT: there is no such template. The entry may be UNIT_INVALID. */
 int unit_set_instantiate(struct unit_set *set, const struct unit_sources *sources, const char *name,
                          struct unit_entry **ret_entry, struct fault *fault);

@@ -154,6 +154,11 @@ enum seccomp_profile { SECCOMP_DEFAULT, SECCOMP_STRICT, SECCOMP_UNCONFINED, SECC
 enum seccomp_action { SECCOMP_ENFORCE, SECCOMP_LOG, SECCOMP_KILL };
 enum keyring { KEYRING_PRIVATE, KEYRING_INHERIT };
 
+struct landlock_rule {
+    char *path;
+    char *access; /* letters of "rwm" */
+};
+
 struct security {
     uint64_t capabilities;      /* exact set, a bit per capability number; CAPABILITIES_UNSET */
     uint64_t capabilities_add;  /* 0 when not given */
@@ -168,6 +173,10 @@ struct security {
     struct strings masked_paths, readonly_paths; /* added to the built-in sets */
     enum keyring keyring;
     struct strings accept;
+    struct {
+        struct landlock_rule *items;
+        size_t count;
+    } landlock;
 };
 
 /* ---- the process ---- */

@@ -1,0 +1,214 @@
+#include "units/check.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "units/base/number.h"
+#include "units/kinds.h"
+
+#define AT(member) offsetof(struct unit, member)
+#define CHOICE(kind) offsetof(struct unit, container.namespaces.choices[kind])
+#define SERVICE_SECTION AT(container.process.exec)
+
+/* ---- what depends on other keys when it is not given ---- */
+
+/* "101:101" names both. */
+static int split_user(struct draft *draft) {
+    struct process *process = &draft->unit->container.process;
+    char *colon = strchr(process->user, ':');
+    if (!colon)
+        return 0;
+    if (process->group) {
+        char title[64];
+        draft_complain(draft, AT(container.process.group), "%s names a group already",
+                       key_title(AT(container.process.user), title, sizeof(title)));
+        return 0;
+    }
+    process->group = strdup(colon + 1);
+    *colon = '\0';
+    return process->group ? 0 : -ENOMEM;
+}
+
+/* The unit whose user namespace is shared with its network or ipc namespace. */
+static int share_user(struct draft *draft) {
+    struct namespace_choice *choices = draft->unit->container.namespaces.choices;
+    static const enum namespace_kind kinds[] = {NAMESPACE_NETWORK, NAMESPACE_IPC};
+    for (size_t i = 0; i < ELEMENTS(kinds); i++) {
+        const struct namespace_choice *shared = &choices[kinds[i]];
+        if (shared->mode != NAMESPACE_UNIT || draft_gave(draft, CHOICE(NAMESPACE_USER)))
+            continue;
+        if (choices[NAMESPACE_USER].mode == NAMESPACE_UNIT)
+            continue; /* the first one's; that both are the same is checked below */
+        choices[NAMESPACE_USER].mode = NAMESPACE_UNIT;
+        choices[NAMESPACE_USER].name = strdup(shared->name);
+        if (!choices[NAMESPACE_USER].name)
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+static bool is_named(const struct strings *strings, const char *name) {
+    for (size_t i = 0; i < strings->count; i++)
+        if (strcmp(strings->items[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* Sharing a namespace of a unit requires that unit. */
+static int require_shared(struct draft *draft) {
+    struct strings *required = &draft->unit->dependencies.requires;
+    const struct namespace_choice *choices = draft->unit->container.namespaces.choices;
+    for (size_t i = 0; i < NAMESPACE_KINDS; i++)
+        if (choices[i].mode == NAMESPACE_UNIT && !is_named(required, choices[i].name) &&
+            strings_add(required, choices[i].name) < 0)
+            return -ENOMEM;
+    return 0;
+}
+
+static int complete(struct draft *draft) {
+    struct unit *unit = draft->unit;
+    const struct section *section;
+    key_at(SERVICE_SECTION, &section);
+    if (!(draft->sections_given >> (section - unit_sections.sections) & 1))
+        unit->service.type = SERVICE_GROUP;
+    if (unit->service.type == SERVICE_ONESHOT) {
+        if (!draft_gave(draft, AT(service.start_timeout)))
+            unit->service.start_timeout = DURATION_OFF;
+        if (!draft_gave(draft, AT(service.remain_after_exit)))
+            unit->service.remain_after_exit = true;
+    }
+    if ((unit->service.type == SERVICE_ONESHOT || unit->service.type == SERVICE_GROUP) &&
+        !draft_gave(draft, AT(restart.policy)))
+        unit->restart.policy = RESTART_NO;
+    unit->container.resources.pids_max_is_default =
+        !draft_gave(draft, AT(container.resources.pids_max));
+    int error = split_user(draft);
+    if (!error)
+        error = share_user(draft);
+    return error ? error : require_shared(draft);
+}
+
+/* ---- rules ---- */
+
+static void check_service(struct draft *draft) {
+    const struct unit *unit = draft->unit;
+    const struct service_settings *service = &unit->service;
+    if (service->type != SERVICE_GROUP && unit->container.process.exec.count == 0)
+        draft_complain(draft, AT(container.process.exec), "required, and not given; it is %s",
+                       kind_arguments.example);
+    if (service->type == SERVICE_FD && service->ready_fd == INTEGER_UNSET)
+        draft_complain(draft, AT(service.type),
+                       "\"fd\" needs the number of the descriptor too: ready_fd = 3;");
+    if (service->type != SERVICE_FD && service->ready_fd != INTEGER_UNSET)
+        draft_complain(draft, AT(service.ready_fd), "only a service of type \"fd\" has one");
+    if (service->type == SERVICE_ONESHOT &&
+        (unit->restart.policy == RESTART_ALWAYS || unit->restart.policy == RESTART_ON_SUCCESS ||
+         unit->restart.policy == RESTART_UNLESS_STOPPED))
+        draft_complain(draft, AT(restart.policy),
+                       "a oneshot that succeeded is done; it can have \"no\", \"on-failure\" or "
+                       "\"on-abnormal\"");
+    if (service->type != SERVICE_ONESHOT && service->remain_after_exit)
+        draft_complain(draft, AT(service.remain_after_exit),
+                       "only a service of type \"oneshot\" remains after its exit");
+    if (unit->restart.max_delay < unit->restart.delay)
+        draft_complain(draft,
+                       draft_gave(draft, AT(restart.max_delay)) ? AT(restart.max_delay)
+                                                                : AT(restart.delay),
+                       "the longest delay is shorter than the first");
+}
+
+/* A group has no process, and nothing that would be about one. */
+static void check_group(struct draft *draft) {
+    const struct section *service, *general, *install;
+    key_at(SERVICE_SECTION, &service);
+    key_at(AT(description), &general);
+    key_at(AT(install.enabled), &install);
+    for (size_t i = 0; i < draft->origin_count; i++) {
+        const struct origin *origin = &draft->origins[i];
+        size_t row = 0;
+        for (size_t k = 0; k < unit_sections.count; row += unit_sections.sections[k++].count) {
+            const struct section *section = &unit_sections.sections[k];
+            if (origin->row < row || origin->row >= row + section->count || section == general ||
+                section == install || origin->layer == LAYER_DEFAULTS)
+                continue;
+            source_complain_at(origin->source, &draft->complaints,
+                               origin->source->nodes[origin->node].name,
+                               "%s.%s: a file without a section \"%s\" is a group, which has no "
+                               "process of its own",
+                               section->name, section->keys[origin->row - row].name, service->name);
+            return;
+        }
+    }
+}
+
+/* An order of two limits, each of which may be absent or "max". */
+static void check_order(struct draft *draft, size_t low, size_t high) {
+    char title[64];
+    uint64_t less = *(const uint64_t *)((const char *)draft->unit + low);
+    uint64_t more = *(const uint64_t *)((const char *)draft->unit + high);
+    if (less == LIMIT_UNSET || more == LIMIT_UNSET || more == SIZE_NONE)
+        return;
+    if (less > more)
+        draft_complain(draft, low, "it is above %s, and would do nothing",
+                       key_title(high, title, sizeof(title)));
+}
+
+static void check_resources(struct draft *draft) {
+    check_order(draft, AT(container.resources.memory_high), AT(container.resources.memory_max));
+    check_order(draft, AT(container.resources.memory_low), AT(container.resources.memory_max));
+    check_order(draft, AT(container.resources.memory_min), AT(container.resources.memory_max));
+}
+
+static void check_security(struct draft *draft) {
+    const struct security *security = &draft->unit->container.security;
+    char title[64];
+    if (security->capabilities != CAPABILITIES_UNSET &&
+        (security->capabilities_add || security->capabilities_drop))
+        draft_complain(draft, AT(container.security.capabilities),
+                       "the exact set leaves nothing for %s or its counterpart",
+                       key_title(security->capabilities_add
+                                     ? AT(container.security.capabilities_add)
+                                     : AT(container.security.capabilities_drop),
+                                 title, sizeof(title)));
+    if (security->capabilities != CAPABILITIES_UNSET && security->ambient & ~security->capabilities)
+        draft_complain(draft, AT(container.security.ambient),
+                       "a capability that %s has not got cannot be ambient",
+                       key_title(AT(container.security.capabilities), title, sizeof(title)));
+    if (security->seccomp == SECCOMP_UNCONFINED &&
+        (security->seccomp_allow.count || security->seccomp_deny.count))
+        draft_complain(draft, AT(container.security.seccomp),
+                       "\"unconfined\" has no list that calls could be added to or taken from");
+}
+
+/* What a unit of the present kind cannot mean, though each key alone is sound. */
+static void check_unused(struct draft *draft) {
+    const struct unit *unit = draft->unit;
+    const struct namespaces *namespaces = &unit->container.namespaces;
+    if (namespaces->choices[NAMESPACE_TIME].mode == NAMESPACE_HOST) {
+        if (namespaces->boot_offset)
+            draft_complain(draft, AT(container.namespaces.boot_offset),
+                           "the host's clocks have none; it needs time = \"private\"");
+        if (namespaces->monotonic_offset)
+            draft_complain(draft, AT(container.namespaces.monotonic_offset),
+                           "the host's clocks have none; it needs time = \"private\"");
+    }
+}
+
+void draft_check(struct draft *draft) {
+    if (complete(draft) < 0) {
+        complain(&draft->complaints, draft->path, 0, 0, NULL, "out of memory");
+        return;
+    }
+    if (draft->unit->service.type == SERVICE_GROUP) {
+        check_group(draft);
+        return;
+    }
+    check_service(draft);
+    check_root(draft);
+    check_mounts(draft);
+    check_namespaces(draft);
+    check_sysctl(draft);
+    check_resources(draft);
+    check_security(draft);
+    check_unused(draft);
+}

@@ -1,0 +1,9 @@
+#pragma once
+/* Rules that span keys. check.c calls those of check-container.c. */
+
+#include "units/draft.h"
+
+void check_root(struct draft *draft);
+void check_mounts(struct draft *draft);
+void check_namespaces(struct draft *draft);
+void check_sysctl(struct draft *draft);

@@ -1,0 +1,153 @@
+#include <assert.h>
+
+#include "units/base/names.h"
+#include "units/keys.h"
+#include "units/kinds.h"
+#include "units/set.h"
+
+#define AT(member) offsetof(struct unit, member)
+#define IN_MANAGER(member) offsetof(struct manager_settings, member)
+
+static const char *const action_words[] = {
+    [HEALTH_RESTART] = "restart",
+    [HEALTH_NONE] = "none",
+    [HEALTH_STOP] = "stop",
+    [HEALTH_REBOOT] = "reboot",
+};
+static_assert(ELEMENTS(action_words) == HEALTH_REBOOT + 1, "a word for every action");
+static const struct names actions = NAMES(action_words);
+
+static const char *const policy_words[] = {
+    [RESTART_ON_FAILURE] = "on-failure",   [RESTART_NO] = "no",
+    [RESTART_ALWAYS] = "always",           [RESTART_UNLESS_STOPPED] = "unless-stopped",
+    [RESTART_ON_ABNORMAL] = "on-abnormal", [RESTART_ON_WATCHDOG] = "on-watchdog",
+    [RESTART_ON_SUCCESS] = "on-success",
+};
+static_assert(ELEMENTS(policy_words) == RESTART_ON_SUCCESS + 1, "a word for every policy");
+static const struct names policies = NAMES(policy_words);
+
+static const char *const driver_words[] = {
+    [LOG_FILE] = "file", [LOG_JOURNAL] = "journal", [LOG_SYSLOG] = "syslog",
+    [LOG_KMSG] = "kmsg", [LOG_CONSOLE] = "console", [LOG_NONE] = "none",
+};
+static_assert(ELEMENTS(driver_words) == LOG_NONE + 1, "a word for every driver");
+static const struct names drivers = NAMES(driver_words);
+
+/* The words of a bool that is no yes or no: false, then true. */
+static const char *const missing_words[] = {"error", "warn"};
+static const struct names missing_controllers = NAMES(missing_words);
+
+const struct key health_keys[HEALTH_KEYS] = {
+    {"exec", &kind_arguments, AT(health.exec), .flags = KEY_LATER, .since = "0.1",
+     .doc = "A command run beside the program; it is healthy when the command ends with 0."},
+    {"http", &kind_url, AT(health.http), .flags = KEY_LATER, .since = "0.1",
+     .doc = "An address that is fetched inside the container: \"http://127.0.0.1:80/\"."},
+    {"tcp", &kind_endpoint, AT(health.tcp), .flags = KEY_LATER, .since = "0.1",
+     .doc = "A port that is connected to inside the container: \"[ADDRESS:]PORT\"."},
+    {"file", &kind_path, AT(health.file), .flags = KEY_LATER, .since = "0.1",
+     .doc = "A file inside the container that must be there."},
+    {"interval", &kind_duration, AT(health.interval), .fallback = "30s", .least = 1000,
+     .most = INT64_MAX, .flags = KEY_LATER, .since = "0.1", .doc = "The time between two probes."},
+    {"timeout", &kind_duration, AT(health.timeout), .fallback = "5s", .least = 1000,
+     .most = INT64_MAX, .flags = KEY_LATER, .since = "0.1", .doc = "How long a probe may take."},
+    {"retries", &kind_integer, AT(health.retries), .fallback = "3", .least = 1, .most = 1000,
+     .flags = KEY_LATER, .since = "0.1", .doc = "So many failures in a row are one too many."},
+    {"start_period", &kind_duration, AT(health.start_period), .fallback = "0", .flags = KEY_LATER,
+     .since = "0.1", .doc = "The time after a start in which failures do not count."},
+    {"start_interval", &kind_duration, AT(health.start_interval), .fallback = "1s", .least = 1000,
+     .most = INT64_MAX, .flags = KEY_LATER, .since = "0.1",
+     .doc = "The time between two probes until the first success."},
+    {"on_failure", &kind_enum, AT(health.on_failure), .fallback = "restart", .names = &actions,
+     .flags = KEY_LATER, .since = "0.1", .doc = "What is done with a unit that is not healthy."},
+    {"gates_ready", &kind_bool, AT(health.gates_ready), .fallback = "true", .flags = KEY_LATER,
+     .since = "0.1", .doc = "Whether the unit is ready only once it is healthy."},
+};
+
+const struct key restart_keys[RESTART_KEYS] = {
+    {"policy", &kind_enum, AT(restart.policy), .fallback = "on-failure",
+     .otherwise = "on-failure; no for a oneshot and a group", .names = &policies,
+     .later_values = 1u << RESTART_ON_WATCHDOG, .since = "0.1",
+     .doc = "When a service that ended is started again. A failure to launch counts like a crash."},
+    {"delay", &kind_duration, AT(restart.delay), .fallback = "100ms", .since = "0.1",
+     .doc = "The time before the first restart."},
+    {"backoff", &kind_float, AT(restart.backoff), .fallback = "2.0", .least = 1, .most = 100,
+     .since = "0.1", .doc = "What the delay is multiplied with at every further restart."},
+    {"max_delay", &kind_duration, AT(restart.max_delay), .fallback = "1min", .since = "0.1",
+     .doc = "The longest delay."},
+    {"jitter", &kind_float, AT(restart.jitter), .fallback = "0.1", .least = 0, .most = 1,
+     .since = "0.1", .doc = "The part of the delay that chance adds or takes away."},
+    {"reset_after", &kind_duration, AT(restart.reset_after), .fallback = "10s", .since = "0.1",
+     .doc = "After so long ready the delay starts anew."},
+    {"limit_burst", &kind_integer, AT(restart.limit_burst), .fallback = "0", .least = 0,
+     .most = 1000000, .since = "0.1",
+     .doc = "The most restarts within limit_interval; 0: no such limit."},
+    {"limit_interval", &kind_duration, AT(restart.limit_interval), .fallback = "10min", .least = 1,
+     .most = INT64_MAX, .since = "0.1", .doc = "The time over which restarts are counted."},
+    {"on_limit", &kind_limit_action, AT(restart.on_limit), .fallback = "fail", .since = "0.1",
+     .doc = "What is done at the limit: the unit fails (fail); \"reboot\", \"rollback\" and "
+            "\"retry-after:DURATION\" come with a later version."},
+    {"prevent_exit_status", &kind_statuses, AT(restart.prevent_exit_status), .since = "0.1",
+     .doc = "Exit codes and signals after which the service is not started again."},
+    {"force_exit_status", &kind_statuses, AT(restart.force_exit_status), .since = "0.1",
+     .doc = "Exit codes and signals after which it is started again whatever the policy says."},
+};
+
+const struct key logging_keys[LOGGING_KEYS] = {
+    {"driver", &kind_enum, AT(logging.driver), .fallback = "file", .names = &drivers,
+     .later_values = 1u << LOG_JOURNAL | 1u << LOG_SYSLOG | 1u << LOG_KMSG | 1u << LOG_CONSOLE,
+     .since = "0.1",
+     .doc = "Where the program's output goes: to rotated files, or nowhere (none)."},
+    {"max_size", &kind_size, AT(logging.max_size), .fallback = "10M", .least = 4096,
+     .most = INT64_MAX, .since = "0.1", .doc = "The size at which a log file is put aside."},
+    {"max_files", &kind_integer, AT(logging.max_files), .fallback = "3", .least = 1, .most = 1000,
+     .since = "0.1", .doc = "The number of log files that are kept, the present one included."},
+    {"max_line", &kind_size, AT(logging.max_line), .fallback = "64K", .least = 80, .most = 1 << 20,
+     .since = "0.1", .doc = "A longer line is split into several records."},
+    {"rate", &kind_rate, AT(logging.rate), .otherwise = "off", .flags = KEY_LATER, .since = "0.1",
+     .doc = "The most lines, as \"1000/s\"; what is dropped is counted, and said."},
+};
+
+const struct key timer_keys[TIMER_KEYS] = {
+    {"schedule", &kind_schedule, AT(timer.schedule), .flags = KEY_LATER, .since = "0.1",
+     .doc =
+         "When the unit is started: five fields as in crontab(5), or a calendar expression as in "
+         "systemd.time(7)."},
+    {"interval", &kind_duration, AT(timer.interval), .fallback = "off", .least = 1000,
+     .most = INT64_MAX, .flags = KEY_OFF | KEY_LATER, .since = "0.1",
+     .doc = "The time between the end of a run and the next."},
+    {"on_boot", &kind_duration, AT(timer.on_boot), .fallback = "off", .flags = KEY_OFF | KEY_LATER,
+     .since = "0.1", .doc = "So long after ringfence came up."},
+    {"randomized_delay", &kind_duration, AT(timer.randomized_delay), .fallback = "0",
+     .flags = KEY_LATER, .since = "0.1", .doc = "Each run is put off by chance, at most so long."},
+    {"persistent", &kind_bool, AT(timer.persistent), .fallback = "false", .flags = KEY_LATER,
+     .since = "0.1", .doc = "Whether a run that was missed while down is made up."},
+};
+
+const struct key install_keys[INSTALL_KEYS] = {
+    {"wanted_by", &kind_unit_names, AT(install.wanted_by), .fallback = "default", .since = "0.1",
+     .doc = "Units that pull this one in when they start; \"default\" is what starts at boot."},
+    {"enabled", &kind_bool, AT(install.enabled), .fallback = "true", .since = "0.1",
+     .doc = "Whether wanted_by holds."},
+    {"alias", &kind_unit_name, AT(install.alias), .flags = KEY_LATER, .since = "0.1",
+     .doc = "A second name of the unit."},
+};
+
+const struct key manager_keys[MANAGER_KEYS] = {
+    {"id_range", &kind_id_range, IN_MANAGER(id_range_base), .fallback = "524288:1878523904",
+     .since = "0.1",
+     .doc = "The host ids, as \"BASE:COUNT\" in multiples of 65,536, of which each private user "
+            "namespace gets 65,536."},
+    {"missing_controllers", &kind_switch, IN_MANAGER(missing_controllers_warn), .fallback = "error",
+     .names = &missing_controllers, .since = "0.1",
+     .doc = "Whether a limit whose cgroup controller the host has not got keeps the unit from "
+            "starting (error) or is noted in its status (warn)."},
+    {"boot_target", &kind_unit_name, IN_MANAGER(boot_target), .fallback = "default", .since = "0.1",
+     .doc = "The unit that is started at boot, with all that it wants."},
+    {"state_directory", &kind_path, IN_MANAGER(state_directory), .flags = KEY_LATER, .since = "0.1",
+     .doc = "Where volumes and persistent uppers are kept."},
+    {"log_directory", &kind_path, IN_MANAGER(log_directory), .flags = KEY_LATER, .since = "0.1",
+     .doc = "Where the services' output is kept."},
+    {"watchdog", &kind_duration, IN_MANAGER(watchdog), .fallback = "off", .least = 1,
+     .most = INT64_MAX, .flags = KEY_OFF | KEY_LATER, .since = "0.1",
+     .doc = "The timeout of the hardware watchdog."},
+};

@@ -1,0 +1,168 @@
+#include "units/keys.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "units/base/names.h"
+#include "units/base/text.h"
+#include "units/draft.h"
+#include "units/kinds.h"
+
+static_assert(UNIT_KEYS + SERVICE_KEYS + ROOTFS_KEYS + MOUNT_KEYS + VOLUME_KEYS + SECRET_KEYS +
+                      DEVICE_KEYS + NAMESPACE_KEYS + NETWORK_KEYS + RESOURCE_KEYS + SECURITY_KEYS +
+                      LANDLOCK_KEYS + HEALTH_KEYS + RESTART_KEYS + LOGGING_KEYS + TIMER_KEYS +
+                      INSTALL_KEYS <=
+                  UNIT_KEYS_MAX,
+              "a bit of unit.given for every row");
+
+#define GROUP(section_name, keys_, count_, section_doc)                                            \
+    { .name = section_name, .doc = section_doc, .keys = keys_, .count = count_ }
+#define LIST_OF(section_name, keys_, count_, member, section_doc)                                  \
+    {                                                                                              \
+        .name = section_name, .doc = section_doc, .keys = keys_, .count = count_,                  \
+        .list_offset = offsetof(struct unit, container.member),                                    \
+        .element_size = sizeof(((struct unit *)0)->container.member.items[0]),                     \
+    }
+
+static const struct section sections[] = {
+    GROUP("unit", unit_keys, UNIT_KEYS,
+          "What the unit is and which others it needs. A dependency holds at boot, on command, and "
+          "after a recovery alike."),
+    GROUP("service", service_keys, SERVICE_KEYS,
+          "The program, and how it starts and stops. A file without this section is a group: it is "
+          "up when all that it requires is up."),
+    GROUP("rootfs", rootfs_keys, ROOTFS_KEYS, "The root directory that the program sees."),
+    LIST_OF("mounts", mount_keys, MOUNT_KEYS, mounts, "Further file systems inside the root."),
+    LIST_OF("volumes", volume_keys, VOLUME_KEYS, volumes,
+            "Directories that outlive the unit, kept below the state directory until they are "
+            "removed by name."),
+    LIST_OF("secrets", secret_keys, SECRET_KEYS, secrets,
+            "Files that never lie on a disk of the container."),
+    LIST_OF("devices", device_keys, DEVICE_KEYS, devices, "Devices of the host."),
+    GROUP("namespaces", namespace_keys, NAMESPACE_KEYS, "What the program has for itself."),
+    GROUP("network", network_keys, NETWORK_KEYS, "What the program reaches, and who reaches it."),
+    GROUP("resources", resource_keys, RESOURCE_KEYS, "Limits of the unit's cgroup (version 2)."),
+    GROUP("security", security_keys, SECURITY_KEYS, "What the program may do."),
+    LIST_OF("security.landlock", landlock_keys, LANDLOCK_KEYS, security.landlock,
+            "The only paths that stay accessible."),
+    GROUP("health", health_keys, HEALTH_KEYS, "How it is told whether the service works."),
+    GROUP("restart", restart_keys, RESTART_KEYS, "When and how soon the service starts again."),
+    GROUP("logging", logging_keys, LOGGING_KEYS, "Where the program's output goes."),
+    GROUP("timer", timer_keys, TIMER_KEYS, "When the unit is started by the clock."),
+    GROUP("install", install_keys, INSTALL_KEYS, "Who starts the unit."),
+};
+static_assert(ELEMENTS(sections) <= 32, "a bit of draft.sections_given for every section");
+
+static const struct section manager_section[] = {
+    GROUP("manager", manager_keys, MANAGER_KEYS,
+          "What concerns the daemon itself; in ringfence.conf."),
+};
+
+const struct section_table unit_sections = {sections, ELEMENTS(sections)};
+const struct section_table manager_sections = {manager_section, ELEMENTS(manager_section)};
+
+/* ---- finding rows ---- */
+
+const struct section *section_find(const struct section_table *table, const char *name) {
+    for (size_t i = 0; i < table->count; i++)
+        if (strcmp(table->sections[i].name, name) == 0)
+            return &table->sections[i];
+    return NULL;
+}
+
+const struct key *key_find(const struct section *section, const char *name) {
+    for (size_t i = 0; i < section->count; i++)
+        if (strcmp(section->keys[i].name, name) == 0)
+            return &section->keys[i];
+    return NULL;
+}
+
+size_t key_row(const struct section_table *table, const struct key *key) {
+    size_t row = 0;
+    for (size_t i = 0; i < table->count; i++) {
+        const struct section *section = &table->sections[i];
+        if (key >= section->keys && key < section->keys + section->count)
+            return row + (size_t)(key - section->keys);
+        row += section->count;
+    }
+    return 0;
+}
+
+const struct key *key_at(size_t offset, const struct section **ret_section) {
+    for (size_t i = 0; i < unit_sections.count; i++)
+        for (size_t k = 0; k < sections[i].count && !sections[i].element_size; k++)
+            if (sections[i].keys[k].offset == offset) {
+                *ret_section = &sections[i];
+                return &sections[i].keys[k];
+            }
+    return NULL;
+}
+
+const char *key_title(size_t offset, char *buffer, size_t size) {
+    const struct section *section;
+    const struct key *key = key_at(offset, &section);
+    assert(key);
+    snprintf(buffer, size, "%s.%s", section->name, key->name);
+    return buffer;
+}
+
+/* ---- values ---- */
+
+void keys_reset(const struct section *section, void *base) {
+    for (size_t i = 0; i < section->count; i++) {
+        const struct key *key = &section->keys[i];
+        void *target = (char *)base + key->offset;
+        key->kind->reset(target);
+        if (key->fallback)
+            key->kind->parse(key, key->fallback, target, NULL);
+    }
+}
+
+void keys_free(const struct section *section, void *base) {
+    for (size_t i = 0; i < section->count; i++)
+        if (section->keys[i].kind->free)
+            section->keys[i].kind->free((char *)base + section->keys[i].offset);
+}
+
+struct visit {
+    key_visitor visitor;
+    void *context;
+    const struct unit *unit;
+    struct text text;
+};
+
+static void visit_keys(struct visit *visit, const struct section *section, const char *prefix,
+                       const void *base) {
+    char title[160];
+    size_t row = key_row(&unit_sections, section->keys);
+    for (size_t i = 0; i < section->count; i++, row++) {
+        const struct key *key = &section->keys[i];
+        visit->text.length = 0;
+        text_add(&visit->text, "");
+        key->kind->print(key, (const char *)base + key->offset, &visit->text);
+        snprintf(title, sizeof(title), "%s.%s", prefix, key->name);
+        visit->visitor(visit->context, title, visit->text.data ? visit->text.data : "",
+                       visit->unit->given[row / 64] >> row % 64 & 1);
+    }
+}
+
+void keys_visit(const struct unit *unit, key_visitor visitor, void *context) {
+    struct visit visit = {visitor, context, unit, {0}};
+    char prefix[64];
+    for (size_t i = 0; i < unit_sections.count; i++) {
+        const struct section *section = &sections[i];
+        if (!section->element_size) {
+            visit_keys(&visit, section, section->name, unit);
+            continue;
+        }
+        const struct section_list *list = (const void *)((const char *)unit + section->list_offset);
+        for (size_t item = 0; item < list->count; item++) {
+            snprintf(prefix, sizeof(prefix), "%s[%zu]", section->name, item);
+            visit_keys(&visit, section, prefix,
+                       (const char *)list->items + item * section->element_size);
+        }
+    }
+    text_free(&visit.text);
+}

@@ -1,0 +1,422 @@
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "units/base/fault.h"
+#include "units/base/names.h"
+#include "units/base/number.h"
+#include "units/draft.h"
+#include "units/expand.h"
+#include "units/kinds.h"
+
+/* One file's part of a unit, or of the manager's settings. */
+struct loading {
+    const struct section_table *table;
+    const struct source *source;
+    struct complaints *complaints;
+    const struct specifiers *specifiers; /* NULL: strings are taken as they are */
+    struct draft *draft;                 /* NULL: no origins are kept */
+    enum layer layer;
+    const struct section *section;
+    size_t item;       /* of a list section */
+    size_t first_item; /* of this file: earlier ones are of earlier files */
+    char title[160];   /* "service.exec", "mounts[0].target" */
+};
+
+static void complain_at(struct loading *loading, size_t offset, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void complain_at(struct loading *loading, size_t offset, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    source_complain_list(loading->source, loading->complaints, offset, format, arguments);
+    va_end(arguments);
+}
+
+static const struct node *node_at(const struct loading *loading, size_t number) {
+    return &loading->source->nodes[number];
+}
+
+/* ---- one value ---- */
+
+/* An integer's own text: libconfig 1.5 wraps it at 32 bits, and takes 0755 for 755. */
+static int integer_text(struct loading *loading, const struct key *key, const struct node *node,
+                        char *ret_text, size_t size) {
+    const char *text = loading->source->data + node->value;
+    int length = (int)node->length;
+    size_t sign = text[0] == '-' || text[0] == '+';
+    bool hexadecimal = length > 2 && tolower((unsigned char)text[1]) == 'x';
+    bool wide = toupper((unsigned char)text[length - 1]) == 'L';
+
+    if (!hexadecimal && text[sign] == '0' && isdigit((unsigned char)text[sign + 1])) {
+        complain_at(loading, node->value,
+                    "%s: %.*s is not octal here, but decimal; write \"%.*s\" in quotes",
+                    loading->title, length, text, length, text);
+        return -EINVAL;
+    }
+    errno = 0;
+    long long value = strtoll(text, NULL, hexadecimal ? 16 : 10);
+    if (errno == ERANGE || (!wide && (value > INT32_MAX || value < INT32_MIN))) {
+        struct text size_text = {0};
+        if (key->kind == &kind_size && errno == 0 && value > 0)
+            size_print(&size_text, (uint64_t)value);
+        else
+            text_format(&size_text, "%.*s", length, text);
+        complain_at(loading, node->value,
+                    "%s: %.*s does not fit into the 32 bits of an integer; write it as a string: "
+                    "\"%s\"",
+                    loading->title, length, text, size_text.data);
+        text_free(&size_text);
+        return -ERANGE;
+    }
+    snprintf(ret_text, size, "%lld", value);
+    return 0;
+}
+
+static void wrong_type(struct loading *loading, const struct key *key, size_t offset) {
+    complain_at(loading, offset, "%s: wrong type: it is a %s; write %s", loading->title,
+                key->kind->name, key->kind->example);
+}
+
+/* Brings a scalar of any type to text, and gives it to the kind. */
+static int value_parse(struct loading *loading, const struct key *key, size_t number,
+                       void *target) {
+    const struct node *node = node_at(loading, number);
+    int type = config_setting_type(node->setting);
+    unsigned written = key->kind->written;
+    char digits[64];
+    scoped_text struct text expanded = {0};
+    const char *text = digits;
+    struct fault fault = {""};
+    int error = 0;
+
+    if (type == CONFIG_TYPE_STRING && written & WRITTEN_STRING) {
+        text = config_setting_get_string(node->setting);
+        if (loading->specifiers) {
+            error = expand(text, loading->specifiers, &expanded, &fault);
+            text = expanded.data ? expanded.data : "";
+        }
+    } else if ((type == CONFIG_TYPE_INT || type == CONFIG_TYPE_INT64) &&
+               (written & (WRITTEN_INTEGER | WRITTEN_FLOAT) || key->kind == &kind_mode)) {
+        error = integer_text(loading, key, node, digits, sizeof(digits));
+        if (error)
+            return error;
+        if (!(written & (WRITTEN_INTEGER | WRITTEN_FLOAT))) {
+            wrong_type(loading, key, node->value);
+            return -EINVAL;
+        }
+    } else if (type == CONFIG_TYPE_FLOAT && written & WRITTEN_FLOAT && node->length < 60) {
+        snprintf(digits, sizeof(digits), "%.*s", (int)node->length,
+                 loading->source->data + node->value);
+    } else if (type == CONFIG_TYPE_BOOL && written & WRITTEN_BOOL) {
+        text = config_setting_get_bool(node->setting) ? "true" : "false";
+    } else {
+        wrong_type(loading, key, node->value);
+        return -EINVAL;
+    }
+    if (!error)
+        error = key->kind->parse(key, text, target, &fault);
+    if (error)
+        complain_at(loading, node->value, "%s: %s", loading->title, fault.text);
+    return error;
+}
+
+static bool is_list(const struct node *node) {
+    int type = config_setting_type(node->setting);
+    return type == CONFIG_TYPE_ARRAY || type == CONFIG_TYPE_LIST;
+}
+
+static int items_parse(struct loading *loading, const struct key *key, size_t parent,
+                       void *target) {
+    int error = 0;
+    for (size_t i = parent + 1; i < node_at(loading, parent)->end; i = node_at(loading, i)->end) {
+        int failed = value_parse(loading, key, i, target);
+        error = error ? error : failed;
+    }
+    return error;
+}
+
+static int commands_parse(struct loading *loading, const struct key *key, size_t parent,
+                          void *target) {
+    int error = 0;
+    for (size_t i = parent + 1; i < node_at(loading, parent)->end; i = node_at(loading, i)->end) {
+        if (!is_list(node_at(loading, i)) || node_at(loading, i)->end == i + 1) {
+            wrong_type(loading, key, node_at(loading, i)->value);
+            return -EINVAL;
+        }
+        key->kind->begin(target);
+        int failed = items_parse(loading, key, i, target);
+        error = error ? error : failed;
+    }
+    return error;
+}
+
+/* A key that this version has not got may still say what holds anyway. */
+static void later_check(struct loading *loading, const struct key *key, size_t number,
+                        const void *target) {
+    _Alignas(16) char space[64]; /* larger than what any kind fills */
+    scoped_text struct text given = {0}, usual = {0};
+
+    key->kind->reset(space);
+    bool has_usual = key->fallback && key->kind->parse(key, key->fallback, space, NULL) == 0;
+    if (has_usual) {
+        key->kind->print(key, space, &usual);
+        key->kind->print(key, target, &given);
+    }
+    if (key->kind->free)
+        key->kind->free(space);
+    if (!has_usual || !given.data || !usual.data || strcmp(given.data, usual.data) != 0)
+        complain_at(loading, node_at(loading, number)->name, "%s: not supported by this version",
+                    loading->title);
+}
+
+static int origin_add(struct loading *loading, const struct key *key, size_t number) {
+    struct draft *draft = loading->draft;
+    if (!draft)
+        return 0;
+    size_t row = key_row(loading->table, key);
+    /* Grown by doubling: the count is a power of two when it is full. */
+    size_t count = draft->origin_count;
+    if ((count & (count - 1)) == 0 || count == 0) {
+        struct origin *origins =
+            reallocarray(draft->origins, count ? count * 2 : 8, sizeof(*origins));
+        if (!origins)
+            return -ENOMEM;
+        draft->origins = origins;
+    }
+    draft->origins[draft->origin_count++] = (struct origin){
+        .source = loading->source,
+        .layer = loading->layer,
+        .node = (uint32_t)number,
+        .row = (uint16_t)row,
+        .item = (uint16_t)loading->item,
+    };
+    draft->unit->given[row / 64] |= 1ULL << row % 64;
+    return 0;
+}
+
+static void key_load(struct loading *loading, const struct key *key, size_t number, void *target) {
+    const struct node *node = node_at(loading, number);
+    int error;
+
+    if (key->kind->free)
+        key->kind->free(target);
+    key->kind->reset(target);
+    if (origin_add(loading, key, number) < 0) {
+        complain_at(loading, node->name, "%s: out of memory", loading->title);
+        return;
+    }
+    if (key->kind->shape == SHAPE_SCALAR) {
+        error = value_parse(loading, key, number, target);
+    } else if (!is_list(node)) {
+        wrong_type(loading, key, node->value);
+        error = -EINVAL;
+    } else {
+        /* An empty list is given, and empty: "no capability" is not "the usual ones". */
+        if (key->kind == &kind_capability_set)
+            *(uint64_t *)target = 0;
+        error = key->kind->shape == SHAPE_ARRAY ? items_parse(loading, key, number, target)
+                                                : commands_parse(loading, key, number, target);
+    }
+    if (!error && key->flags & KEY_LATER)
+        later_check(loading, key, number, target);
+}
+
+/* ---- sections ---- */
+
+/* The key that was probably meant: of this section, or of another one. */
+static void unknown_key(struct loading *loading, const char *name, size_t offset) {
+    const struct section *section = loading->section;
+    const char *names[UNIT_KEYS_MAX];
+    for (size_t i = 0; i < section->count; i++)
+        names[i] = section->keys[i].name;
+    const char *nearest = names_nearest(name, names, section->count);
+    if (nearest) {
+        complain_at(loading, offset, "%s: no such key; did you mean \"%s\"?", loading->title,
+                    nearest);
+        return;
+    }
+    for (size_t i = 0; i < loading->table->count; i++)
+        if (&loading->table->sections[i] != section &&
+            key_find(&loading->table->sections[i], name)) {
+            complain_at(loading, offset, "%s: no such key; it belongs into \"%s\"", loading->title,
+                        loading->table->sections[i].name);
+            return;
+        }
+    complain_at(loading, offset, "%s: no such key", loading->title);
+}
+
+static void unknown_section(struct loading *loading, const char *name, size_t offset) {
+    const struct section_table *table = loading->table;
+    const char *names[32];
+    size_t count = 0;
+    for (; count < table->count; count++)
+        names[count] = table->sections[count].name;
+    const char *nearest = names_nearest(name, names, count);
+    for (size_t i = 0; i < table->count && !nearest; i++)
+        if (key_find(&table->sections[i], name)) {
+            complain_at(loading, offset,
+                        "\"%s\" is no section, but a key of \"%s\": write %s = { %s = ...; };",
+                        name, names[i], names[i], name);
+            return;
+        }
+    if (nearest)
+        complain_at(loading, offset, "\"%s\" is no section; did you mean \"%s\"?", name, nearest);
+    else
+        complain_at(loading, offset, "\"%s\" is no section", name);
+}
+
+static void list_load(struct loading *loading, const struct section *section, size_t number,
+                      void *base);
+
+static void group_load(struct loading *loading, size_t parent, const char *prefix, void *base) {
+    const struct section *section = loading->section;
+    for (size_t i = parent + 1; i < node_at(loading, parent)->end; i = node_at(loading, i)->end) {
+        const char *name = config_setting_name(node_at(loading, i)->setting);
+        snprintf(loading->title, sizeof(loading->title), "%s.%s", prefix, name);
+        const struct key *key = key_find(section, name);
+        const struct section *inner = key ? NULL : section_find(loading->table, loading->title);
+        if (inner) {
+            list_load(loading, inner, i, base);
+            loading->section = section;
+        } else if (key) {
+            key_load(loading, key, i, (char *)base + key->offset);
+        } else {
+            unknown_key(loading, name, node_at(loading, i)->name);
+        }
+    }
+}
+
+static void required_check(struct loading *loading, size_t group, size_t item) {
+    const struct section *section = loading->section;
+    for (size_t i = 0; i < section->count; i++)
+        if (section->keys[i].flags & KEY_REQUIRED &&
+            source_member(loading->source, group, section->keys[i].name) == 0)
+            complain_at(loading, node_at(loading, group)->value,
+                        "%s[%zu].%s: required, and not given", section->name, item,
+                        section->keys[i].name);
+}
+
+/* The element of an earlier file with the same identity, or the count of all. */
+static size_t earlier_item(const struct loading *loading, const struct section_list *list,
+                           const void *element) {
+    const struct section *section = loading->section;
+    for (size_t i = 0; i < section->count; i++) {
+        const struct key *key = &section->keys[i];
+        if (!(key->flags & KEY_IDENTITY))
+            continue;
+        const char *identity = *(char *const *)((const char *)element + key->offset);
+        for (size_t item = 0; item < loading->first_item && identity; item++) {
+            const char *other =
+                *(char *const *)((char *)list->items + item * section->element_size + key->offset);
+            if (other && strcmp(other, identity) == 0)
+                return item;
+        }
+    }
+    return list->count;
+}
+
+static int element_load(struct loading *loading, size_t group, struct section_list *list) {
+    const struct section *section = loading->section;
+    size_t size = section->element_size;
+    size_t origins = loading->draft ? loading->draft->origin_count : 0;
+    char prefix[64];
+    void *items = reallocarray(list->items, list->count + 1, size);
+    if (!items)
+        return -ENOMEM;
+    list->items = items;
+    char *element = (char *)items + list->count * size;
+    memset(element, 0, size);
+    keys_reset(section, element);
+    loading->item = list->count;
+    snprintf(prefix, sizeof(prefix), "%s[%zu]", section->name, list->count);
+    group_load(loading, group, prefix, element);
+    required_check(loading, group, list->count);
+
+    size_t item = earlier_item(loading, list, element);
+    if (item == list->count) {
+        list->count++;
+        return 0;
+    }
+    keys_free(section, (char *)items + item * size);
+    memcpy((char *)items + item * size, element, size);
+    for (size_t i = origins; loading->draft && i < loading->draft->origin_count; i++)
+        loading->draft->origins[i].item = (uint16_t)item;
+    return 0;
+}
+
+static void list_load(struct loading *loading, const struct section *section, size_t number,
+                      void *base) {
+    const struct node *node = node_at(loading, number);
+    struct section_list *list = (void *)((char *)base + section->list_offset);
+    if (config_setting_type(node->setting) != CONFIG_TYPE_LIST) {
+        complain_at(loading, node->value,
+                    "%s: wrong type: it is a list of groups; write %s = ( { ... }, { ... } );",
+                    section->name, section->name);
+        return;
+    }
+    loading->section = section;
+    loading->first_item = list->count;
+    for (size_t i = number + 1; i < node->end; i = node_at(loading, i)->end) {
+        if (!config_setting_is_group(node_at(loading, i)->setting)) {
+            complain_at(loading, node_at(loading, i)->value,
+                        "%s: an item is not a group; write %s = ( { ... }, { ... } );",
+                        section->name, section->name);
+            continue;
+        }
+        if (element_load(loading, i, list) < 0)
+            complain_at(loading, node_at(loading, i)->value, "%s: out of memory", section->name);
+    }
+    loading->item = 0;
+}
+
+static void section_load(struct loading *loading, size_t number, void *base) {
+    const struct node *node = node_at(loading, number);
+    const char *name = config_setting_name(node->setting);
+    const struct section *section = section_find(loading->table, name);
+    if (!section) {
+        unknown_section(loading, name, node->name);
+        return;
+    }
+    if (section->element_size) {
+        list_load(loading, section, number, base);
+        return;
+    }
+    if (!config_setting_is_group(node->setting)) {
+        complain_at(loading, node->value, "%s: wrong type: it is a group; write %s = { ... };",
+                    name, name);
+        return;
+    }
+    loading->section = section;
+    group_load(loading, number, section->name, base);
+}
+
+void draft_apply(struct draft *draft, const struct source *source, size_t root, enum layer layer,
+                 struct complaints *complaints) {
+    struct loading loading = {
+        .table = &unit_sections,
+        .source = source,
+        .complaints = complaints,
+        .specifiers = &draft->specifiers,
+        .draft = draft,
+        .layer = layer,
+    };
+    for (size_t i = root + 1; i < source->nodes[root].end; i = source->nodes[i].end) {
+        const struct section *section =
+            section_find(&unit_sections, config_setting_name(source->nodes[i].setting));
+        if (section && layer == LAYER_FILE)
+            draft->sections_given |= 1u << (section - unit_sections.sections);
+        section_load(&loading, i, draft->unit);
+    }
+}
+
+void settings_apply(struct manager_settings *settings, const struct source *source, size_t group,
+                    struct complaints *complaints) {
+    struct loading loading = {
+        .table = &manager_sections,
+        .source = source,
+        .complaints = complaints,
+    };
+    section_load(&loading, group, settings);
+}

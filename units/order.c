@@ -1,0 +1,328 @@
+#include <errno.h>
+#include <string.h>
+
+#include "units/base/fault.h"
+#include "units/base/names.h"
+#include "units/base/text.h"
+#include "units/draft.h"
+
+/* Who starts after whom, as a graph: an edge from a unit to each that must be ready before it.
+ * Cycles are the strongly connected components of more than one unit (Tarjan 1972), found with a
+ * stack of our own. */
+
+#define CYCLE_SHOWN 200 /* names of one cycle; what is longer is cut in the middle */
+
+struct edge {
+    uint32_t from, to;
+    uint32_t next;   /* number of the next edge of the same unit + 1; 0: none */
+    uint32_t member; /* offset in struct unit of the key that says so */
+    uint32_t by;     /* the unit whose key it is */
+};
+
+struct vertex {
+    struct draft *draft;
+    uint32_t edges; /* number of the first edge + 1 */
+    uint32_t index, lowest, component;
+    uint32_t walked; /* number of the edge to follow next + 1 */
+    uint32_t from;   /* of the search for a shortest cycle: the edge that led here + 1 */
+    bool on_stack, told;
+};
+
+struct graph {
+    struct vertex *vertices;
+    size_t count;
+    struct edge *edges;
+    size_t edge_count;
+    uint32_t *stack; /* of vertices */
+    uint32_t *path;  /* of vertices: the walk, then the queue */
+    const struct manager_settings *settings;
+};
+
+/* ---- names to numbers ---- */
+
+static int compare(const void *name, const void *vertex) {
+    return strcmp(name, ((const struct vertex *)vertex)->draft->name);
+}
+
+static struct vertex *find(const struct graph *graph, const char *name) {
+    return bsearch(name, graph->vertices, graph->count, sizeof(*graph->vertices), compare);
+}
+
+/* Units only: a template cannot be depended on. */
+static bool is_unit(const struct vertex *vertex) {
+    return vertex && vertex->draft->condition != UNIT_TEMPLATE;
+}
+
+static void complain_unknown(struct graph *graph, struct draft *draft, size_t member,
+                             const char *name) {
+    const char *nearest = NULL;
+    scoped_free const char **names = calloc(graph->count, sizeof(*names));
+    for (size_t i = 0; names && i < graph->count; i++)
+        names[i] = is_unit(&graph->vertices[i]) ? graph->vertices[i].draft->name : NULL;
+    if (names)
+        nearest = names_nearest(name, names, graph->count);
+    if (nearest)
+        draft_complain(draft, member, "there is no unit \"%s\"; did you mean \"%s\"?", name,
+                       nearest);
+    else
+        draft_complain(draft, member, "there is no unit \"%s\"", name);
+}
+
+static int edge_add(struct graph *graph, size_t from, size_t to, size_t member, size_t by) {
+    if ((graph->edge_count & (graph->edge_count - 1)) == 0) {
+        size_t capacity = graph->edge_count ? graph->edge_count * 2 : 64;
+        struct edge *edges = reallocarray(graph->edges, capacity, sizeof(*edges));
+        if (!edges)
+            return -ENOMEM;
+        graph->edges = edges;
+    }
+    graph->edges[graph->edge_count++] = (struct edge){
+        .from = (uint32_t)from,
+        .to = (uint32_t)to,
+        .next = graph->vertices[from].edges,
+        .member = (uint32_t)member,
+        .by = (uint32_t)by,
+    };
+    graph->vertices[from].edges = (uint32_t)graph->edge_count;
+    return 0;
+}
+
+enum direction { NO_ORDER, THEY_FIRST, WE_FIRST };
+
+/* One name in a list of a unit. */
+static int depend(struct graph *graph, size_t number, size_t member, const char *name,
+                  enum direction direction, bool must) {
+    struct draft *draft = graph->vertices[number].draft;
+    struct vertex *other = find(graph, name);
+    if (!is_unit(other)) {
+        if (!draft->loaded_before)
+            complain_unknown(graph, draft, member, name);
+        return 0;
+    }
+    size_t to = (size_t)(other - graph->vertices);
+    if (to == number) {
+        if (!draft->loaded_before)
+            draft_complain(draft, member, "the unit names itself");
+        return 0;
+    }
+    if (other->draft->condition == UNIT_MASKED) {
+        if (must && !draft->loaded_before)
+            draft_complain(draft, member, "the unit \"%s\" is masked", name);
+        return 0;
+    }
+    if (direction == THEY_FIRST)
+        return edge_add(graph, number, to, member, number);
+    return direction == WE_FIRST ? edge_add(graph, to, number, member, number) : 0;
+}
+
+struct relation {
+    size_t member;
+    enum direction direction;
+    bool must;
+};
+
+#define DEPENDENCY(list) offsetof(struct unit, dependencies.list)
+static const struct relation relations[] = {
+    {DEPENDENCY(requires), THEY_FIRST, true}, {DEPENDENCY(wants), THEY_FIRST, false},
+    {DEPENDENCY(binds_to), THEY_FIRST, true}, {DEPENDENCY(after), THEY_FIRST, false},
+    {DEPENDENCY(before), WE_FIRST, false},    {DEPENDENCY(part_of), NO_ORDER, false},
+    {DEPENDENCY(conflicts), NO_ORDER, false}, {DEPENDENCY(on_failure), NO_ORDER, false},
+};
+
+static int unit_relate(struct graph *graph, size_t number) {
+    const struct unit *unit = graph->vertices[number].draft->unit;
+    int error = 0;
+    for (size_t i = 0; i < ELEMENTS(relations); i++) {
+        const struct strings *list = (const void *)((const char *)unit + relations[i].member);
+        for (size_t k = 0; k < list->count && !error; k++)
+            error = depend(graph, number, relations[i].member, list->items[k],
+                           relations[i].direction, relations[i].must);
+    }
+    for (size_t kind = 0; kind < NAMESPACE_KINDS && !error; kind++) {
+        const struct namespace_choice *choice = &unit->container.namespaces.choices[kind];
+        size_t member = offsetof(struct unit, container.namespaces.choices[kind]);
+        if (choice->mode == NAMESPACE_UNIT)
+            error = depend(graph, number, member, choice->name, THEY_FIRST, true);
+    }
+    return error;
+}
+
+/* The boot target may be a name alone: then it is all that wants to be started by it. */
+static void check_wanted_by(struct graph *graph, struct draft *draft) {
+    const struct strings *list = &draft->unit->install.wanted_by;
+    for (size_t i = 0; i < list->count && !draft->loaded_before; i++)
+        if (strcmp(list->items[i], graph->settings->boot_target) != 0 &&
+            strcmp(list->items[i], UNIT_BOOT_TARGET) != 0 && !is_unit(find(graph, list->items[i])))
+            complain_unknown(graph, draft, offsetof(struct unit, install.wanted_by),
+                             list->items[i]);
+}
+
+static int graph_relate(struct graph *graph) {
+    int error = 0;
+    for (size_t i = 0; i < graph->count && !error; i++) {
+        struct draft *draft = graph->vertices[i].draft;
+        if (!draft->unit || draft->condition == UNIT_TEMPLATE)
+            continue;
+        check_wanted_by(graph, draft);
+        error = unit_relate(graph, i);
+    }
+    return error;
+}
+
+/* ---- cycles ---- */
+
+static void component_close(struct graph *graph, uint32_t root, size_t *stacked) {
+    uint32_t number;
+    do {
+        number = graph->stack[--*stacked];
+        graph->vertices[number].on_stack = false;
+        graph->vertices[number].component = root + 1;
+    } while (number != root);
+}
+
+/* Tarjan's walk from one vertex. */
+static void walk(struct graph *graph, uint32_t start, uint32_t *index, size_t *stacked) {
+    size_t depth = 0;
+    graph->path[depth++] = start;
+    while (depth > 0) {
+        uint32_t number = graph->path[depth - 1];
+        struct vertex *vertex = &graph->vertices[number];
+        if (vertex->index == 0) {
+            vertex->index = vertex->lowest = ++*index;
+            vertex->walked = vertex->edges;
+            vertex->on_stack = true;
+            graph->stack[(*stacked)++] = number;
+        }
+        if (vertex->walked) {
+            const struct edge *edge = &graph->edges[vertex->walked - 1];
+            struct vertex *other = &graph->vertices[edge->to];
+            if (other->index == 0) {
+                graph->path[depth++] = edge->to;
+                continue; /* and come back to this edge, to learn what was found */
+            }
+            if (other->on_stack && other->lowest < vertex->lowest)
+                vertex->lowest = other->lowest;
+            vertex->walked = edge->next;
+            continue;
+        }
+        if (vertex->lowest == vertex->index)
+            component_close(graph, number, stacked);
+        depth--;
+    }
+}
+
+/* The shortest way from a vertex back to itself inside its component; the edge that closes it. */
+static uint32_t closing_edge(struct graph *graph, uint32_t start) {
+    size_t head = 0, tail = 0;
+    for (size_t i = 0; i < graph->count; i++)
+        graph->vertices[i].from = 0;
+    graph->path[tail++] = start;
+    while (head < tail) {
+        uint32_t number = graph->path[head++];
+        for (uint32_t e = graph->vertices[number].edges; e; e = graph->edges[e - 1].next) {
+            struct vertex *other = &graph->vertices[graph->edges[e - 1].to];
+            if (graph->edges[e - 1].to == start)
+                return e;
+            if (other->component != graph->vertices[start].component || other->from)
+                continue;
+            other->from = e;
+            graph->path[tail++] = graph->edges[e - 1].to;
+        }
+    }
+    return 0;
+}
+
+/* "a -> b -> c -> a", where each waits for the next. `length` names stand in graph->stack. */
+static void cycle_print(const struct graph *graph, size_t length, size_t first, struct text *text) {
+    for (size_t i = 0; i <= length; i++) {
+        if (length > CYCLE_SHOWN && i == CYCLE_SHOWN / 2) {
+            text_format(text, " -> (%zu more)", length - CYCLE_SHOWN);
+            i += length - CYCLE_SHOWN;
+        }
+        const struct vertex *vertex = &graph->vertices[graph->stack[(first + i) % length]];
+        text_format(text, "%s%s", i ? " -> " : "", vertex->draft->name);
+    }
+}
+
+static void cycle_complain(struct graph *graph, uint32_t number, const struct edge *edge,
+                           const char *cycle) {
+    struct vertex *vertex = &graph->vertices[number];
+    vertex->told = true;
+    if (vertex->draft->loaded_before)
+        return;
+    /* Where the other one said `before`, there is no key of this unit to show. */
+    if (edge->by == number)
+        draft_complain(vertex->draft, edge->member, "dependencies go round in a circle: %s", cycle);
+    else
+        complain(&vertex->draft->complaints, vertex->draft->path, 0, 0, NULL,
+                 "dependencies go round in a circle: %s", cycle);
+}
+
+/* Names one shortest cycle through `start` to every unit that lies on it. */
+static int cycle_tell(struct graph *graph, uint32_t start) {
+    uint32_t edge = closing_edge(graph, start);
+    size_t length = 0;
+    if (edge == 0)
+        return 0;
+    scoped_free uint32_t *edges = calloc(graph->count, sizeof(*edges));
+    if (!edges)
+        return -ENOMEM;
+    /* Backwards from the edge that closes it, then turned round. */
+    for (;; edge = graph->vertices[graph->edges[edge - 1].from].from) {
+        edges[length++] = edge;
+        if (graph->edges[edge - 1].from == start)
+            break;
+    }
+    for (size_t i = 0; i < length; i++)
+        graph->stack[i] = graph->edges[edges[length - 1 - i] - 1].from;
+    for (size_t i = 0; i < length; i++) {
+        scoped_text struct text cycle = {0};
+        cycle_print(graph, length, i, &cycle);
+        if (cycle.failed)
+            return -ENOMEM;
+        cycle_complain(graph, graph->stack[i], &graph->edges[edges[length - 1 - i] - 1],
+                       cycle.data);
+    }
+    return 0;
+}
+
+static int cycles_tell(struct graph *graph) {
+    uint32_t index = 0;
+    size_t stacked = 0;
+    scoped_free uint32_t *sizes = calloc(graph->count + 1, sizeof(*sizes));
+    if (!sizes)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < graph->count; i++)
+        if (graph->vertices[i].index == 0)
+            walk(graph, i, &index, &stacked);
+    for (uint32_t i = 0; i < graph->count; i++)
+        sizes[graph->vertices[i].component]++;
+    int error = 0;
+    for (uint32_t i = 0; i < graph->count && !error; i++)
+        if (sizes[graph->vertices[i].component] > 1 && !graph->vertices[i].told)
+            error = cycle_tell(graph, i);
+    return error;
+}
+
+int drafts_order(struct draft *const *drafts, size_t count, const struct manager_settings *settings,
+                 struct fault *fault) {
+    struct graph graph = {
+        .count = count,
+        .settings = settings,
+        .vertices = calloc(count + 1, sizeof(*graph.vertices)),
+        .stack = calloc(count + 1, sizeof(*graph.stack)),
+        .path = calloc(count + 1, sizeof(*graph.path)),
+    };
+    int error = graph.vertices && graph.stack && graph.path ? 0 : -ENOMEM;
+    for (size_t i = 0; i < count && !error; i++)
+        graph.vertices[i].draft = drafts[i];
+    if (!error)
+        error = graph_relate(&graph);
+    if (!error)
+        error = cycles_tell(&graph);
+    free(graph.vertices);
+    free(graph.stack);
+    free(graph.path);
+    free(graph.edges);
+    return error ? fault_set(fault, error, "cannot order the units") : 0;
+}
