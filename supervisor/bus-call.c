@@ -198,22 +198,17 @@ static void let_go(const int standard[3]) {
 }
 
 static void strings_free(struct strings *strings) {
-    free(strings->items); /* the strings are the message's */
+    for (size_t i = 0; i < strings->count; i++)
+        free(strings->items[i]);
+    free(strings->items);
 }
 
-static int read_strings(sd_bus_message *message, struct strings *strings) {
-    const char *item;
-    int result = sd_bus_message_enter_container(message, 'a', "s");
+static int read_strings(sd_bus_message *message, struct strings *ret_strings) {
+    int error = sd_bus_message_read_strv(message, &ret_strings->items);
 
-    while (result >= 0 && (result = sd_bus_message_read(message, "s", &item)) > 0) {
-        char **items = realloc(strings->items, (strings->count + 2) * sizeof(*items));
-        if (!items)
-            return -ENOMEM;
-        items[strings->count++] = (char *)(uintptr_t)item; /* only read from here on */
-        items[strings->count] = NULL;
-        strings->items = items;
-    }
-    return result < 0 ? result : sd_bus_message_exit_container(message);
+    while (ret_strings->items && ret_strings->items[ret_strings->count])
+        ret_strings->count++;
+    return error;
 }
 
 static int start_exec(struct bus_client *client, sd_bus_message *message, const char *name,

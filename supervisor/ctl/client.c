@@ -1,0 +1,201 @@
+#include "supervisor/ctl/client.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "units/base/names.h"
+
+/* ---- connecting ---- */
+
+static int connect_to(const char *directory, int *ret_fd) {
+    scoped_fd int held = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    struct sockaddr_un address;
+    scoped_fd int fd = -EBADF;
+
+    if (held < 0)
+        return -errno;
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    socklen_t length = bus_socket_address(held, &address);
+    if (connect(fd, (struct sockaddr *)&address, length) < 0)
+        return -errno;
+    *ret_fd = take_fd(&fd);
+    return 0;
+}
+
+/* The manager closes a connection that is one too many, which shows before the handshake ends. */
+static int shake_hands(sd_bus *bus) {
+    int result;
+
+    while ((result = sd_bus_is_ready(bus)) == 0) {
+        result = sd_bus_process(bus, NULL);
+        if (result == 0)
+            result = sd_bus_wait(bus, UINT64_MAX);
+        if (result < 0)
+            break;
+    }
+    return result < 0 ? result : 0;
+}
+
+int client_open(const struct tool *tool, sd_bus **ret_bus, struct fault *fault) {
+    scoped(sd_bus_flush_close_unref) sd_bus *bus = NULL;
+    const char *directory = tool->runtime_directory;
+    int fd, error = connect_to(directory, &fd);
+
+    if (error == -EACCES || error == -EPERM) {
+        fault_set(fault, error, "cannot open the control door \"%s/" BUS_SOCKET "\"", directory);
+        return EXIT_PERMISSION;
+    }
+    if (error < 0) {
+        fault_say(fault, error, "no manager answers on \"%s/" BUS_SOCKET "\": %s%s", directory,
+                  strerror(-error),
+                  error == -ENOENT || error == -ECONNREFUSED ? "; is ringfenced running?" : "");
+        return EXIT_UNREACHABLE;
+    }
+    error = sd_bus_new(&bus);
+    if (error >= 0)
+        error = sd_bus_set_fd(bus, fd, fd);
+    if (error < 0)
+        close_fd(fd);
+    if (error >= 0 && (error = sd_bus_negotiate_fds(bus, true)) >= 0 &&
+        (error = sd_bus_start(bus)) >= 0)
+        error = shake_hands(bus);
+    if (error < 0) {
+        fault_say(fault, error,
+                  "the manager on \"%s/" BUS_SOCKET "\" closed the connection (%s); it serves at "
+                  "most %d clients",
+                  directory, strerror(-error), BUS_CLIENTS_MAX);
+        return EXIT_UNREACHABLE;
+    }
+    *ret_bus = take(bus);
+    return EXIT_OK;
+}
+
+/* ---- calls ---- */
+
+static int error_code(enum bus_error error) {
+    switch (error) {
+    case BUS_NO_SUCH_UNIT:
+        return EXIT_NO_UNIT;
+    case BUS_INVALID_UNIT:
+        return EXIT_INVALID;
+    case BUS_ACCESS_DENIED:
+        return EXIT_PERMISSION;
+    case BUS_SHUTTING_DOWN:
+        return EXIT_UNREACHABLE;
+    default:
+        return EXIT_FAILED;
+    }
+}
+
+int client_broken(int error, struct fault *fault) {
+    bool lost = error == -ECONNRESET || error == -ENOTCONN || error == -EPIPE;
+
+    if (lost)
+        fault_say(fault, error, "the manager went away before it answered");
+    else
+        fault_set(fault, error, "cannot talk to the manager");
+    return lost ? EXIT_UNREACHABLE : EXIT_FAILED;
+}
+
+int client_error(const sd_bus_error *error, int number, struct fault *fault) {
+    enum bus_error known = error->name ? bus_error_parse(error->name) : BUS_FAILED;
+
+    /* Without a name, or with one that sd-bus made itself, no answer came. */
+    if (!error->name || strcmp(error->name, SD_BUS_ERROR_NO_REPLY) == 0 ||
+        strcmp(error->name, SD_BUS_ERROR_DISCONNECTED) == 0)
+        return client_broken(number < 0 ? number : -ECONNRESET, fault);
+    if (known == BUS_ACCESS_DENIED)
+        fault_say(fault, EPERM, "only root may do this");
+    else
+        fault_say(fault, EIO, "%s", error->message ? error->message : error->name);
+    return error_code(known);
+}
+
+int client_call(sd_bus *bus, const char *method, sd_bus_message **ret_reply, struct fault *fault,
+                const char *types, ...) {
+    scoped(sd_bus_message_unref) sd_bus_message *call = NULL, *reply = NULL;
+    sd_bus_error answer = SD_BUS_ERROR_NULL;
+    va_list arguments;
+    int error =
+        sd_bus_message_new_method_call(bus, &call, NULL, BUS_MANAGER_PATH, BUS_MANAGER, method);
+
+    va_start(arguments, types);
+    if (error >= 0 && types)
+        error = sd_bus_message_appendv(call, types, arguments);
+    va_end(arguments);
+    if (error < 0)
+        return client_broken(error, fault);
+    error = sd_bus_call(bus, call, UINT64_MAX, &answer, &reply);
+    if (error < 0) {
+        int code = client_error(&answer, error, fault);
+        sd_bus_error_free(&answer);
+        return code;
+    }
+    if (ret_reply)
+        *ret_reply = take(reply);
+    return EXIT_OK;
+}
+
+int client_property(sd_bus *bus, const char *property, char **ret_value, struct fault *fault) {
+    sd_bus_error answer = SD_BUS_ERROR_NULL;
+    int error = sd_bus_get_property_string(bus, NULL, BUS_MANAGER_PATH, BUS_MANAGER, property,
+                                           &answer, ret_value);
+    int code = error < 0 ? client_error(&answer, error, fault) : EXIT_OK;
+
+    sd_bus_error_free(&answer);
+    return code;
+}
+
+/* ---- names of units ---- */
+
+void client_names_free(char **names) {
+    for (char **name = names; name && *name; name++)
+        free(*name);
+    free(names);
+}
+
+int client_unit_names(sd_bus *bus, char ***ret_names, struct fault *fault) {
+    scoped(sd_bus_message_unref) sd_bus_message *reply = NULL;
+    scoped(client_names_free) char **names = calloc(1, sizeof(*names));
+    size_t count = 0;
+    const char *name;
+    int code = client_call(bus, "ListUnits", &reply, fault, NULL);
+
+    if (code != EXIT_OK)
+        return code;
+    int result = names ? sd_bus_message_enter_container(reply, 'a', "(ssssiiutttbbbs)") : -ENOMEM;
+    while (result >= 0 &&
+           (result = sd_bus_message_enter_container(reply, 'r', "ssssiiutttbbbs")) > 0) {
+        char **longer = reallocarray(names, count + 2, sizeof(*names));
+        if (!longer)
+            return client_broken(-ENOMEM, fault);
+        names = longer;
+        names[count] = names[count + 1] = NULL;
+        if ((result = sd_bus_message_read(reply, "s", &name)) < 0 ||
+            (result = sd_bus_message_skip(reply, "sssiiutttbbbs")) < 0)
+            break;
+        names[count++] = strdup(name);
+        result = sd_bus_message_exit_container(reply);
+    }
+    if (result < 0)
+        return client_broken(result, fault);
+    *ret_names = take(names);
+    return EXIT_OK;
+}
+
+void client_suggest(sd_bus *bus, const char *name, struct fault *fault) {
+    scoped(client_names_free) char **names = NULL;
+    size_t count = 0, length = strlen(fault->text);
+
+    if (client_unit_names(bus, &names, NULL) != EXIT_OK)
+        return;
+    while (names[count])
+        count++;
+    const char *nearest = names_nearest(name, (const char *const *)names, count);
+    if (nearest)
+        snprintf(fault->text + length, sizeof(fault->text) - length, "; did you mean \"%s\"?",
+                 nearest);
+}

@@ -1,0 +1,139 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "supervisor/ctl/output.h"
+#include "supervisor/ctl/tool.h"
+#include "units/base/scoped.h"
+
+/* ---- help ---- */
+
+static void add_flags(const struct flag *flags, struct text *text) {
+    for (; flags && flags->name; flags++) {
+        char words[64], letter[8] = "    ";
+        if (flags->letter)
+            snprintf(letter, sizeof(letter), "-%c, ", flags->letter);
+        snprintf(words, sizeof(words), "%s--%s%s%s", letter, flags->name,
+                 flags->argument ? " " : "", flags->argument ? flags->argument : "");
+        text_format(text, "  %-28s %s\n", words, flags->help);
+    }
+}
+
+static void add_json(const struct verb *verb, struct text *text) {
+    if (verb->json)
+        text_format(text, "  %-28s %s\n", "    --json", "as JSON, for programs");
+}
+
+static void add_verb(const struct tool *tool, const struct verb *verb, struct text *text) {
+    text_format(text, "usage: ringfence %s%s%s%s\n\n%s\n", verb->name,
+                verb->flags || verb->json ? " [OPTION...]" : "", verb->arguments[0] ? " " : "",
+                verb->arguments, verb->help);
+    text_add(text, "\n");
+    output_colour(tool, text, COLOUR_BOLD, "Options");
+    text_add(text, "\n");
+    add_flags(verb->flags, text);
+    add_json(verb, text);
+    add_flags(tool_flags, text);
+}
+
+static void add_everything(const struct tool *tool, struct text *text) {
+    text_add(text, "usage: ringfence [OPTION...] VERB [ARGUMENT...]\n\n");
+    output_colour(tool, text, COLOUR_BOLD, "Verbs");
+    text_add(text, "\n");
+    for (const struct verb *verb = verbs; verb->name; verb++) {
+        char words[64];
+        snprintf(words, sizeof(words), "%s %s", verb->name, verb->arguments);
+        text_format(text, "  %-28s %s%s\n", words, strlen(words) > 28 ? "\n" : "",
+                    strlen(words) > 28 ? "" : verb->help);
+        if (strlen(words) > 28)
+            text_format(text, "  %-28s %s\n", "", verb->help);
+    }
+    text_add(text, "\n");
+    output_colour(tool, text, COLOUR_BOLD, "Options of every verb");
+    text_add(text, "\n");
+    add_flags(tool_flags, text);
+    text_add(text, "\nExit codes: 0 done, 1 failed, 2 usage, 3 not running, 4 not permitted (of "
+                   "status and\nis-active: unknown), 5 no such unit, 6 invalid unit, 7 manager "
+                   "unreachable; of exec\nthe program's own, 125 failed, 126 not executable, 127 "
+                   "not found, 128+N by a signal.\n");
+}
+
+int help_print(const struct tool *tool, const struct verb *verb) {
+    scoped_text struct text text = {0};
+
+    if (verb)
+        add_verb(tool, verb, &text);
+    else
+        add_everything(tool, &text);
+    return output_print(tool, &text);
+}
+
+int verb_help(const struct tool *tool, const struct arguments *arguments) {
+    const struct verb *verb = arguments->count ? verb_find(arguments->operands[0]) : NULL;
+
+    if (arguments->count && !verb)
+        return verb_refuse(arguments->operands[0]);
+    return help_print(tool, verb);
+}
+
+/* ---- completion ---- */
+
+static void add_flag_words(const struct flag *flags, struct text *text) {
+    for (; flags && flags->name; flags++)
+        text_format(text, " --%s", flags->name);
+}
+
+static void add_verb_words(struct text *text) {
+    for (const struct verb *verb = verbs; verb->name; verb++)
+        text_format(text, " %s", verb->name);
+}
+
+static void add_case(const struct verb *verb, struct text *text) {
+    static const char *const offers[] = {
+        [OPERANDS_NONE] = ":",
+        [OPERANDS_UNITS] = "words=$(_ringfence_units)",
+        [OPERANDS_FILES] = "COMPREPLY=($(compgen -f -- \"$word\")); return",
+        [OPERANDS_KEYS] = ":",
+        [OPERANDS_VERBS] = "words=$verbs",
+    };
+    text_format(text, "    %s)\n        flags=\"", verb->name);
+    add_flag_words(verb->flags, text);
+    if (verb->json)
+        text_add(text, " --json");
+    text_format(text, "\"\n        [[ $word == -* ]] || %s\n        ;;\n", offers[verb->operands]);
+}
+
+int verb_completion(const struct tool *tool, const struct arguments *arguments) {
+    scoped_text struct text text = {0};
+    (void)arguments;
+
+    text_add(&text, "# eval \"$(ringfence completion)\"\n"
+                    "_ringfence_units() {\n"
+                    "    ringfence list 2>/dev/null | awk 'NR > 1 { print $1 }'\n"
+                    "}\n"
+                    "_ringfence() {\n"
+                    "    local word=${COMP_WORDS[COMP_CWORD]} verb= words= flags= i\n"
+                    "    local common=\"");
+    add_flag_words(tool_flags, &text);
+    text_add(&text, "\" verbs=\"");
+    add_verb_words(&text);
+    text_add(&text, "\"\n"
+                    "    for ((i = 1; i < COMP_CWORD; i++)); do\n"
+                    "        case ${COMP_WORDS[i]} in\n"
+                    "        --runtime-dir | --color) i=$((i + 1)) ;;\n"
+                    "        -*) ;;\n"
+                    "        *) verb=${COMP_WORDS[i]}; break ;;\n"
+                    "        esac\n"
+                    "    done\n"
+                    "    case $verb in\n"
+                    "    '') words=$verbs ;;\n");
+    for (const struct verb *verb = verbs; verb->name; verb++)
+        add_case(verb, &text);
+    text_add(&text, "    esac\n"
+                    "    [[ $word == -* ]] && words=\"$flags $common\"\n"
+                    "    COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
+                    "}\n"
+                    "complete -F _ringfence ringfence\n");
+    struct tool plain = *tool;
+    plain.pager = false;
+    return output_print(&plain, &text);
+}
