@@ -3,7 +3,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/capability.h>
 #include <sys/stat.h>
 
 #include "supervisor/bus-client.h"
@@ -137,22 +136,6 @@ static void visit_map(const struct visit *visit, pid_t pid, const char *name) {
         visit->visitor(visit->context, name, text.data);
 }
 
-/* "cap_chown" and so on, without the prefix that all of them have. */
-static void visit_capabilities(const struct visit *visit, const char *mask) {
-    scoped_text struct text text = {0};
-    uint64_t bits = strtoull(mask, NULL, 16);
-
-    for (int bit = 0; bit < 64; bit++) {
-        if (!(bits >> bit & 1))
-            continue;
-        char *name = cap_to_name(bit);
-        const char *word = name && strncmp(name, "cap_", 4) == 0 ? name + 4 : name;
-        text_format(&text, "%s%s", text.length ? " " : "", word ? word : "?");
-        cap_free(name);
-    }
-    visit->visitor(visit->context, "capabilities", text.length ? text.data : "none");
-}
-
 /* Lines of /proc/PID/status, under the kernel's own names. */
 static void visit_status(const struct visit *visit, pid_t pid) {
     static const char *const wanted[] = {"Uid",    "Gid",    "Groups", "CapInh",     "CapPrm",
@@ -170,8 +153,6 @@ static void visit_status(const struct visit *visit, pid_t pid) {
             for (char *tab = value; (tab = strchr(tab, '\t'));)
                 *tab = ' ';
             visit->visitor(visit->context, name, value);
-            if (strcmp(name, "CapEff") == 0)
-                visit_capabilities(visit, value);
             break;
         }
     }

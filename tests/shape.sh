@@ -57,7 +57,7 @@ floors() {
     floor 'supervisor/[^/]*' 'units/.*|runtime/.*|supervisor/[^/]*' systemd/
     floor 'supervisor/keeper/.*' 'units/base/.*|supervisor/keeper/.*' $nothing
     floor 'supervisor/log/.*' 'units/base/.*|supervisor/log/.*' $nothing
-    floor 'supervisor/ctl/.*' 'units/.*|supervisor/ctl/.*|supervisor/bus\.h|supervisor/log/.*\.h' \
+    floor 'supervisor/ctl/.*' 'units/.*|supervisor/ctl/.*|supervisor/bus-protocol\.h|supervisor/log/.*\.h' \
         systemd/
 }
 

@@ -20,6 +20,14 @@ if(TESTS AND NOT SANITIZE)
                           RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/boot)
 endif()
 
+# The control door in front of made-up services, for tests/supervisor/door.bats and tests/ctl.
+if(TESTS)
+    add_executable(door-manager tests/supervisor/door-manager.c)
+    target_link_libraries(door-manager PRIVATE door)
+    set_target_properties(door-manager PROPERTIES
+                          RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+endif()
+
 # The log files.
 if(TESTS)
     foreach(name test-log test-log-reader)

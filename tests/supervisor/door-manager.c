@@ -1,0 +1,356 @@
+/* A manager without units or root behind the real control door: `door-manager RUNTIME_DIR LOG_DIR`.
+ * Its services are made up; exec runs on the host. What the door asks of it is noted on standard
+ * output, a line each.
+ *
+ *     web     ready, with this process as its main one      db      waits for its next attempt
+ *     bad     invalid                                       odd     says bytes that are no text
+ *     slow    a start that never ends                       broken  a start that fails
+ *     storm   a start with 5,000 changes at once            idle    loaded, and starts */
+
+#include <assert.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <systemd/sd-event.h>
+
+#include "supervisor/bus.h"
+#include "supervisor/manager.h"
+#include "units/complain.h"
+#include "units/keys.h"
+
+#define STORM 5000
+
+struct sandbox {
+    char cgroup[64];
+};
+
+static struct unit units[16];
+static struct service services[16];
+static struct sandbox sandboxes[16];
+static struct complaints complaints = {.count = 1};
+static size_t service_count;
+
+/* ---- words, as of the engine ---- */
+
+static const char *const state_words[SERVICE_STATES] = {
+    [SERVICE_LOADED] = "loaded",     [SERVICE_WAITING] = "waiting",
+    [SERVICE_BUILDING] = "created",  [SERVICE_CREATED] = "created",
+    [SERVICE_STARTING] = "starting", [SERVICE_READY] = "ready",
+    [SERVICE_STOPPING] = "stopping", [SERVICE_KILLING] = "stopping",
+    [SERVICE_REMOVING] = "stopping", [SERVICE_RESTARTING] = "restarting",
+    [SERVICE_STOPPED] = "stopped",   [SERVICE_FAILED] = "failed",
+    [SERVICE_SKIPPED] = "skipped",   [SERVICE_INVALID] = "invalid",
+};
+
+const char *service_state_word(enum service_state state) {
+    return state_words[state];
+}
+
+const char *service_result_word(enum service_result result) {
+    return result == RESULT_NONE      ? "none"
+           : result == RESULT_SUCCESS ? "success"
+           : result == RESULT_LAUNCH  ? "launch"
+                                      : "exit-code";
+}
+
+void service_explain_waiting(const struct service *service, struct text *text) {
+    if (service->state == SERVICE_WAITING)
+        text_add(text, "waits for db");
+}
+
+/* ---- a sandbox that has figures ---- */
+
+void sandbox_stats(struct sandbox *sandbox, struct sandbox_stats *stats) {
+    (void)sandbox;
+    memset(stats, 0xff, sizeof(*stats));
+    *stats = (struct sandbox_stats){.memory_current = 197132288,
+                                    .memory_peak = 200 << 20,
+                                    .memory_max = 512 << 20,
+                                    .swap_current = LIMIT_UNSET,
+                                    .cpu_usec = 61500000,
+                                    .cpu_user_usec = LIMIT_UNSET,
+                                    .cpu_system_usec = LIMIT_UNSET,
+                                    .cpu_throttled_usec = LIMIT_UNSET,
+                                    .pids_current = 3,
+                                    .pids_peak = LIMIT_UNSET,
+                                    .pids_max = UINT64_MAX,
+                                    .io_read_bytes = LIMIT_UNSET,
+                                    .io_written_bytes = LIMIT_UNSET};
+}
+
+const char *sandbox_cgroup(const struct sandbox *sandbox) {
+    return sandbox->cgroup;
+}
+
+const char *sandbox_notes(const struct sandbox *sandbox) {
+    (void)sandbox;
+    return "first note\nsecond note\n";
+}
+
+uint64_t sandbox_oom_kills(struct sandbox *sandbox) {
+    (void)sandbox;
+    return 0;
+}
+
+uint64_t sandbox_namespace_inode(const struct sandbox *sandbox, enum namespace_kind kind) {
+    (void)sandbox;
+    return kind == NAMESPACE_NETWORK ? 4026539999 : 0;
+}
+
+bool sandbox_id_range(const struct sandbox *sandbox, uint32_t *ret_base, uint32_t *ret_count) {
+    (void)sandbox;
+    *ret_base = 131072;
+    *ret_count = 65536;
+    return true;
+}
+
+const char *runtime_cgroup(const struct runtime *runtime) {
+    (void)runtime;
+    return "/nowhere";
+}
+
+void keys_visit(const struct unit *unit, key_visitor visitor, void *context) {
+    visitor(context, "made.up", unit->name, true);
+    visitor(context, "made.default", "10s", false);
+}
+
+void complaints_print(const struct complaints *list, struct text *text) {
+    (void)list;
+    text_add(text, "bad.unit:3:1: error: made.up: no such key\n  made = 1;\n  ^\n");
+}
+
+/* ---- services ---- */
+
+static struct service *find(struct manager *manager, const char *name) {
+    struct service *service;
+    list_for_each(service, &manager->services,
+                  link) if (strcmp(service->name, name) == 0) return service;
+    return NULL;
+}
+
+/* In the order of names. The strings live as long as the program. */
+static struct service *add(struct manager *manager, const char *name, enum service_state state) {
+    struct service *service = &services[service_count];
+    struct unit *unit = &units[service_count];
+    char *own_name = strdup(name);
+
+    assert(own_name);
+    unit->name = own_name;
+    unit->description = strdup(strcmp(name, "web") == 0 ? "Static web site" : "");
+    *service = (struct service){.manager = manager,
+                                .name = own_name,
+                                .unit = unit,
+                                .state = state,
+                                .state_since = 1795294339000000};
+    if (asprintf(&service->path, "/etc/ringfence/units/%s.unit", name) < 0)
+        abort();
+    snprintf(sandboxes[service_count].cgroup, sizeof(sandboxes[0].cgroup), "/nowhere/unit-%s",
+             name);
+    list_append(&manager->services, &service->link);
+    service_count++;
+    return service;
+}
+
+static void add_all(struct manager *manager) {
+    struct service *service = add(manager, "bad", SERVICE_INVALID);
+    service->unit = NULL;
+    service->complaints = &complaints;
+    service->failure = strdup("bad.unit:3: made.up: no such key");
+    add(manager, "broken", SERVICE_LOADED);
+    service = add(manager, "db", SERVICE_RESTARTING);
+    service->result = RESULT_LAUNCH;
+    service->failure = strdup("mount: bind \"/srv/db\": No such file or directory");
+    service->restarts = 12;
+    service->restart_at = UINT64_MAX / 2;
+    service->ended_at = service->state_since;
+    service->file_changed = true;
+    add(manager, "idle", SERVICE_LOADED);
+    service = add(manager, "odd", SERVICE_READY);
+    service->status_text = strdup("\xff\x1b[31mred\x1b[0m \xef\xbf\xbf.");
+    add(manager, "slow", SERVICE_LOADED);
+    add(manager, "storm", SERVICE_LOADED);
+    service = add(manager, "web", SERVICE_READY);
+    service->main_pid = getpid();
+    service->sandbox = &sandboxes[service_count - 1];
+}
+
+static void change(struct service *service, enum service_state state) {
+    enum service_state before = service->state;
+    service->state = state;
+    bus_service_changed(service->manager->bus, service, before);
+}
+
+/* ---- commands ---- */
+
+struct promise {
+    struct service *service;
+    command_done done;
+    void *context;
+    enum service_state state;
+    sd_event_source *source;
+};
+
+static int on_time(sd_event_source *source, uint64_t usec, void *userdata) {
+    struct promise *promise = userdata;
+    struct fault fault = {"exec: \"/nope\": No such file or directory"};
+    (void)usec;
+    bool broken = strcmp(promise->service->name, "broken") == 0;
+
+    change(promise->service, broken ? SERVICE_FAILED : promise->state);
+    if (promise->done)
+        promise->done(promise->context, broken ? -ENOENT : 0, broken ? &fault : NULL);
+    sd_event_source_unref(source);
+    free(promise);
+    return 0;
+}
+
+int manager_command(struct manager *manager, enum command command, const char *name,
+                    command_done done, void *context, struct fault *fault) {
+    static const char *const words[] = {"start", "stop", "restart", "reload"};
+    struct service *service = find(manager, name);
+
+    printf("%s %s\n", words[command], name);
+    if (!service)
+        return fault_say(fault, ENOENT, "there is no unit \"%s\"", name);
+    if (service->state == SERVICE_INVALID)
+        return fault_say(fault, ENOEXEC, "%s is invalid: %s", name, service->failure);
+    if (strcmp(name, "slow") == 0 && command == COMMAND_START)
+        return 0;
+    for (int i = 0; strcmp(name, "storm") == 0 && i < STORM; i++)
+        change(service, i % 2 ? SERVICE_STARTING : SERVICE_READY);
+    struct promise *promise = calloc(1, sizeof(*promise));
+    *promise = (struct promise){.service = service,
+                                .done = strcmp(name, "storm") == 0 ? NULL : done,
+                                .context = context,
+                                .state = command == COMMAND_STOP ? SERVICE_STOPPED : SERVICE_READY};
+    change(service, command == COMMAND_STOP ? SERVICE_STOPPING : SERVICE_STARTING);
+    return sd_event_add_time_relative(manager->event, &promise->source, CLOCK_MONOTONIC, 20000, 0,
+                                      on_time, promise);
+}
+
+void manager_withdraw(struct manager *manager, void *context) {
+    (void)manager, (void)context;
+    printf("withdrawn\n");
+}
+
+int manager_kill(struct manager *manager, const char *name, int signal, bool all,
+                 struct fault *fault) {
+    printf("kill %s %d%s\n", name, signal, all ? " all" : "");
+    if (find(manager, name)->main_pid == 0)
+        return fault_say(fault, ESRCH, "%s does not run", name);
+    return 0;
+}
+
+int manager_pause(struct manager *manager, const char *name, bool pause, struct fault *fault) {
+    (void)fault;
+    find(manager, name)->paused = pause;
+    return 0;
+}
+
+int manager_remove(struct manager *manager, const char *name, bool volumes, struct fault *fault) {
+    printf("remove %s%s\n", name, volumes ? " volumes" : "");
+    if (find(manager, name)->state == SERVICE_READY)
+        return fault_say(fault, EBUSY, "%s runs", name);
+    return 0;
+}
+
+int manager_reload(struct manager *manager, struct fault *fault) {
+    (void)manager, (void)fault;
+    printf("reload\n");
+    return 0;
+}
+
+/* ---- exec: on the host, for its descriptors and its end ---- */
+
+static struct {
+    pid_t pid;
+    exec_done done;
+    void *context;
+} child;
+
+static int on_child(sd_event_source *source, const siginfo_t *information, void *userdata) {
+    (void)userdata;
+    exec_done done = child.done;
+    child.done = NULL;
+    if (done)
+        done(child.context, 0,
+             information->si_code == CLD_EXITED ? information->si_status << 8
+                                                : information->si_status,
+             NULL);
+    sd_event_source_unref(source);
+    return 0;
+}
+
+int manager_exec(struct manager *manager, const char *name, const struct run_request *request,
+                 exec_done done, void *context, struct fault *fault) {
+    sd_event_source *source;
+
+    if (find(manager, name)->main_pid == 0)
+        return fault_say(fault, ESRCH, "%s does not run", name);
+    if (access(request->exec->items[0], F_OK) < 0)
+        return fault_set(fault, errno, "exec: \"%s\"", request->exec->items[0]);
+    if (access(request->exec->items[0], X_OK) < 0)
+        return fault_set(fault, EACCES, "exec: \"%s\"", request->exec->items[0]);
+    child.pid = fork();
+    if (child.pid == 0) {
+        sigset_t none;
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, NULL);
+        for (int i = 0; i < 3; i++)
+            dup2(request->standard[i], i);
+        for (size_t i = 0; request->environment && i < request->environment->count; i++)
+            putenv(request->environment->items[i]);
+        if (!request->working_directory || chdir(request->working_directory) == 0)
+            execv(request->exec->items[0], request->exec->items);
+        _exit(127);
+    }
+    child.done = done;
+    child.context = context;
+    return sd_event_add_child(manager->event, &source, child.pid, WEXITED, on_child, NULL);
+}
+
+void manager_exec_abandon(struct manager *manager, void *context) {
+    (void)manager, (void)context;
+    printf("abandoned\n");
+    child.done = NULL;
+    kill(child.pid, SIGKILL);
+}
+
+int manager_exec_signal(struct manager *manager, void *context, int signal, struct fault *fault) {
+    (void)manager, (void)context, (void)fault;
+    printf("exec signal %d\n", signal);
+    return kill(child.pid, signal) < 0 ? -errno : 0;
+}
+
+/* ---- the loop ---- */
+
+int main(int argc, char **argv) {
+    struct manager manager = {0};
+    struct fault fault;
+    sigset_t signals;
+
+    if (argc != 3)
+        return 2;
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    manager.options = (struct manager_options){
+        .runtime_directory = argv[1], .state_directory = "/nowhere", .log_directory = argv[2]};
+    list_init(&manager.services);
+    add_all(&manager);
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGCHLD);
+    sigaddset(&signals, SIGTERM);
+    sigprocmask(SIG_BLOCK, &signals, NULL);
+    if (sd_event_new(&manager.event) < 0 ||
+        sd_event_add_signal(manager.event, NULL, SIGTERM, NULL, NULL) < 0)
+        return 1;
+    if (bus_new(&manager, &manager.bus, &fault) < 0) {
+        fprintf(stderr, "%s\n", fault.text);
+        return 1;
+    }
+    printf("listening\n");
+    int code = sd_event_loop(manager.event);
+    bus_free(manager.bus);
+    sd_event_unref(manager.event);
+    return code < 0 ? 1 : 0;
+}
