@@ -205,6 +205,8 @@ static int start(struct sandbox *sandbox, const char *notify_directory, struct f
     int error = limits_apply(cgroup_fd(sandbox->cgroup), cgroup_root_controllers(runtime->cgroups),
                              &sandbox->container->resources, runtime->missing_controllers_warn,
                              &sandbox->notes, fault);
+    if (!error)
+        error = cgroup_protect(sandbox->cgroup, fault);
     if (error)
         return fault_prefix(fault, error, "limits");
     error = start_builder(sandbox, notify_directory, fault);

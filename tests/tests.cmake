@@ -44,6 +44,12 @@ if(FUZZ) # with its sources, so that they too are instrumented
     target_link_options(fuzz-log-record PRIVATE -fsanitize=fuzzer,address,undefined)
     set_target_properties(fuzz-log-record PROPERTIES
                           RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
+    add_executable(fuzz-credentials tests/fuzz/fuzz-credentials.c runtime/credentials.c
+                   ${BASE_SOURCES})
+    target_compile_options(fuzz-credentials PRIVATE -fsanitize=fuzzer,address,undefined)
+    target_link_options(fuzz-credentials PRIVATE -fsanitize=fuzzer,address,undefined)
+    set_target_properties(fuzz-credentials PROPERTIES
+                          RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
 endif()
 
 # What ringfenced keeps alive in tests/supervisor/keeper.bats.
