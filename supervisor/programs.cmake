@@ -11,7 +11,7 @@ add_library(door STATIC ${DOOR_SOURCES})
 target_link_libraries(door PUBLIC protocol)
 
 file(GLOB TOOL_SOURCES CONFIGURE_DEPENDS supervisor/ctl/*.c)
-if(TOOL_SOURCES AND TARGET units)
+if(EXISTS ${CMAKE_SOURCE_DIR}/units/describe.c)
     add_executable(ringfence ${TOOL_SOURCES})
     target_link_libraries(ringfence PRIVATE protocol units logs)
     install(TARGETS ringfence DESTINATION ${CMAKE_INSTALL_SBINDIR})

@@ -42,7 +42,7 @@ static int shake_hands(sd_bus *bus) {
 int client_open(const struct tool *tool, sd_bus **ret_bus, struct fault *fault) {
     scoped(sd_bus_flush_close_unref) sd_bus *bus = NULL;
     const char *directory = tool->runtime_directory;
-    int fd, error = connect_to(directory, &fd);
+    int fd = -EBADF, error = connect_to(directory, &fd);
 
     if (error == -EACCES || error == -EPERM) {
         fault_set(fault, error, "cannot open the control door \"%s/" BUS_SOCKET "\"", directory);
