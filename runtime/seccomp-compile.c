@@ -100,15 +100,21 @@ static int unknown_group(const char *word, struct fault *fault) {
     return fault_say(fault, -EINVAL, "unknown group of system calls \"%s\"", word);
 }
 
+/* All names of the table, to find the nearest among. */
+struct call_names {
+    char names[NUMBERS][CALL_NAME_SIZE];
+    const char *candidates[NUMBERS];
+    size_t count;
+};
+
 static int unknown_call(const char *word, struct fault *fault) {
-    static char names[NUMBERS][CALL_NAME_SIZE];
-    static const char *candidates[NUMBERS];
-    size_t count = 0;
-    for (size_t i = 0; i < seccomp_row_count; i++)
+    scoped_free struct call_names *all = calloc(1, sizeof *all);
+    for (size_t i = 0; all && i < seccomp_row_count; i++)
         for (const char *at = seccomp_rows[i].calls;
-             count < NUMBERS && (at = seccomp_next_call(at, names[count])); count++)
-            candidates[count] = names[count];
-    const char *nearest = names_nearest(word, candidates, count);
+             all->count < NUMBERS && (at = seccomp_next_call(at, all->names[all->count]));
+             all->count++)
+            all->candidates[all->count] = all->names[all->count];
+    const char *nearest = all ? names_nearest(word, all->candidates, all->count) : NULL;
     if (nearest)
         return fault_say(fault, -EINVAL, "unknown system call \"%s\" (did you mean \"%s\"?)", word,
                          nearest);

@@ -66,6 +66,8 @@ int seccomp_install(const struct seccomp_program *program) {
 
 static int add_entry(struct seccomp_cache *cache, const char *key, const void *items, size_t count,
                      struct seccomp_program **ret_program) {
+    if (count == 0)
+        return -EPROTO;
     struct entry *entry = calloc(1, sizeof *entry);
     char *own_key = strdup(key);
     struct sock_filter *own = calloc(count, sizeof *own);
@@ -264,7 +266,7 @@ static int compile_apart(const struct security *security, uint64_t capabilities,
         return fault_set(fault, errno, "cannot compile the system call filter");
     if (helper == 0)
         compile_and_leave(write_end, security, capabilities, answer);
-    write_end = close_fd(write_end);
+    close_fd(take_fd(&write_end)); /* else the pipe would never end */
     int error = read_answer(read_end, answer, now_usec() + COMPILE_USEC);
     /* It is ours and not yet reaped: its pid is still its own. */
     if (error)

@@ -114,7 +114,7 @@ TEST(memory_max_kills_and_the_kill_is_told) {
     struct sandbox_stats stats;
     stats_read(cgroup_fd(cgroup), &stats);
     CHECK(stats.memory_max == 16 << 20);
-    CHECK(stats.memory_peak == LIMIT_UNSET || stats.memory_peak > 8 << 20);
+    CHECK(stats.memory_peak > 8 << 20); /* also where the kernel does not tell */
     drop_unit(cgroup);
 }
 
