@@ -20,10 +20,19 @@ struct manager {
     struct manager_options options;
     struct runtime *runtime;
     struct unit_set *set;
-    struct list services; /* of struct service.link, sorted by name */
-    struct bus *bus;      /* the control door; NULL in tests */
-    bool stopping;        /* everything is being stopped; no new start is taken */
+    struct list services;            /* of struct service.link, sorted by name */
+    struct bus *bus;                 /* the control door; NULL in tests */
+    bool stopping;                   /* everything is being stopped; no new start is taken */
+    struct manager_private *private; /* the engine's own */
 };
+
+int manager_new(const struct manager_options *options, struct runtime *runtime, sd_event *event,
+                struct manager **ret_manager);
+/* Nothing runs any more. Accepts NULL. */
+void manager_free(struct manager *manager);
+SCOPED(manager_free, struct manager *)
+/* Starts what the boot target wants, in one transaction. */
+void manager_boot(struct manager *manager);
 
 /* NULL where there is none; an instance of a template is loaded on the way. */
 struct service *manager_find(struct manager *manager, const char *name);

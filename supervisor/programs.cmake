@@ -58,3 +58,22 @@ endif()
 add_executable(ringfence-logd supervisor/log/logd.c)
 target_link_libraries(ringfence-logd PRIVATE logs)
 install(TARGETS ringfence-logd DESTINATION ${RINGFENCE_LIBEXEC})
+
+# The manager. Its policy knows no kernel: the simulation (tests/supervisor) links it with a world of
+# its own.
+add_library(policy STATIC
+    supervisor/children.c supervisor/command.c supervisor/digest.c supervisor/exec.c
+    supervisor/graph.c supervisor/job.c supervisor/log.c supervisor/manager.c
+    supervisor/restart.c supervisor/service.c supervisor/service-run.c supervisor/service-start.c
+    supervisor/service-stop.c supervisor/service-table.c supervisor/timers.c)
+target_link_libraries(policy PUBLIC base)
+add_library(world STATIC
+    supervisor/membership.c supervisor/notify.c supervisor/output.c supervisor/ready-pipe.c
+    supervisor/world.c)
+target_link_libraries(world PUBLIC policy PkgConfig::LIBSYSTEMD)
+if(TARGET units)
+    add_executable(ringfence-manager supervisor/main.c)
+    target_link_libraries(ringfence-manager PRIVATE world door policy world runtime units
+                          PkgConfig::LIBSYSTEMD)
+    install(TARGETS ringfence-manager DESTINATION ${RINGFENCE_LIBEXEC})
+endif()

@@ -12,6 +12,19 @@ if(TESTS)
     endforeach()
 endif()
 
+# The policy against a fake runtime, clock and chance: neither root nor kernel is needed.
+if(TESTS)
+    add_library(lifeless STATIC tests/supervisor/fake-runtime.c tests/supervisor/fake-units.c
+                tests/supervisor/fake-world.c)
+    target_link_libraries(lifeless PUBLIC policy)
+    foreach(name test-service)
+        add_executable(supervisor-${name} tests/supervisor/${name}.c)
+        set_target_properties(supervisor-${name} PROPERTIES
+                              RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+        target_link_libraries(supervisor-${name} PRIVATE policy lifeless policy)
+    endforeach()
+endif()
+
 # The init of the test machine (tests/boot). Static: it runs before any library is there to trust.
 if(TESTS AND NOT SANITIZE)
     add_executable(boot-agent tests/boot/agent.c)

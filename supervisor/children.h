@@ -1,0 +1,36 @@
+#pragma once
+/* Which of our children is whose: the reaper (world.c) asks it about every child that ended. What
+ * nobody claimed (helpers, orphans) is remembered for a while: a process may end before the report
+ * that told its pid was read. */
+
+#include <stddef.h>
+#include <sys/types.h>
+
+/* wait_status as of waitpid(2). The child is out of the table by then. */
+typedef void (*child_ended)(void *context, int wait_status);
+
+struct child {
+    pid_t pid; /* 0: the place is free */
+    int wait_status;
+    child_ended ended; /* NULL: it ended unclaimed */
+    void *context;
+};
+
+/* Open addressing with linear probing; zero-initialised is empty. */
+struct children {
+    struct child *places;
+    size_t count, capacity; /* capacity is a power of two */
+    size_t unclaimed;
+};
+
+/* Claims a child. 1: it ended already, *ret_wait_status says how, and `ended` will not be called.
+ */
+int children_add(struct children *children, pid_t pid, child_ended ended, void *context,
+                 int *ret_wait_status);
+/* Nobody cares for this pid any more. */
+void children_remove(struct children *children, pid_t pid);
+/* Told by the reaper. */
+void children_end(struct children *children, pid_t pid, int wait_status);
+/* No run is without its pid now: what ended unclaimed was nobody's. */
+void children_forget_unclaimed(struct children *children);
+void children_free(struct children *children);

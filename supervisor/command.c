@@ -1,0 +1,196 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "supervisor/job.h"
+#include "supervisor/log.h"
+#include "supervisor/output.h"
+#include "supervisor/world.h"
+#include "units/complain.h"
+
+static int find(struct manager *manager, const char *name, struct service **ret_service,
+                struct fault *fault) {
+    struct service *service = unit_name_is_valid(name) ? manager_find(manager, name) : NULL;
+    if (service) {
+        *ret_service = service;
+        return 0;
+    }
+    struct unit_entry *entry = manager->set ? unit_set_find(manager->set, name) : NULL;
+    if (entry && entry->condition == UNIT_MASKED)
+        return fault_say(fault, ENOENT, "%s is masked by %s", name, entry->path);
+    return fault_say(fault, ENOENT, "there is no unit \"%s\"", name);
+}
+
+static int refuse_invalid(const struct service *service, struct fault *fault) {
+    const struct complaints *complaints = service->complaints;
+    if (service->unit && !service->private->refused)
+        return 0;
+    if (complaints->count == 0)
+        return fault_say(fault, ENOEXEC, "%s is invalid", service->name);
+    return fault_say(fault, ENOEXEC, "%s is invalid: %s:%d: %s%s", service->name,
+                     complaints->items[0].file, complaints->items[0].line,
+                     complaints->items[0].text, complaints->count > 1 ? " (and more)" : "");
+}
+
+/* ---- start, stop, restart, reload ---- */
+
+static int reload_service(struct service *service, struct fault *fault) {
+    int number = service->unit ? service->unit->service.reload_signal : 0;
+    if (!state_traits(service->state)->up || !service->main)
+        return fault_say(fault, ESRCH, "%s is not running", service->name);
+    if (number == 0)
+        return fault_say(fault, EOPNOTSUPP, "%s has no signal that makes it reload", service->name);
+    return service_signal_main(service, number, fault);
+}
+
+int manager_command(struct manager *manager, enum command command, const char *name,
+                    command_done done, void *context, struct fault *fault) {
+    struct service *service;
+    int error = find(manager, name, &service, fault);
+    if (error >= 0 && command != COMMAND_STOP)
+        error = refuse_invalid(service, fault);
+    if (error >= 0 && command != COMMAND_STOP && manager->stopping)
+        error = fault_say(fault, ESHUTDOWN, "everything is being stopped");
+    if (error >= 0 && command == COMMAND_RELOAD)
+        error = reload_service(service, fault);
+    if (error < 0)
+        return error;
+
+    if (command == COMMAND_START)
+        job_start(service, true);
+    else if (command == COMMAND_STOP)
+        job_stop(service);
+    else if (command == COMMAND_RESTART)
+        job_restart(service, true);
+    error = job_wait(service, command, done, context);
+    manager_event_ended(manager);
+    return error < 0 ? fault_set(fault, error, "cannot wait for %s", name) : 0;
+}
+
+void manager_withdraw(struct manager *manager, void *context) {
+    struct service *service;
+    struct request *request;
+    list_for_each(service, &manager->services, link) {
+        list_for_each(request, &service->private->requests, link) {
+            if (request->context == context)
+                request->done = NULL;
+        }
+    }
+}
+
+int manager_stop_all(struct manager *manager) {
+    if (!manager->stopping)
+        log_line(LEVEL_INFO, "stopping everything");
+    manager->stopping = true;
+    job_stop_all(manager);
+    manager_event_ended(manager);
+    return 0;
+}
+
+/* ---- signals, freezing ---- */
+
+int manager_kill(struct manager *manager, const char *name, int number, bool all,
+                 struct fault *fault) {
+    struct service *service;
+    int error = find(manager, name, &service, fault);
+    if (error < 0)
+        return error;
+    if (!state_traits(service->state)->running || !service->main || !service->private->run_pid)
+        return fault_say(fault, ESRCH, "%s is not running", name);
+    return all ? sandbox_signal_all(service->sandbox, number, fault)
+               : service_signal_main(service, number, fault);
+}
+
+int manager_pause(struct manager *manager, const char *name, bool pause, struct fault *fault) {
+    struct service *service;
+    int error = find(manager, name, &service, fault);
+    if (error < 0)
+        return error;
+    if (!state_traits(service->state)->up || !service->main)
+        return fault_say(fault, ESRCH, "%s is not running", name);
+    if (service->paused == pause)
+        return 0;
+    error = sandbox_freeze(service->sandbox, pause, fault);
+    if (error < 0)
+        return error;
+    service->paused = pause;
+    log_line(LEVEL_INFO, "%s: %s", name, pause ? "paused" : "resumed");
+    if (manager->bus)
+        bus_service_changed(manager->bus, service, service->state);
+    return 0;
+}
+
+/* ---- rm ---- */
+
+/* A volume may be another unit's too: then it stays, and the person is told. */
+static const struct service *other_user(struct service *service, const char *volume) {
+    struct service *other;
+    list_for_each(other, &service->manager->services, link) {
+        if (other == service || !other->unit)
+            continue;
+        for (size_t i = 0; i < other->unit->container.volumes.count; i++)
+            if (strcmp(other->unit->container.volumes.items[i].name, volume) == 0)
+                return other;
+    }
+    return NULL;
+}
+
+static int remove_volumes(struct service *service, struct fault *fault) {
+    const struct container *container = &service->unit->container;
+    for (size_t i = 0; i < container->volumes.count; i++) {
+        const char *volume = container->volumes.items[i].name;
+        const struct service *other = other_user(service, volume);
+        if (other)
+            return fault_say(fault, EBUSY, "volume %s belongs to %s too", volume, other->name);
+        int error = runtime_remove_volume(service->manager->runtime, volume, fault);
+        if (error < 0)
+            return error;
+    }
+    return 0;
+}
+
+int manager_remove(struct manager *manager, const char *name, bool volumes, struct fault *fault) {
+    struct service *service;
+    int error = find(manager, name, &service, fault);
+    if (error < 0)
+        return error;
+    if (!state_traits(service->state)->down || service->private->goal != GOAL_NONE)
+        return fault_say(fault, EBUSY, "%s is %s: stop it first", name,
+                         service_state_word(service->state));
+    output_close(service->private->output);
+    service->private->output = NULL;
+    error = runtime_forget_unit(manager->runtime, name, fault);
+    if (error >= 0 && volumes && service->unit)
+        error = remove_volumes(service, fault);
+    return error;
+}
+
+/* ---- reload of all files ---- */
+
+void manager_print_complaints(const struct complaints *complaints) {
+    for (size_t i = 0; i < complaints->count; i++)
+        log_line(LEVEL_ERROR, "%s:%d: %s", complaints->items[i].file, complaints->items[i].line,
+                 complaints->items[i].text);
+}
+
+int manager_reload(struct manager *manager, struct fault *fault) {
+    struct unit_set *set = NULL;
+    struct complaints complaints = {0};
+    int error = unit_set_load(&manager->private->sources, &set, &complaints, fault);
+    manager_print_complaints(&complaints);
+    complaints_free(&complaints);
+    if (error < 0)
+        return error;
+    struct unit_set *before = manager->set;
+    manager->set = set;
+    /* Instances that exist are in no file of their own: they come from their template anew. */
+    struct service *service;
+    list_for_each(service, &manager->services, link) {
+        struct unit_entry *entry;
+        if (strchr(service->name, '@') && !unit_set_find(set, service->name))
+            unit_set_instantiate(set, &manager->private->sources, service->name, &entry, NULL);
+    }
+    error = manager_apply_set(manager);
+    unit_set_free(before);
+    manager_event_ended(manager);
+    return error < 0 ? fault_set(fault, error, "cannot take the new units") : 0;
+}

@@ -1,0 +1,125 @@
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "supervisor/log.h"
+#include "supervisor/manager-private.h"
+#include "supervisor/world.h"
+
+/* A process beside a running unit. Its client may go away first; it may outlive the unit's main
+ * process by a moment, and then its sandbox is gone: it is held by its run alone. */
+struct exec {
+    struct list link; /* manager_private.execs */
+    struct manager *manager;
+    struct run *run;
+    struct watch *watch; /* of the report; NULL once executed */
+    pid_t pid;           /* claimed; 0: not known yet */
+    exec_done done;      /* NULL once abandoned */
+    void *context;
+};
+
+static void finish(struct exec *exec, int error, int wait_status, const struct fault *fault) {
+    struct manager *manager = exec->manager;
+    exec_done done = exec->done;
+    void *context = exec->context;
+    watch_close(exec->watch);
+    if (!exec->pid)
+        manager->private->without_pid--;
+    else if (error < 0)
+        children_remove(&manager->private->children, exec->pid);
+    list_remove(&exec->link);
+    run_free(exec->run);
+    free(exec);
+    if (done)
+        done(context, error, wait_status, fault);
+    manager_event_ended(manager);
+}
+
+static void ended(void *context, int wait_status) {
+    struct fault fault = {{0}};
+    struct exec *exec = context;
+    /* Where the program could not be executed, the report says so and the status does not. */
+    int progress = exec->watch ? run_advance(exec->run, &fault) : RUN_EXECUTED;
+    finish(exec, progress < 0 ? progress : 0, wait_status, &fault);
+}
+
+static void progressed(void *context) {
+    struct exec *exec = context;
+    struct fault fault = {{0}};
+    int wait_status = 0, early = 0;
+    int progress = run_advance(exec->run, &fault);
+    pid_t pid = run_pid(exec->run);
+    if (!exec->pid && pid > 0) {
+        struct children *children = &exec->manager->private->children;
+        early = children_add(children, pid, ended, exec, &wait_status);
+        if (early == 1 && run_signal(exec->run, 0, NULL) != -ESRCH)
+            early = children_add(children, pid, ended, exec, &wait_status);
+        exec->pid = pid;
+        exec->manager->private->without_pid--;
+    }
+    if (progress < 0) {
+        finish(exec, progress, 0, &fault);
+    } else if (early == 1) {
+        finish(exec, 0, wait_status, &fault);
+    } else if (progress == RUN_EXECUTED) {
+        watch_close(exec->watch);
+        exec->watch = NULL;
+    }
+}
+
+int manager_exec(struct manager *manager, const char *name, const struct run_request *request,
+                 exec_done done, void *context, struct fault *fault) {
+    struct service *service = manager_find(manager, name);
+    if (!service)
+        return fault_say(fault, ENOENT, "there is no unit \"%s\"", name);
+    if (!service->main || !service->private->executed || service->private->ended)
+        return fault_say(fault, ESRCH, "%s is not running", name);
+    struct exec *exec = calloc(1, sizeof(*exec));
+    if (!exec)
+        return fault_set(fault, ENOMEM, "cannot run beside %s", name);
+    *exec = (struct exec){.manager = manager, .done = done, .context = context};
+    list_init(&exec->link);
+
+    int error = run_start(service->sandbox, request, service->main, &exec->run, fault);
+    if (error >= 0) {
+        error = watch_open(manager, run_report_fd(exec->run), EPOLLIN, WATCH_REPORT, progressed,
+                           exec, &exec->watch);
+        if (error < 0)
+            fault_set(fault, error, "cannot watch the launch beside %s", name);
+    }
+    if (error < 0) {
+        run_free(exec->run);
+        free(exec);
+        return error;
+    }
+    manager->private->without_pid++;
+    list_append(&manager->private->execs, &exec->link);
+    return 0;
+}
+
+static struct exec *find(struct manager *manager, const void *context) {
+    struct exec *exec;
+    list_for_each(exec, &manager->private->execs, link) {
+        if (exec->context == context && exec->done)
+            return exec;
+    }
+    return NULL;
+}
+
+int manager_exec_signal(struct manager *manager, void *context, int signal, struct fault *fault) {
+    struct exec *exec = find(manager, context);
+    if (!exec || !exec->pid)
+        return fault_say(fault, ESRCH, "the process has ended, or has not begun");
+    return run_signal(exec->run, signal, fault);
+}
+
+void manager_exec_abandon(struct manager *manager, void *context) {
+    struct exec *exec = find(manager, context);
+    struct fault fault;
+    if (!exec)
+        return;
+    exec->done = NULL;
+    if (exec->pid && run_signal(exec->run, SIGKILL, &fault) < 0)
+        log_line(LEVEL_WARNING, "%s", fault.text);
+}

@@ -1,0 +1,39 @@
+#include "supervisor/log.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static enum log_level level_most = LEVEL_INFO;
+static bool numbered;
+
+void log_open(enum log_level most) {
+    level_most = most;
+    numbered = getenv("JOURNAL_STREAM") && !isatty(STDERR_FILENO);
+}
+
+void log_line(enum log_level level, const char *format, ...) {
+    if (level > level_most)
+        return;
+    char line[2048];
+    int length = numbered ? snprintf(line, sizeof(line), "<%d>", (int)level)
+                          : snprintf(line, sizeof(line), "ringfence: ");
+    va_list arguments;
+    va_start(arguments, format);
+    int more = vsnprintf(line + length, sizeof(line) - (size_t)length - 1, format, arguments);
+    va_end(arguments);
+    if (more < 0)
+        return;
+    length += more;
+    if (length > (int)sizeof(line) - 2)
+        length = (int)sizeof(line) - 2;
+    for (int i = 0; i < length; i++) /* one thing, one line */
+        if (line[i] == '\n')
+            line[i] = ' ';
+    line[length++] = '\n';
+    /* One write, so that lines of several processes do not mix; a full or dead stderr is no reason
+     * to fail. */
+    if (write(STDERR_FILENO, line, (size_t)length) < 0)
+        return;
+}

@@ -1,0 +1,9 @@
+#pragma once
+/* The real world's loop, made and driven by main.c. */
+
+struct manager;
+
+int loop_block_signals(void); /* before anything else; the runtime unblocks them in children */
+int loop_open(struct manager *manager);
+void loop_run(struct manager *manager); /* until world_finish */
+void loop_close(struct manager *manager);

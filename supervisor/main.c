@@ -1,0 +1,266 @@
+/* ringfence-manager: options, directories, then the loop. */
+
+#include <fcntl.h>
+#include <getopt.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+
+#include "runtime/runtime.h"
+#include "supervisor/bus.h"
+#include "supervisor/log.h"
+#include "supervisor/loop.h"
+#include "supervisor/manager-private.h"
+#include "units/base/file.h"
+
+#define EXIT_USAGE 2
+#define EXIT_CONFIGURATION 78 /* sysexits(3): to try again would be of no use */
+
+static const char help[] =
+    "Usage: ringfence-manager [OPTION]...\n"
+    "Keeps the declared services running. It is started by ringfenced.\n"
+    "\n"
+    "  --foreground        log to the terminal\n"
+    "  --units DIR         unit files; may be given again, the first directory wins\n"
+    "  --runtime-dir DIR   sockets and FIFOs (/run/ringfence)\n"
+    "  --state-dir DIR     layers and volumes (/var/lib/ringfence)\n"
+    "  --log-dir DIR       the services' output (/var/log/ringfence)\n"
+    "  --cgroup PATH       a cgroup v2 directory that is ours alone\n"
+    "  --config FILE       the host's own file (/etc/ringfence/ringfence.conf)\n"
+    "  --help, --version\n";
+
+enum {
+    OPTION_FOREGROUND = 1,
+    OPTION_UNITS,
+    OPTION_RUNTIME,
+    OPTION_STATE,
+    OPTION_LOG,
+    OPTION_CGROUP,
+    OPTION_CONFIG,
+    OPTION_HELP,
+    OPTION_VERSION
+};
+
+static const struct option long_options[] = {
+    {"foreground", no_argument, NULL, OPTION_FOREGROUND},
+    {"units", required_argument, NULL, OPTION_UNITS},
+    {"runtime-dir", required_argument, NULL, OPTION_RUNTIME},
+    {"state-dir", required_argument, NULL, OPTION_STATE},
+    {"log-dir", required_argument, NULL, OPTION_LOG},
+    {"cgroup", required_argument, NULL, OPTION_CGROUP},
+    {"config", required_argument, NULL, OPTION_CONFIG},
+    {"help", no_argument, NULL, OPTION_HELP},
+    {"version", no_argument, NULL, OPTION_VERSION},
+    {0},
+};
+
+/* unit_directories has room for every argument. -1: go on, else the exit code. */
+static int read_options(int argc, char **argv, struct manager_options *options,
+                        const char **unit_directories) {
+    size_t count = 0;
+    for (int option; (option = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {
+        switch (option) {
+        case OPTION_FOREGROUND:
+            options->foreground = true;
+            break;
+        case OPTION_UNITS:
+            unit_directories[count++] = optarg;
+            options->unit_directories = unit_directories;
+            break;
+        case OPTION_RUNTIME:
+            options->runtime_directory = optarg;
+            break;
+        case OPTION_STATE:
+            options->state_directory = optarg;
+            break;
+        case OPTION_LOG:
+            options->log_directory = optarg;
+            break;
+        case OPTION_CGROUP:
+            options->cgroup = optarg;
+            break;
+        case OPTION_CONFIG:
+            options->host_file = optarg;
+            break;
+        case OPTION_HELP:
+            fputs(help, stdout);
+            return 0;
+        case OPTION_VERSION:
+            puts("ringfence-manager " RINGFENCE_VERSION);
+            return 0;
+        default:
+            return EXIT_USAGE; /* getopt has said why */
+        }
+    }
+    if (optind < argc) {
+        fprintf(stderr, "ringfence-manager: unexpected argument \"%s\"\n", argv[optind]);
+        return EXIT_USAGE;
+    }
+    return -1;
+}
+
+/* ---- the place ---- */
+
+static int make_directory(const char *parent, const char *name, mode_t mode, struct fault *fault) {
+    scoped_free char *path = NULL;
+    if (asprintf(&path, "%s%s%s", parent, *name ? "/" : "", name) < 0) {
+        path = NULL;
+        return fault_set(fault, ENOMEM, "cannot make a directory in \"%s\"", parent);
+    }
+    int error = directory_make(AT_FDCWD, path, mode, fault);
+    if (error >= 0 && chmod(path, mode) < 0)
+        error = fault_set(fault, errno, "cannot set the mode of \"%s\"", path);
+    return error;
+}
+
+/* notify is shut for all others: a service reaches its own part of it through its sandbox. */
+static int make_directories(const struct manager_options *options, struct fault *fault) {
+    const struct {
+        const char *parent, *name;
+        mode_t mode;
+    } directories[] = {
+        {options->runtime_directory, "", 0755},       {options->runtime_directory, "notify", 0700},
+        {options->runtime_directory, "output", 0700}, {options->state_directory, "", 0700},
+        {options->log_directory, "", 0750},
+    };
+    int error = 0;
+    for (size_t i = 0; i < ELEMENTS(directories) && error >= 0; i++)
+        error =
+            make_directory(directories[i].parent, directories[i].name, directories[i].mode, fault);
+    return error;
+}
+
+/* Held until we end, however we end. */
+static int lock(const struct manager_options *options, int *ret_fd, struct fault *fault) {
+    scoped_free char *path = NULL;
+    if (asprintf(&path, "%s/lock", options->runtime_directory) < 0) {
+        path = NULL;
+        return fault_set(fault, ENOMEM, "cannot lock \"%s\"", options->runtime_directory);
+    }
+    scoped_fd int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return fault_set(fault, errno, "cannot open \"%s\"", path);
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+        return errno == EWOULDBLOCK
+                   ? fault_say(fault, EBUSY, "another ringfence-manager works in \"%s\"",
+                               options->runtime_directory)
+                   : fault_set(fault, errno, "cannot lock \"%s\"", path);
+    *ret_fd = take_fd(&fd);
+    return 0;
+}
+
+/* Each unit holds a dozen descriptors. */
+static void raise_descriptor_limit(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+            log_line(LEVEL_WARNING, "cannot raise the limit of open files: %s", strerror(errno));
+    }
+}
+
+static int load(struct manager *manager, struct fault *fault) {
+    struct complaints complaints = {0};
+    int error = unit_set_load(&manager->private->sources, &manager->set, &complaints, fault);
+    manager_print_complaints(&complaints);
+    complaints_free(&complaints);
+    return error;
+}
+
+static int open_runtime(struct manager *manager, struct fault *fault) {
+    const struct manager_options *options = &manager->options;
+    const struct manager_settings *settings = &manager->set->settings;
+    const struct runtime_options runtime = {
+        .runtime_directory = options->runtime_directory,
+        .state_directory = options->state_directory,
+        .cgroup = options->cgroup,
+        .id_range_base = settings->id_range_base,
+        .id_range_count = settings->id_range_count,
+        .missing_controllers_warn = settings->missing_controllers_warn,
+    };
+    return runtime_open(&runtime, &manager->runtime, fault);
+}
+
+static int begin(struct manager *manager, struct fault *fault) {
+    int error = loop_open(manager);
+    if (error < 0)
+        return fault_set(fault, error, "cannot make the event loop");
+    error = load(manager, fault);
+    if (error >= 0)
+        error = open_runtime(manager, fault);
+    if (error >= 0) {
+        error = manager_apply_set(manager);
+        if (error < 0)
+            fault_set(fault, error, "cannot take the units");
+    }
+    if (error >= 0)
+        error = bus_new(manager, &manager->bus, fault);
+    return error;
+}
+
+static void end(struct manager *manager) {
+    struct runtime *runtime = manager->runtime;
+    struct bus *bus = manager->bus;
+    manager->bus = NULL;
+    bus_free(bus);
+    loop_close(manager);
+    manager_free(manager);
+    runtime_close(runtime);
+}
+
+static int run(const struct manager_options *options, struct fault *fault) {
+    sd_event *event = NULL;
+    struct manager *manager = NULL;
+    scoped_fd int lock_fd = -1;
+    int error = make_directories(options, fault);
+    if (error >= 0)
+        error = lock(options, &lock_fd, fault);
+    if (error < 0)
+        return error;
+    error = sd_event_new(&event);
+    if (error >= 0)
+        error = manager_new(options, NULL, event, &manager);
+    if (error < 0) {
+        sd_event_unref(event);
+        return fault_set(fault, error, "cannot make the event loop");
+    }
+    error = begin(manager, fault);
+    if (error >= 0) {
+        manager_boot(manager);
+        sd_notifyf(false, "READY=1\nSTATUS=%zu units", manager->private->count);
+        loop_run(manager);
+        log_line(LEVEL_INFO, "all is stopped");
+    }
+    end(manager);
+    sd_event_unref(event);
+    return error;
+}
+
+int main(int argc, char **argv) {
+    struct fault fault = {{0}};
+    struct manager_options options = {
+        .runtime_directory = "/run/ringfence",
+        .state_directory = "/var/lib/ringfence",
+        .log_directory = "/var/log/ringfence",
+    };
+    scoped_free const char **unit_directories = calloc((size_t)argc + 1, sizeof(char *));
+    if (!unit_directories)
+        return EXIT_FAILURE;
+    int code = read_options(argc, argv, &options, unit_directories);
+    if (code >= 0)
+        return code;
+
+    umask(022);
+    log_open(LEVEL_INFO);
+    raise_descriptor_limit();
+    int error = loop_block_signals();
+    if (error >= 0)
+        error = run(&options, &fault);
+    if (error < 0) {
+        log_line(LEVEL_ERROR, "%s", fault.text[0] ? fault.text : strerror(-error));
+        return EXIT_CONFIGURATION;
+    }
+    return EXIT_SUCCESS;
+}

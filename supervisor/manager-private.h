@@ -1,0 +1,46 @@
+#pragma once
+/* What only the engine knows of the manager. */
+
+#include "supervisor/children.h"
+#include "supervisor/manager.h"
+#include "supervisor/service-private.h"
+#include "supervisor/timers.h"
+
+/* Instances of templates come into being as they are named; this many services are enough. */
+#define SERVICES_MAX 65536
+
+struct manager_private {
+    struct unit_sources sources;
+    struct service **index; /* all services, sorted by name */
+    size_t count, capacity;
+    size_t up;         /* services that are not down */
+    bool graph_stale;  /* units came, went or changed since the edges were made */
+    bool sweep;        /* files are gone */
+    bool draining;     /* job_drain is at work */
+    unsigned mark;     /* of the last walk over the edges */
+    struct list dirty; /* of service_private.dirty */
+    struct list execs; /* of struct exec.link (exec.c) */
+    struct timers timers;
+    struct children children;
+    size_t without_pid;  /* runs whose pid is not known yet */
+    uint64_t surprises;  /* events that came where they cannot; a bug each */
+    struct world *world; /* world.c's own */
+};
+
+/* The service of that name, without a look at templates; NULL. */
+struct service *manager_lookup(struct manager *manager, const char *name);
+int manager_add(struct manager *manager, const char *name, struct service **ret_service);
+/* Services for all entries; what is there already takes its new unit as soon as it may. */
+int manager_apply_set(struct manager *manager);
+/* Frees services that are down and whose file is gone. */
+void manager_sweep(struct manager *manager);
+
+/* Told by the reaper about every child. */
+void manager_child_ended(struct manager *manager, pid_t pid, int wait_status);
+/* Told when the time of world_alarm has come. */
+void manager_alarm(struct manager *manager);
+/* Of all that a unit says: equal for equal units. */
+uint64_t unit_digest(const struct unit *unit);
+void manager_print_complaints(const struct complaints *complaints);
+/* The alarm follows the first deadline; at the end of every event. */
+void manager_event_ended(struct manager *manager);

@@ -1,0 +1,14 @@
+#pragma once
+/* Which processes are a unit's own, by the kernel's word. Called by notify.c about senders and
+ * about what they name. */
+
+#include <sys/types.h>
+
+/* cgroup: the unit's directory (sandbox_cgroup). 1: the process lives in it, 0: it does not,
+ * -ESRCH: it has ended, or another -errno. */
+int membership_of(const char *cgroup, pid_t pid);
+
+/* A pid as the sender sees it, to ours, and a pidfd of it. -ESRCH where no process of the unit has
+ * that number in the sender's pid namespace. */
+int membership_translate(const char *cgroup, pid_t sender, pid_t theirs, pid_t *ret_pid,
+                         int *ret_pidfd);

@@ -1,0 +1,52 @@
+#pragma once
+/* The cells of the state x event table: each does what one service does on one event and returns
+ * the next state. Called through service_handle alone. */
+
+#include "supervisor/service-private.h"
+
+/* ---- where a cell only names the next state ---- */
+enum service_state stay(struct service *service);
+enum service_state to_loaded(struct service *service);
+enum service_state to_waiting(struct service *service);
+enum service_state to_created(struct service *service);
+enum service_state to_created_or_waiting(struct service *service);
+enum service_state to_ready(struct service *service);
+enum service_state to_stopping(struct service *service);
+enum service_state to_stopped(struct service *service);
+enum service_state to_invalid(struct service *service);
+
+/* ---- up (service-start.c) ---- */
+enum service_state build(struct service *service);
+enum service_state launch(struct service *service);
+enum service_state note_executed(struct service *service);
+enum service_state fail_to_build(struct service *service);
+enum service_state fail_to_launch(struct service *service);
+enum service_state fail_for_dependency(struct service *service);
+enum service_state wait_again_if_group(struct service *service);
+enum service_state ask_for_start(struct service *service);
+
+/* ---- down (service-stop.c) ---- */
+enum service_state stop_process(struct service *service);
+enum service_state stop_process_once(struct service *service);
+enum service_state kill_after_timeout(struct service *service);
+enum service_state time_out_starting(struct service *service);
+enum service_state time_out_running(struct service *service);
+enum service_state clear_up(struct service *service); /* after the main process */
+enum service_state settle_if_ended(struct service *service);
+enum service_state settle_if_over(struct service *service);
+enum service_state settle_if_empty(struct service *service);
+enum service_state remove_stopped(struct service *service);
+enum service_state remove_again(struct service *service);
+
+/* Nothing runs any more: decides what follows from how it ended. */
+enum service_state settle(struct service *service);
+/* Lets the sandbox go, then outcome, unless a goal says otherwise. */
+enum service_state remove_sandbox(struct service *service, enum service_state outcome);
+
+/* ---- on entering a state ---- */
+void enter_starting(struct service *service);
+void enter_ready(struct service *service);
+void enter_stopping(struct service *service);
+void enter_removing(struct service *service);
+void enter_restarting(struct service *service);
+void enter_down(struct service *service);

@@ -1,0 +1,155 @@
+#pragma once
+/* What only the engine knows of a service: its goal, its edges, its deadlines, its descriptors. */
+
+#include "supervisor/graph.h"
+#include "supervisor/restart.h"
+#include "supervisor/service.h"
+#include "supervisor/timers.h"
+
+struct watch;
+struct notify;
+struct ready_pipe;
+struct output;
+struct manager_private;
+
+/* What is to become of a service, beside what goes on of its own (job.h has the rules). */
+enum goal {
+    GOAL_NONE,
+    GOAL_UP,    /* until it is ready, or the attempt has failed */
+    GOAL_DOWN,  /* until nothing of it is left */
+    GOAL_CYCLE, /* down, then up */
+};
+
+enum service_event {
+    EVENT_PULL, /* is to come up: joins those who wait for what they need */
+    EVENT_GO,   /* all that it waits for is there */
+    EVENT_DEPENDENCY_FAILED,
+    EVENT_DEPENDENCY_LOST, /* something that it requires is not up any more */
+    EVENT_BUILT,           /* its sandbox */
+    EVENT_BUILD_FAILED,
+    EVENT_EXECUTED, /* execve of its main process succeeded */
+    EVENT_LAUNCH_FAILED,
+    EVENT_SAID_READY,
+    EVENT_SAID_STOPPING,
+    EVENT_ENDED,    /* its main process */
+    EVENT_EMPTY,    /* its cgroup holds no process */
+    EVENT_DEADLINE, /* of the present state */
+    EVENT_LIFETIME, /* it has run as long as it may */
+    EVENT_STOP,     /* is to go down, and those who need it are */
+    EVENT_REFUSED,  /* its file became invalid */
+    EVENT_ACCEPTED, /* its file is valid again */
+    SERVICE_EVENTS
+};
+
+struct service_private {
+    struct service *service;
+    struct list dirty;    /* manager_private.dirty: to be looked at by job_drain */
+    struct list visit;    /* job.c's worklists */
+    unsigned mark;        /* the last walk that met it */
+    struct list requests; /* of struct request.link: commands that wait for it */
+    struct edges needs;   /* what it waits for before it starts */
+    struct edges needed_by;
+
+    enum goal goal;
+    bool cycle_by_person; /* GOAL_CYCLE is a person's word */
+    bool attempt_failed;  /* the last attempt to get ready; false again when one succeeds */
+    bool stalled;         /* waits for one whose attempt failed, or for one that is stalled */
+    bool recover;         /* failed for a dependency: started when that one is ready */
+    bool gone;            /* its file is gone: it goes too when it is down */
+    bool refused;         /* its file became invalid while it runs */
+
+    bool built;                /* the sandbox is whole */
+    bool executed;             /* of the present run */
+    bool ended;                /* its process was reaped */
+    bool signalled;            /* it was asked to stop */
+    pid_t run_pid;             /* of the present run, claimed from the reaper; 0: not known */
+    bool awaits_pid;           /* counted in manager_private.without_pid */
+    bool was_ready;            /* the present run */
+    bool succeeded;            /* a oneshot that need not remain: what requires it may start */
+    bool expected;             /* we ended it with its stop signal, or with SIGKILL at once */
+    enum service_result cause; /* why we ended it; RESULT_NONE: it did so itself */
+    struct ending ending;
+    uint64_t oom_kills; /* of the sandbox when the run began */
+    int main_pidfd;     /* of a process that MAINPID= named; -1: the run's own */
+    uint64_t begun;     /* CLOCK_BOOTTIME, of the present attempt */
+
+    enum service_state outcome; /* where REMOVING leads */
+    uint64_t retry;             /* microseconds, of the next try to remove */
+    unsigned step;              /* of the backoff */
+    uint64_t limit_begun;       /* CLOCK_BOOTTIME, of the interval of the limit */
+    int64_t limit_count;
+
+    struct deadline deadline; /* of the present state */
+    struct deadline lifetime; /* how long a run may last */
+    struct deadline steady;   /* ready for so long that the backoff starts anew */
+
+    struct watch *report_watch, *cgroup_watch;
+    struct notify *notify;
+    struct ready_pipe *ready_pipe;
+    struct output *output;
+};
+#define SERVICE_DEADLINES 3
+
+/* What a state means to those who look at it from outside. */
+struct state_traits {
+    const char *word;
+    bool running; /* a process of it exists, or its cgroup is not empty yet */
+    bool down;    /* no process, no sandbox */
+    bool up;      /* what requires it may start */
+    bool idle;    /* may be pulled up */
+    bool lingers; /* goes as soon as the kernel and its sharers let it */
+    bool failed;  /* for good, unless somebody asks again */
+    bool gated;   /* waits for what it needs */
+    bool rising;  /* on the way up */
+    bool settled; /* a goal to come up has ended here, well or badly */
+    void (*enter)(struct service *service);
+};
+const struct state_traits *state_traits(enum service_state state);
+
+/* ---- service.c ---- */
+
+int service_new(struct manager *manager, const char *name, struct service **ret_service);
+void service_free(struct service *service);
+SCOPED(service_free, struct service *)
+
+/* One event through the table, and the transition that follows from it. */
+void service_handle(struct service *service, enum service_event event);
+void service_enter(struct service *service, enum service_state state);
+/* A person's word: counters start anew. */
+void service_forgive(struct service *service);
+/* The changed file takes effect; only while nothing of the old one is in use. */
+void service_take_next_unit(struct service *service);
+void service_fail(struct service *service, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* Ready as type and settings see it: a oneshot that ended well and need not remain is up too. */
+bool service_is_up(const struct service *service);
+
+/* What the notify socket brought; the sender was verified. */
+struct notification {
+    bool ready, stopping;
+    const char *status; /* NULL: none */
+    pid_t main_pid;     /* in our pid namespace, in the unit's cgroup; 0: none */
+    int main_pidfd;     /* of it, handed over; -1 */
+};
+void service_notified(struct service *service, const struct notification *notification);
+
+/* ---- service-run.c: the descriptors of a build and a run, as events ---- */
+
+int service_watch_build(struct service *service, struct fault *fault);
+int service_watch_run(struct service *service, struct fault *fault);
+int service_watch_cgroup(struct service *service, struct fault *fault);
+/* The run may have made progress that was not read yet. */
+void service_poll_run(struct service *service);
+void service_unwatch_report(struct service *service);
+/* The run is over or given up: its process is claimed no more. */
+void service_drop_run(struct service *service);
+/* To its main process, wherever MAINPID= put it. */
+int service_signal_main(struct service *service, int signal, struct fault *fault);
+
+/* ---- service-table.c ---- */
+
+/* The next state; the present one where nothing changes. */
+typedef enum service_state (*service_action)(struct service *service);
+/* NULL: this event cannot come in this state. */
+service_action service_cell(enum service_state state, enum service_event event);
+const char *service_event_word(enum service_event event);

@@ -1,0 +1,168 @@
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "supervisor/job.h"
+#include "supervisor/log.h"
+#include "supervisor/notify.h"
+#include "supervisor/output.h"
+#include "supervisor/world.h"
+
+static void end_event(struct service *service) {
+    manager_event_ended(service->manager);
+}
+
+void service_unwatch_report(struct service *service) {
+    struct service_private *own = service->private;
+    watch_close(own->report_watch);
+    own->report_watch = NULL;
+    if (own->awaits_pid) {
+        own->awaits_pid = false;
+        service->manager->private->without_pid--;
+    }
+}
+
+/* ---- the sandbox ---- */
+
+static void build_progressed(void *context) {
+    struct service *service = context;
+    struct fault fault = {{0}};
+    int progress = sandbox_advance(service->sandbox, &fault);
+    if (progress == SANDBOX_BUILDING)
+        return;
+    service_unwatch_report(service);
+    if (progress >= 0)
+        progress = service_watch_cgroup(service, &fault);
+    if (progress < 0)
+        service_fail(service, "%s", fault.text);
+    service_handle(service, progress < 0 ? EVENT_BUILD_FAILED : EVENT_BUILT);
+    end_event(service);
+}
+
+int service_watch_build(struct service *service, struct fault *fault) {
+    int error =
+        watch_open(service->manager, sandbox_report_fd(service->sandbox), EPOLLIN, WATCH_REPORT,
+                   build_progressed, service, &service->private->report_watch);
+    return error < 0 ? fault_set(fault, error, "cannot watch the sandbox of %s", service->name) : 0;
+}
+
+static void cgroup_changed(void *context) {
+    struct service *service = context;
+    if (sandbox_is_populated(service->sandbox) != 0)
+        return;
+    service_handle(service, EVENT_EMPTY);
+    end_event(service);
+}
+
+int service_watch_cgroup(struct service *service, struct fault *fault) {
+    int error = watch_open(service->manager, sandbox_events_fd(service->sandbox), EPOLLPRI,
+                           WATCH_CGROUP, cgroup_changed, service, &service->private->cgroup_watch);
+    return error < 0 ? fault_set(fault, error, "cannot watch the cgroup of %s", service->name) : 0;
+}
+
+/* ---- the run ---- */
+
+static void main_ended(void *context, int wait_status);
+
+/* 1: it ended before we knew its pid, *ret_wait_status says how. */
+static int claim(struct service *service, int *ret_wait_status) {
+    struct service_private *own = service->private;
+    struct manager_private *manager = service->manager->private;
+    pid_t pid = run_pid(service->main);
+    if (own->run_pid || pid <= 0)
+        return 0;
+    own->run_pid = service->main_pid = pid;
+    if (own->awaits_pid) {
+        own->awaits_pid = false;
+        manager->without_pid--;
+    }
+    int early = children_add(&manager->children, pid, main_ended, service, ret_wait_status);
+    /* What was remembered may be about a helper that had the same pid before. */
+    if (early == 1 && run_signal(service->main, 0, NULL) != -ESRCH)
+        early = children_add(&manager->children, pid, main_ended, service, ret_wait_status);
+    if (early < 0)
+        log_line(LEVEL_ERROR, "%s: cannot claim process %d: %s", service->name, (int)pid,
+                 strerror(-early));
+    return early;
+}
+
+void service_poll_run(struct service *service) {
+    struct service_private *own = service->private;
+    struct fault fault = {{0}};
+    int wait_status = 0;
+    if (!service->main || !own->report_watch)
+        return;
+    int progress = run_advance(service->main, &fault);
+    int early = claim(service, &wait_status);
+    if (progress == RUN_PREPARING && early != 1)
+        return;
+    if (progress != RUN_PREPARING)
+        service_unwatch_report(service);
+    if (progress < 0) {
+        service_fail(service, "%s", fault.text);
+        service_handle(service, EVENT_LAUNCH_FAILED);
+    } else if (progress == RUN_EXECUTED) {
+        service_handle(service, EVENT_EXECUTED);
+    }
+    if (early == 1 && service->main)
+        main_ended(service, wait_status);
+}
+
+static void run_progressed(void *context) {
+    struct service *service = context;
+    service_poll_run(service);
+    end_event(service);
+}
+
+int service_watch_run(struct service *service, struct fault *fault) {
+    struct service_private *own = service->private;
+    int error = watch_open(service->manager, run_report_fd(service->main), EPOLLIN, WATCH_REPORT,
+                           run_progressed, service, &own->report_watch);
+    if (error < 0)
+        return fault_set(fault, error, "cannot watch the launch of %s", service->name);
+    own->awaits_pid = true;
+    service->manager->private->without_pid++;
+    return 0;
+}
+
+/* The pipe's end, a READY=1 and the end of the process may be told in any order: what was said
+ * before the end counts before it. */
+static void main_ended(void *context, int wait_status) {
+    struct service *service = context;
+    struct service_private *own = service->private;
+    service_poll_run(service);
+    notify_receive(own->notify);
+    ready_pipe_receive(own->ready_pipe);
+    if (!service->main)
+        return;
+    own->ended = true;
+    own->ending =
+        ending_of(service->unit, wait_status, sandbox_oom_kills(service->sandbox) > own->oom_kills);
+    if (own->main_pidfd < 0)
+        service->main_pid = 0;
+    service_handle(service, EVENT_ENDED);
+    end_event(service);
+}
+
+void service_drop_run(struct service *service) {
+    struct service_private *own = service->private;
+    service_unwatch_report(service);
+    if (own->run_pid && !own->ended)
+        children_remove(&service->manager->private->children, own->run_pid);
+    own->run_pid = service->main_pid = 0;
+    own->main_pidfd = close_fd(own->main_pidfd);
+    ready_pipe_close(own->ready_pipe);
+    own->ready_pipe = NULL;
+    run_free(service->main);
+    service->main = NULL;
+}
+
+int service_signal_main(struct service *service, int signal, struct fault *fault) {
+    int pidfd = service->private->main_pidfd;
+    if (pidfd < 0)
+        return run_signal(service->main, signal, fault);
+    int error = world_signal(pidfd, signal);
+    return error < 0
+               ? fault_set(fault, error, "cannot signal the main process of %s", service->name)
+               : 0;
+}

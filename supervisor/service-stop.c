@@ -1,0 +1,314 @@
+#include <signal.h>
+#include <string.h>
+
+#include "supervisor/job.h"
+#include "supervisor/log.h"
+#include "supervisor/notify.h"
+#include "supervisor/output.h"
+#include "supervisor/service-actions.h"
+#include "supervisor/world.h"
+#include "units/base/number.h"
+#include "units/base/text.h"
+
+/* Microseconds between tries to remove: not all that the kernel tears down is told by an event. */
+#define RETRY_FIRST 4000ULL
+#define RETRY_LAST 1000000ULL
+
+static uint64_t later(uint64_t now, uint64_t duration) {
+    return duration >= NEVER - now ? NEVER : now + duration;
+}
+
+static void warn(const struct service *service, const struct fault *fault) {
+    log_line(LEVEL_WARNING, "%s: %s", service->name, fault->text);
+}
+
+/* ---- ending the process ---- */
+
+static enum service_state kill_all(struct service *service) {
+    struct fault fault = {{0}};
+    if (!service->private->executed) /* it is not asked any more how far it came */
+        service_unwatch_report(service);
+    if (sandbox_kill(service->sandbox, &fault) < 0)
+        warn(service, &fault);
+    return SERVICE_KILLING;
+}
+
+static bool is_stop(int signal) {
+    return signal == SIGKILL || signal == SIGSTOP || signal == SIGCONT;
+}
+
+/* Nothing of the payload runs yet, or the kernel would drop the signal that a PID 1 of its own
+ * namespace does not handle: then waiting for it would be in vain. */
+static bool must_kill(const struct service *service) {
+    const struct service_private *own = service->private;
+    const struct service_settings *settings = &service->unit->service;
+    return !own->executed || settings->stop_timeout == 0 ||
+           (own->main_pidfd < 0 && run_would_drop(service->main, settings->stop_signal));
+}
+
+enum service_state stop_process(struct service *service) {
+    struct service_private *own = service->private;
+    int number = service->unit->service.stop_signal;
+    struct fault fault = {{0}};
+
+    own->signalled = true;
+    timers_cancel(&service->manager->private->timers, &own->lifetime);
+    if (!service->main) /* a group, or a oneshot that ended */
+        return remove_sandbox(service, SERVICE_STOPPED);
+    if (service->paused) {
+        service->paused = false;
+        if (sandbox_freeze(service->sandbox, false, &fault) < 0)
+            warn(service, &fault);
+    }
+    own->expected = true;
+    if (must_kill(service))
+        return kill_all(service);
+    int error = service_signal_main(service, number, &fault);
+    if (error >= 0 && !is_stop(number)) /* one that was stopped from outside hears it too */
+        error = service_signal_main(service, SIGCONT, &fault);
+    if (error < 0 && error != -ESRCH) {
+        warn(service, &fault);
+        return kill_all(service);
+    }
+    return SERVICE_STOPPING;
+}
+
+enum service_state stop_process_once(struct service *service) {
+    return service->private->signalled ? service->state : stop_process(service);
+}
+
+enum service_state kill_after_timeout(struct service *service) {
+    struct service_private *own = service->private;
+    scoped_text struct text time = {0};
+    duration_print(&time, service->unit->service.stop_timeout);
+    if (own->cause == RESULT_NONE) {
+        own->cause = RESULT_TIMEOUT;
+        service_fail(service, "did not stop within %s and was killed", time.data ? time.data : "?");
+    }
+    log_line(LEVEL_WARNING, "%s: did not stop within %s: killed", service->name,
+             time.data ? time.data : "?");
+    return kill_all(service);
+}
+
+enum service_state time_out_starting(struct service *service) {
+    scoped_text struct text time = {0};
+    duration_print(&time, service->unit->service.start_timeout);
+    service->private->cause = RESULT_TIMEOUT;
+    service_fail(service, "was not ready within %s", time.data ? time.data : "?");
+    return stop_process(service);
+}
+
+enum service_state time_out_running(struct service *service) {
+    scoped_text struct text time = {0};
+    duration_print(&time, service->unit->service.runtime_max);
+    service->private->cause = RESULT_TIMEOUT;
+    service_fail(service, "ran for the %s that it may", time.data ? time.data : "?");
+    return stop_process(service);
+}
+
+void enter_stopping(struct service *service) {
+    struct manager *manager = service->manager;
+    timers_set(&manager->private->timers, &service->private->deadline,
+               later(world_now(manager), service->unit->service.stop_timeout));
+}
+
+/* ---- after the process ---- */
+
+/* What the main process left behind is killed, unless MAINPID= made something of it the main one.
+ */
+enum service_state clear_up(struct service *service) {
+    if (sandbox_is_populated(service->sandbox) <= 0)
+        return settle(service);
+    if (service->private->main_pidfd >= 0)
+        return service->state;
+    return kill_all(service);
+}
+
+enum service_state settle_if_empty(struct service *service) {
+    return sandbox_is_populated(service->sandbox) > 0 ? service->state : settle(service);
+}
+
+enum service_state settle_if_ended(struct service *service) {
+    return service->main && service->private->ended ? settle(service) : service->state;
+}
+
+/* A run that was killed before its pid was told has no end that we would hear of. */
+enum service_state settle_if_over(struct service *service) {
+    bool over = !service->main || service->private->ended || !service->private->run_pid;
+    return over ? settle(service) : service->state;
+}
+
+/* ---- what follows ---- */
+
+static void note_result(struct service *service) {
+    struct service_private *own = service->private;
+    enum service_type type = service->unit->service.type;
+    struct ending *ending = &own->ending;
+    bool asked = own->signalled && own->expected && own->cause == RESULT_NONE;
+
+    if (own->cause != RESULT_NONE) {
+        ending->result = own->cause;
+    } else if (asked && (ending->exit_signal == service->unit->service.stop_signal ||
+                         ending->exit_signal == SIGKILL)) {
+        ending->result = RESULT_SUCCESS;
+    } else if (!asked && ending->result == RESULT_SUCCESS && !own->was_ready &&
+               (type == SERVICE_NOTIFY || type == SERVICE_FD)) {
+        ending->result = RESULT_PROTOCOL;
+        service_fail(service, "ended before it said that it was ready");
+    }
+    service->result = ending->result;
+    service->exit_code = ending->exit_code;
+    service->exit_signal = ending->exit_signal;
+    service->ended_at = world_date(service->manager);
+    if (ending->result == RESULT_SUCCESS) {
+        service_fail(service, NULL);
+    } else if (own->cause == RESULT_NONE && ending->result != RESULT_PROTOCOL) {
+        scoped_text struct text words = {0};
+        ending_describe(ending, &words);
+        service_fail(service, "%s", words.data ? words.data : "failed");
+    }
+}
+
+/* More restarts than allowed within the interval, which begins with the first of them. */
+static bool limit_is_hit(struct service *service) {
+    struct service_private *own = service->private;
+    const struct restart *restart = &service->unit->restart;
+    uint64_t now = world_now(service->manager);
+    if (restart->limit_burst <= 0)
+        return false;
+    if (own->limit_count == 0 || now - own->limit_begun > restart->limit_interval) {
+        own->limit_begun = now;
+        own->limit_count = 0;
+    }
+    return ++own->limit_count > restart->limit_burst;
+}
+
+static enum service_state decide(struct service *service) {
+    struct service_private *own = service->private;
+    bool clean = own->ending.result == RESULT_SUCCESS;
+    if (service->manager->stopping || !restart_is_wanted(service->unit, &own->ending))
+        return clean ? SERVICE_STOPPED : SERVICE_FAILED;
+    if (limit_is_hit(service)) {
+        scoped_text struct text last = {0};
+        text_add(&last, service->failure ? service->failure : "ended");
+        service->result = RESULT_LIMIT;
+        service_fail(service, "restarted too often (%lld times): %s",
+                     (long long)service->unit->restart.limit_burst,
+                     last.data ? last.data : "ended");
+        return SERVICE_FAILED;
+    }
+    service->restarts++;
+    service->restart_delay =
+        restart_delay(&service->unit->restart, own->step, world_random(service->manager));
+    if (own->step < 1000) /* further ones change nothing: max_delay was reached */
+        own->step++;
+    return SERVICE_RESTARTING;
+}
+
+static void run_ends(struct service *service) {
+    struct service_private *own = service->private;
+    struct timers *timers = &service->manager->private->timers;
+    struct fault fault;
+    service_drop_run(service);
+    timers_cancel(timers, &own->lifetime);
+    timers_cancel(timers, &own->steady);
+    service->paused = false;
+    if (own->output && own->executed && output_update(own->output, service, 0, &fault) < 0)
+        warn(service, &fault);
+}
+
+enum service_state settle(struct service *service) {
+    struct service_private *own = service->private;
+    const struct service_settings *settings = &service->unit->service;
+
+    note_result(service);
+    run_ends(service);
+    if (settings->type == SERVICE_ONESHOT && own->ending.result == RESULT_SUCCESS &&
+        !own->signalled) {
+        if (settings->remain_after_exit)
+            return SERVICE_READY;
+        own->succeeded = true;
+        service_enter(service, SERVICE_READY); /* those who waited for it see it */
+        return remove_sandbox(service, SERVICE_STOPPED);
+    }
+    if (own->goal == GOAL_DOWN || own->goal == GOAL_CYCLE)
+        return remove_sandbox(service, SERVICE_STOPPED);
+    if (!own->was_ready)
+        own->attempt_failed = true;
+    enum service_state next = decide(service);
+    /* A restart enters the same sandbox again, unless there never was a whole one. */
+    if (next == SERVICE_RESTARTING && service->sandbox && own->built)
+        return next;
+    return remove_sandbox(service, next);
+}
+
+/* ---- the sandbox goes ---- */
+
+enum service_state remove_sandbox(struct service *service, enum service_state outcome) {
+    service->private->outcome = outcome;
+    service->private->retry = RETRY_FIRST / 2;
+    return remove_again(service);
+}
+
+enum service_state remove_stopped(struct service *service) {
+    return remove_sandbox(service, SERVICE_STOPPED);
+}
+
+/* Where a goal says down, down it is, whatever was to follow. */
+static enum service_state after_removal(struct service *service) {
+    struct service_private *own = service->private;
+    bool down = own->goal == GOAL_DOWN || own->goal == GOAL_CYCLE;
+    return down ? SERVICE_STOPPED : own->outcome;
+}
+
+static enum service_state linger(struct service *service) {
+    struct service_private *own = service->private;
+    if (own->retry < RETRY_LAST)
+        own->retry *= 2;
+    enter_removing(service);
+    return SERVICE_REMOVING;
+}
+
+enum service_state remove_again(struct service *service) {
+    struct service_private *own = service->private;
+    struct fault fault = {{0}};
+    if (!service->sandbox)
+        return after_removal(service);
+    service_unwatch_report(service);
+    if (job_release_sharers(service)) /* its namespaces are theirs too: they go first */
+        return linger(service);
+    watch_close(own->cgroup_watch); /* before the descriptor goes */
+    own->cgroup_watch = NULL;
+    int error = sandbox_remove(service->sandbox, &fault);
+    if (error >= 0) {
+        service->sandbox = NULL;
+        own->built = false;
+        notify_close(own->notify);
+        own->notify = NULL;
+        return after_removal(service);
+    }
+    if (error != -EBUSY)
+        warn(service, &fault);
+    if (service_watch_cgroup(service, &fault) < 0)
+        warn(service, &fault);
+    return linger(service);
+}
+
+void enter_removing(struct service *service) {
+    struct service_private *own = service->private;
+    struct manager *manager = service->manager;
+    timers_set(&manager->private->timers, &own->deadline, world_now(manager) + own->retry);
+}
+
+void enter_down(struct service *service) {
+    struct service_private *own = service->private;
+    service->restart_at = 0;
+    notify_close(own->notify);
+    own->notify = NULL;
+    if (state_traits(service->state)->failed)
+        log_line(LEVEL_ERROR, "%s: failed: %s", service->name,
+                 service->failure ? service->failure : service_result_word(service->result));
+    else
+        log_line(LEVEL_INFO, "%s: stopped", service->name);
+    service_take_next_unit(service);
+}

@@ -1,0 +1,214 @@
+#include <assert.h>
+
+#include "supervisor/service-actions.h"
+#include "units/base/names.h"
+
+/* ---- what a state means ---- */
+
+static const struct state_traits traits[] = {
+    [SERVICE_LOADED] = {.word = "loaded", .down = true, .idle = true, .settled = true},
+    [SERVICE_WAITING] = {.word = "waiting", .down = true, .gated = true, .rising = true},
+    [SERVICE_BUILDING] = {.word = "created", .rising = true},
+    [SERVICE_CREATED] = {.word = "created", .gated = true, .rising = true},
+    [SERVICE_STARTING] = {.word = "starting",
+                          .running = true,
+                          .rising = true,
+                          .enter = enter_starting},
+    [SERVICE_READY] =
+        {.word = "ready", .running = true, .up = true, .settled = true, .enter = enter_ready},
+    [SERVICE_STOPPING] = {.word = "stopping", .running = true, .enter = enter_stopping},
+    [SERVICE_KILLING] = {.word = "stopping", .running = true},
+    [SERVICE_REMOVING] = {.word = "stopping", .lingers = true, .enter = enter_removing},
+    [SERVICE_RESTARTING] = {.word = "restarting",
+                            .idle = true,
+                            .settled = true,
+                            .enter = enter_restarting},
+    [SERVICE_STOPPED] =
+        {.word = "stopped", .down = true, .idle = true, .settled = true, .enter = enter_down},
+    [SERVICE_FAILED] = {.word = "failed",
+                        .down = true,
+                        .idle = true,
+                        .failed = true,
+                        .settled = true,
+                        .enter = enter_down},
+    [SERVICE_SKIPPED] = {.word = "skipped", .down = true, .idle = true, .settled = true},
+    [SERVICE_INVALID] = {.word = "invalid", .down = true, .settled = true},
+};
+static_assert(sizeof(traits) / sizeof(traits[0]) == SERVICE_STATES, "traits of every state");
+
+const struct state_traits *state_traits(enum service_state state) {
+    return &traits[state];
+}
+
+/* ---- what it does on an event ---- */
+
+/* An empty cell is an event that cannot come there; `stay` one that may, and changes nothing. */
+static const service_action table[SERVICE_STATES][SERVICE_EVENTS] = {
+    [SERVICE_LOADED] =
+        {
+            [EVENT_PULL] = to_waiting,
+            [EVENT_STOP] = stay,
+            [EVENT_REFUSED] = to_invalid,
+            [EVENT_ACCEPTED] = stay,
+        },
+    [SERVICE_WAITING] =
+        {
+            [EVENT_GO] = build,
+            [EVENT_DEPENDENCY_FAILED] = fail_for_dependency,
+            [EVENT_STOP] = to_stopped,
+            [EVENT_REFUSED] = to_invalid,
+            [EVENT_ACCEPTED] = stay,
+        },
+    [SERVICE_BUILDING] =
+        {
+            [EVENT_BUILT] = to_created,
+            [EVENT_BUILD_FAILED] = fail_to_build,
+            [EVENT_EMPTY] = stay,
+            [EVENT_STOP] = remove_stopped,
+        },
+    [SERVICE_CREATED] =
+        {
+            [EVENT_GO] = launch,
+            [EVENT_DEPENDENCY_FAILED] = fail_for_dependency,
+            [EVENT_EMPTY] = stay,
+            [EVENT_STOP] = remove_stopped,
+        },
+    [SERVICE_STARTING] =
+        {
+            [EVENT_EXECUTED] = note_executed,
+            [EVENT_LAUNCH_FAILED] = fail_to_launch,
+            [EVENT_SAID_READY] = to_ready,
+            [EVENT_SAID_STOPPING] = stay,
+            [EVENT_ENDED] = clear_up,
+            [EVENT_EMPTY] = settle_if_ended,
+            [EVENT_DEADLINE] = time_out_starting,
+            [EVENT_LIFETIME] = time_out_running,
+            [EVENT_STOP] = stop_process,
+        },
+    [SERVICE_READY] =
+        {
+            [EVENT_DEPENDENCY_LOST] = wait_again_if_group,
+            [EVENT_SAID_READY] = stay,
+            [EVENT_SAID_STOPPING] = to_stopping,
+            [EVENT_ENDED] = clear_up,
+            [EVENT_EMPTY] = settle_if_ended,
+            [EVENT_LIFETIME] = time_out_running,
+            [EVENT_STOP] = stop_process,
+        },
+    [SERVICE_STOPPING] =
+        {
+            [EVENT_SAID_READY] = stay,
+            [EVENT_SAID_STOPPING] = stay,
+            [EVENT_ENDED] = clear_up,
+            [EVENT_EMPTY] = settle_if_ended,
+            [EVENT_DEADLINE] = kill_after_timeout,
+            [EVENT_LIFETIME] = stay,
+            [EVENT_STOP] = stop_process_once,
+        },
+    [SERVICE_KILLING] =
+        {
+            [EVENT_SAID_READY] = stay,
+            [EVENT_SAID_STOPPING] = stay,
+            [EVENT_ENDED] = settle_if_empty,
+            [EVENT_EMPTY] = settle_if_over,
+            [EVENT_LIFETIME] = stay,
+            [EVENT_STOP] = stay,
+        },
+    [SERVICE_REMOVING] =
+        {
+            [EVENT_EMPTY] = remove_again,
+            [EVENT_DEADLINE] = remove_again,
+            [EVENT_STOP] = remove_again,
+        },
+    [SERVICE_RESTARTING] =
+        {
+            [EVENT_PULL] = to_created_or_waiting,
+            [EVENT_EMPTY] = stay,
+            [EVENT_DEADLINE] = ask_for_start,
+            [EVENT_STOP] = remove_stopped,
+        },
+    [SERVICE_STOPPED] =
+        {
+            [EVENT_PULL] = to_waiting,
+            [EVENT_DEPENDENCY_LOST] = stay,
+            [EVENT_STOP] = stay,
+            [EVENT_REFUSED] = to_invalid,
+            [EVENT_ACCEPTED] = stay,
+        },
+    [SERVICE_FAILED] =
+        {
+            [EVENT_PULL] = to_waiting,
+            [EVENT_STOP] = to_stopped,
+            [EVENT_REFUSED] = to_invalid,
+            [EVENT_ACCEPTED] = stay,
+        },
+    [SERVICE_SKIPPED] =
+        {
+            [EVENT_PULL] = to_waiting,
+            [EVENT_STOP] = to_stopped,
+            [EVENT_REFUSED] = to_invalid,
+            [EVENT_ACCEPTED] = stay,
+        },
+    [SERVICE_INVALID] =
+        {
+            [EVENT_STOP] = stay,
+            [EVENT_REFUSED] = stay,
+            [EVENT_ACCEPTED] = to_loaded,
+        },
+};
+
+service_action service_cell(enum service_state state, enum service_event event) {
+    return table[state][event];
+}
+
+/* ---- words ---- */
+
+static const char *const event_words[] = {
+    [EVENT_PULL] = "pull",
+    [EVENT_GO] = "go",
+    [EVENT_DEPENDENCY_FAILED] = "dependency failed",
+    [EVENT_DEPENDENCY_LOST] = "dependency lost",
+    [EVENT_BUILT] = "built",
+    [EVENT_BUILD_FAILED] = "build failed",
+    [EVENT_EXECUTED] = "executed",
+    [EVENT_LAUNCH_FAILED] = "launch failed",
+    [EVENT_SAID_READY] = "said ready",
+    [EVENT_SAID_STOPPING] = "said stopping",
+    [EVENT_ENDED] = "ended",
+    [EVENT_EMPTY] = "empty",
+    [EVENT_DEADLINE] = "deadline",
+    [EVENT_LIFETIME] = "lifetime",
+    [EVENT_STOP] = "stop",
+    [EVENT_REFUSED] = "refused",
+    [EVENT_ACCEPTED] = "accepted",
+};
+static_assert(sizeof(event_words) / sizeof(event_words[0]) == SERVICE_EVENTS, "a word per event");
+
+const char *service_event_word(enum service_event event) {
+    static const struct names names = NAMES(event_words);
+    return names_word(&names, (int)event);
+}
+
+const char *service_state_word(enum service_state state) {
+    return traits[state].word;
+}
+
+static const char *const result_words[] = {
+    [RESULT_NONE] = "none",
+    [RESULT_SUCCESS] = "success",
+    [RESULT_EXIT_CODE] = "exit-code",
+    [RESULT_SIGNAL] = "signal",
+    [RESULT_CORE_DUMP] = "core-dump",
+    [RESULT_OOM_KILL] = "oom-kill",
+    [RESULT_TIMEOUT] = "timeout",
+    [RESULT_LAUNCH] = "launch",
+    [RESULT_DEPENDENCY] = "dependency",
+    [RESULT_LIMIT] = "limit",
+    [RESULT_PROTOCOL] = "protocol",
+};
+static_assert(sizeof(result_words) / sizeof(result_words[0]) == SERVICE_RESULTS, "word per result");
+
+const char *service_result_word(enum service_result result) {
+    static const struct names names = NAMES(result_words);
+    return names_word(&names, (int)result);
+}

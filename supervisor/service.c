@@ -1,0 +1,222 @@
+#include "supervisor/service.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "supervisor/job.h"
+#include "supervisor/log.h"
+#include "supervisor/notify.h"
+#include "supervisor/output.h"
+#include "supervisor/world.h"
+#include "units/complain.h"
+
+/* ---- deadlines, as events ---- */
+
+#define OWNER(deadline_, member) list_entry(deadline_, struct service_private, member)
+
+static void end_event(struct service *service) {
+    manager_event_ended(service->manager);
+}
+
+static void deadline_passed(struct deadline *deadline) {
+    struct service *service = OWNER(deadline, deadline)->service;
+    service_handle(service, EVENT_DEADLINE);
+    end_event(service);
+}
+
+static void lifetime_passed(struct deadline *deadline) {
+    struct service *service = OWNER(deadline, lifetime)->service;
+    service_handle(service, EVENT_LIFETIME);
+    end_event(service);
+}
+
+/* It has been ready long enough: the next crash is a first one. */
+static void steady_passed(struct deadline *deadline) {
+    struct service_private *own = OWNER(deadline, steady);
+    own->step = 0;
+    service_fail(own->service, NULL);
+}
+
+/* ---- life ---- */
+
+int service_new(struct manager *manager, const char *name, struct service **ret_service) {
+    struct whole {
+        struct service service;
+        struct service_private private;
+    } *whole = calloc(1, sizeof(*whole));
+    char *copy = strdup(name);
+    struct complaints *complaints = calloc(1, sizeof(*complaints));
+    if (!whole || !copy || !complaints) {
+        free(whole);
+        free(copy);
+        free(complaints);
+        return -ENOMEM;
+    }
+    struct service *service = &whole->service;
+    struct service_private *own = &whole->private;
+    *service = (struct service){
+        .manager = manager,
+        .name = copy,
+        .complaints = complaints,
+        .state = SERVICE_LOADED,
+        .state_since = world_date(manager),
+        .private = own,
+    };
+    *own = (struct service_private){
+        .service = service,
+        .main_pidfd = -1,
+        .deadline.passed = deadline_passed,
+        .lifetime.passed = lifetime_passed,
+        .steady.passed = steady_passed,
+    };
+    list_init(&service->link);
+    list_init(&own->dirty);
+    list_init(&own->visit);
+    list_init(&own->requests);
+    *ret_service = service;
+    return 0;
+}
+
+void service_free(struct service *service) {
+    if (!service)
+        return;
+    struct service_private *own = service->private;
+    struct timers *timers = &service->manager->private->timers;
+    struct request *request, *following;
+    service_drop_run(service);
+    watch_close(own->cgroup_watch);
+    notify_close(own->notify);
+    output_close(own->output);
+    timers_cancel(timers, &own->deadline);
+    timers_cancel(timers, &own->lifetime);
+    timers_cancel(timers, &own->steady);
+    list_for_each_safe(request, following, &own->requests, link) {
+        free(request);
+    }
+    edges_free(&own->needs);
+    edges_free(&own->needed_by);
+    list_remove(&service->link);
+    list_remove(&own->dirty);
+    list_remove(&own->visit);
+    complaints_free(service->complaints);
+    free(service->complaints);
+    unit_unref(service->unit);
+    unit_unref(service->next_unit);
+    free(service->failure);
+    free(service->status_text);
+    free(service->path);
+    free(service->name);
+    free(service); /* and private, which lies behind it */
+}
+
+/* ---- transitions ---- */
+
+void service_enter(struct service *service, enum service_state state) {
+    struct service_private *own = service->private;
+    struct manager *manager = service->manager;
+    enum service_state before = service->state;
+
+    manager->private->up -= !state_traits(before)->down;
+    manager->private->up += !state_traits(state)->down;
+    timers_cancel(&manager->private->timers, &own->deadline);
+    service->state = state;
+    service->state_since = world_date(manager);
+    if (own->goal == GOAL_UP && state_traits(state)->settled)
+        own->goal = GOAL_NONE;
+    if (state_traits(state)->enter)
+        state_traits(state)->enter(service);
+    if (manager->bus)
+        bus_service_changed(manager->bus, service, before);
+    job_state_changed(service);
+}
+
+void service_handle(struct service *service, enum service_event event) {
+    service_action action = service_cell(service->state, event);
+    if (!action) {
+        service->manager->private->surprises++;
+        log_line(LEVEL_ERROR, "%s: did not expect \"%s\" while %s", service->name,
+                 service_event_word(event), service_state_word(service->state));
+        return;
+    }
+    enum service_state next = action(service);
+    if (next != service->state)
+        service_enter(service, next);
+}
+
+void service_forgive(struct service *service) {
+    struct service_private *own = service->private;
+    own->step = 0;
+    own->limit_count = 0;
+    own->attempt_failed = false;
+    own->recover = false;
+    service->restarts = 0;
+}
+
+void service_take_next_unit(struct service *service) {
+    if (!service->next_unit)
+        return;
+    unit_unref(service->unit);
+    service->unit = take(service->next_unit);
+    service->file_changed = false;
+    service->manager->private->graph_stale = true;
+}
+
+void service_fail(struct service *service, const char *format, ...) {
+    char *text = NULL;
+    if (format) {
+        va_list arguments;
+        va_start(arguments, format);
+        if (vasprintf(&text, format, arguments) < 0)
+            text = NULL;
+        va_end(arguments);
+    }
+    free(service->failure);
+    service->failure = text;
+}
+
+/* ---- questions ---- */
+
+bool service_is_active(const struct service *service) {
+    return state_traits(service->state)->running;
+}
+
+bool service_is_up(const struct service *service) {
+    return state_traits(service->state)->up || service->private->succeeded;
+}
+
+/* ---- sd_notify ---- */
+
+static void move_main(struct service *service, pid_t pid, int pidfd) {
+    struct service_private *own = service->private;
+    struct fault fault;
+    close_fd(own->main_pidfd);
+    own->main_pidfd = pid == own->run_pid ? close_fd(pidfd) : pidfd;
+    service->main_pid = pid;
+    log_line(LEVEL_INFO, "%s: main process is %d now", service->name, (int)pid);
+    if (own->output && output_update(own->output, service, pid, &fault) < 0)
+        log_line(LEVEL_WARNING, "%s: %s", service->name, fault.text);
+}
+
+void service_notified(struct service *service, const struct notification *notification) {
+    service_poll_run(service);
+    if (notification->status) {
+        char *text = strdup(notification->status);
+        if (text) {
+            free(service->status_text);
+            service->status_text = text;
+        }
+    }
+    if (!service->main || service->private->ended) {
+        if (notification->main_pidfd >= 0)
+            close_fd(notification->main_pidfd);
+        return; /* nobody of this unit runs any more */
+    }
+    if (notification->main_pid > 0)
+        move_main(service, notification->main_pid, notification->main_pidfd);
+    if (notification->stopping) /* beats ready, where both are in one message */
+        service_handle(service, EVENT_SAID_STOPPING);
+    else if (notification->ready && service->unit->service.type == SERVICE_NOTIFY)
+        service_handle(service, EVENT_SAID_READY);
+}

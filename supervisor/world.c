@@ -1,0 +1,224 @@
+#include "supervisor/world.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <systemd/sd-daemon.h>
+#include <time.h>
+
+#include "supervisor/log.h"
+#include "supervisor/loop.h"
+#include "supervisor/manager-private.h"
+
+struct world {
+    sd_event_source *alarm, *children, *terminate, *interrupt, *reload;
+    bool finished;
+};
+
+/* ---- clocks, chance, signals ---- */
+
+static uint64_t clock_usec(clockid_t clock) {
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+uint64_t world_now(struct manager *manager) {
+    (void)manager;
+    return clock_usec(CLOCK_BOOTTIME);
+}
+
+uint64_t world_date(struct manager *manager) {
+    (void)manager;
+    return clock_usec(CLOCK_REALTIME);
+}
+
+uint64_t world_random(struct manager *manager) {
+    uint64_t value = 0;
+    (void)manager;
+    if (getrandom(&value, sizeof(value), GRND_INSECURE) != (ssize_t)sizeof(value))
+        value = clock_usec(CLOCK_MONOTONIC) * 0x9e3779b97f4a7c15ULL;
+    return value;
+}
+
+int world_signal(int pidfd, int signal) {
+    return syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0) < 0 ? -errno : 0;
+}
+
+/* ---- descriptors ---- */
+
+struct watch {
+    sd_event_source *source;
+    watch_ready ready;
+    void *context;
+};
+
+static int watch_fired(sd_event_source *source, int fd, uint32_t events, void *context) {
+    struct watch *watch = context;
+    (void)source, (void)fd, (void)events;
+    watch->ready(watch->context);
+    return 0;
+}
+
+int watch_open(struct manager *manager, int fd, uint32_t events, enum watch_order order,
+               watch_ready ready, void *context, struct watch **ret_watch) {
+    struct watch *watch = malloc(sizeof(*watch));
+    if (!watch)
+        return -ENOMEM;
+    *watch = (struct watch){.ready = ready, .context = context};
+    int error = sd_event_add_io(manager->event, &watch->source, fd, events, watch_fired, watch);
+    if (error >= 0)
+        error = sd_event_source_set_priority(watch->source, (int)order);
+    if (error < 0) {
+        sd_event_source_disable_unref(watch->source);
+        free(watch);
+        return error;
+    }
+    *ret_watch = watch;
+    return 0;
+}
+
+void watch_close(struct watch *watch) {
+    if (!watch)
+        return;
+    sd_event_source_disable_unref(watch->source);
+    free(watch);
+}
+
+/* ---- the alarm ---- */
+
+static int alarm_rang(sd_event_source *source, uint64_t at, void *context) {
+    (void)source, (void)at;
+    manager_alarm(context);
+    return 0;
+}
+
+void world_alarm(struct manager *manager, uint64_t at) {
+    sd_event_source *alarm = manager->private->world->alarm;
+    int error = sd_event_source_set_enabled(alarm, at == NEVER ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
+    if (error >= 0 && at != NEVER)
+        error = sd_event_source_set_time(alarm, at);
+    if (error < 0)
+        log_line(LEVEL_ERROR, "cannot set the alarm: %s", strerror(-error));
+}
+
+void world_finish(struct manager *manager) {
+    manager->private->world->finished = true;
+}
+
+/* ---- children ---- */
+
+static int wait_status_of(const siginfo_t *info) {
+    if (info->si_code == CLD_EXITED)
+        return (info->si_status & 0xff) << 8;
+    return (info->si_status & 0x7f) | (info->si_code == CLD_DUMPED ? 0x80 : 0);
+}
+
+/* One reaper for services, helpers and orphans. The pid is looked at before it is reaped, so that
+ * it cannot name another process while we still think of it as this one. */
+static int child_signal(sd_event_source *source, const struct signalfd_siginfo *signal,
+                        void *context) {
+    struct manager *manager = context;
+    (void)source, (void)signal;
+    for (;;) {
+        siginfo_t info = {0}, reaped = {0};
+        if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0) {
+            if (errno == EINTR)
+                continue;
+            break; /* ECHILD: there are none */
+        }
+        if (info.si_pid == 0)
+            break;
+        while (waitid(P_PID, (id_t)info.si_pid, &reaped, WEXITED | WNOHANG) < 0 && errno == EINTR)
+            ;
+        manager_child_ended(manager, info.si_pid, wait_status_of(&info));
+    }
+    return 0;
+}
+
+/* ---- signals to the manager ---- */
+
+static int stop_signal(sd_event_source *source, const struct signalfd_siginfo *signal,
+                       void *context) {
+    struct manager *manager = context;
+    (void)source, (void)signal;
+    sd_notify(false, "STOPPING=1\nSTATUS=stopping all units");
+    manager_stop_all(manager);
+    return 0;
+}
+
+static int reload_signal(sd_event_source *source, const struct signalfd_siginfo *signal,
+                         void *context) {
+    struct manager *manager = context;
+    struct fault fault = {{0}};
+    (void)source, (void)signal;
+    sd_notify(false, "RELOADING=1");
+    if (manager_reload(manager, &fault) < 0)
+        log_line(LEVEL_ERROR, "cannot reload: %s", fault.text);
+    sd_notify(false, "READY=1");
+    return 0;
+}
+
+/* ---- life ---- */
+
+int loop_block_signals(void) {
+    static const int signals[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP};
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+        sigaddset(&set, signals[i]);
+    signal(SIGPIPE, SIG_IGN);
+    return sigprocmask(SIG_BLOCK, &set, NULL) < 0 ? -errno : 0;
+}
+
+int loop_open(struct manager *manager) {
+    struct world *world = calloc(1, sizeof(*world));
+    sd_event *event = manager->event;
+    if (!world)
+        return -ENOMEM;
+    manager->private->world = world;
+    int error =
+        sd_event_add_time(event, &world->alarm, CLOCK_BOOTTIME, 0, 1000, alarm_rang, manager);
+    if (error >= 0)
+        error = sd_event_source_set_enabled(world->alarm, SD_EVENT_OFF);
+    if (error >= 0)
+        error = sd_event_add_signal(event, &world->children, SIGCHLD, child_signal, manager);
+    if (error >= 0)
+        error = sd_event_source_set_priority(world->children, WATCH_CHILDREN);
+    if (error >= 0)
+        error = sd_event_add_signal(event, &world->terminate, SIGTERM, stop_signal, manager);
+    if (error >= 0)
+        error = sd_event_add_signal(event, &world->interrupt, SIGINT, stop_signal, manager);
+    if (error >= 0)
+        error = sd_event_add_signal(event, &world->reload, SIGHUP, reload_signal, manager);
+    return error < 0 ? error : 0;
+}
+
+void loop_run(struct manager *manager) {
+    struct world *world = manager->private->world;
+    while (!world->finished) {
+        int error = sd_event_run(manager->event, UINT64_MAX);
+        if (error < 0) {
+            log_line(LEVEL_ERROR, "the event loop: %s", strerror(-error));
+            struct timespec breath = {.tv_nsec = 10000000}; /* it may say so again at once */
+            nanosleep(&breath, NULL);
+        }
+    }
+}
+
+void loop_close(struct manager *manager) {
+    struct world *world = manager->private->world;
+    if (!world)
+        return;
+    sd_event_source_disable_unref(world->alarm);
+    sd_event_source_disable_unref(world->children);
+    sd_event_source_disable_unref(world->terminate);
+    sd_event_source_disable_unref(world->interrupt);
+    sd_event_source_disable_unref(world->reload);
+    manager->private->world = NULL;
+    free(world);
+}

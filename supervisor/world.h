@@ -1,0 +1,33 @@
+#pragma once
+/* All that the policy asks of the world beside the runtime: clocks, chance, descriptors, one alarm.
+ * world.c answers from the kernel through sd-event; the simulation links its own answers. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct manager;
+struct watch;
+
+uint64_t world_now(struct manager *manager);    /* CLOCK_BOOTTIME, microseconds */
+uint64_t world_date(struct manager *manager);   /* CLOCK_REALTIME, microseconds */
+uint64_t world_random(struct manager *manager); /* all 64 bits */
+
+/* What is ready at the same time is told in this order, so that a process that said READY and ended
+ * was ready before it ended. */
+enum watch_order { WATCH_REPORT, WATCH_NOTIFY, WATCH_CHILDREN, WATCH_CGROUP };
+
+/* Calls while the descriptor has one of the EPOLL* events; it stays the caller's and is closed
+ * after watch_close. */
+typedef void (*watch_ready)(void *context);
+int watch_open(struct manager *manager, int fd, uint32_t events, enum watch_order order,
+               watch_ready ready, void *context, struct watch **ret_watch);
+void watch_close(struct watch *watch); /* accepts NULL; also from within its own call */
+
+/* timers_run (timers.h) is to be called at this time; NEVER: not at all. */
+void world_alarm(struct manager *manager, uint64_t at);
+
+/* To a process held by a pidfd; 0 or -errno. */
+int world_signal(int pidfd, int signal);
+
+/* The loop ends after the present event. */
+void world_finish(struct manager *manager);

@@ -1,0 +1,15 @@
+#pragma once
+/* What the parts of the fake tell each other. */
+
+#include "supervisor/log.h"
+#include "tests/supervisor/fake.h"
+
+extern struct timers fake_timers; /* what will happen in the world */
+
+int fake_fd_open(void);
+void fake_fd_close(int fd);
+void fake_fd_fire(int fd); /* calls whoever watches it */
+
+void fake_timers_step(void); /* the first of fake_timers */
+void fake_runtime_observe(struct service *service);
+struct unit_set *fake_set_new(void);

@@ -1,0 +1,186 @@
+/* Units without files: made by hand, with the defaults of the language. */
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/supervisor/fake-runtime.h"
+#include "units/base/number.h"
+#include "units/keys.h"
+
+static char *copy(const char *text) {
+    char *whole = strdup(text);
+    if (!whole)
+        abort();
+    return whole;
+}
+
+void fake_add(struct strings *list, const char *word) {
+    list->items = realloc(list->items, (list->count + 2) * sizeof(char *));
+    if (!list->items)
+        abort();
+    list->items[list->count++] = copy(word);
+    list->items[list->count] = NULL;
+}
+
+struct unit *fake_unit(const char *name, enum service_type type) {
+    struct unit *unit = calloc(1, sizeof(*unit));
+    if (!unit)
+        abort();
+    *unit = (struct unit){
+        .references = 1,
+        .name = copy(name),
+        .service = {.type = type,
+                    .stop_signal = SIGTERM,
+                    .stop_timeout = 10 * SEC,
+                    .start_timeout = type == SERVICE_ONESHOT ? DURATION_OFF : 90 * SEC,
+                    .runtime_max = DURATION_OFF,
+                    .remain_after_exit = type == SERVICE_ONESHOT},
+        .restart = {.policy = type == SERVICE_ONESHOT ? RESTART_NO : RESTART_ON_FAILURE,
+                    .delay = 100 * MSEC,
+                    .backoff = 2,
+                    .max_delay = 60 * SEC,
+                    .jitter = 0.1,
+                    .reset_after = 10 * SEC,
+                    .limit_interval = 600 * SEC},
+        .install.enabled = true,
+    };
+    unit->container.name = unit->name;
+    fake_add(&unit->install.wanted_by, "default");
+    return unit;
+}
+
+struct unit *unit_ref(struct unit *unit) {
+    unit->references++;
+    return unit;
+}
+
+static void strings_free(struct strings *list) {
+    for (size_t i = 0; i < list->count; i++)
+        free(list->items[i]);
+    free(list->items);
+}
+
+void unit_unref(struct unit *unit) {
+    if (!unit || --unit->references > 0)
+        return;
+    struct strings *const lists[] = {
+        &unit->dependencies.requires,       &unit->dependencies.wants,
+        &unit->dependencies.after,          &unit->dependencies.before,
+        &unit->install.wanted_by,           &unit->service.success_exit_status,
+        &unit->restart.prevent_exit_status, &unit->restart.force_exit_status,
+    };
+    for (size_t i = 0; i < ELEMENTS(lists); i++)
+        strings_free(lists[i]);
+    for (int kind = 0; kind < NAMESPACE_KINDS; kind++)
+        free(unit->container.namespaces.choices[kind].name);
+    free(unit->name);
+    free(unit);
+}
+
+/* Each unit made is another one: to change a file is to make its unit anew. */
+void keys_visit(const struct unit *unit, key_visitor visitor, void *context) {
+    char address[32];
+    snprintf(address, sizeof(address), "%p", (const void *)unit);
+    visitor(context, "address", address, true);
+}
+
+/* ---- the set ---- */
+
+struct unit_set *fake_set_new(void) {
+    struct unit_set *set = calloc(1, sizeof(*set));
+    if (!set)
+        abort();
+    set->settings.boot_target = copy("default");
+    return set;
+}
+
+static void entry_clear(struct unit_entry *entry) {
+    unit_unref(entry->unit);
+    complaints_free(&entry->complaints);
+    free(entry->name);
+    free(entry->path);
+}
+
+void unit_set_free(struct unit_set *set) {
+    if (!set)
+        return;
+    for (size_t i = 0; i < set->count; i++)
+        entry_clear(&set->entries[i]);
+    free(set->entries);
+    free(set->settings.boot_target);
+    free(set);
+}
+
+struct unit_entry *unit_set_find(const struct unit_set *set, const char *name) {
+    for (size_t i = 0; i < set->count; i++)
+        if (strcmp(set->entries[i].name, name) == 0)
+            return &set->entries[i];
+    return NULL;
+}
+
+static struct unit_entry *enter(const char *name) {
+    struct unit_set *set = fake_manager->set;
+    struct unit_entry *entry = unit_set_find(set, name);
+    if (entry) {
+        unit_unref(entry->unit);
+        entry->unit = NULL;
+        return entry;
+    }
+    set->entries = realloc(set->entries, (set->count + 1) * sizeof(*set->entries));
+    if (!set->entries)
+        abort();
+    entry = &set->entries[set->count++];
+    *entry = (struct unit_entry){.name = copy(name), .path = copy("/fake.unit")};
+    return entry;
+}
+
+void fake_set(struct unit *unit) {
+    struct unit_entry *entry = enter(unit->name);
+    entry->unit = unit;
+    entry->condition = UNIT_VALID;
+}
+
+void fake_refuse(const char *name) {
+    enter(name)->condition = UNIT_INVALID;
+}
+
+void fake_drop(const char *name) {
+    struct unit_set *set = fake_manager->set;
+    struct unit_entry *entry = unit_set_find(set, name);
+    entry_clear(entry);
+    *entry = set->entries[--set->count];
+}
+
+void fake_apply(void) {
+    if (manager_apply_set(fake_manager) < 0)
+        abort();
+    manager_event_ended(fake_manager);
+}
+
+/* A template without a file: any name that begins with "t@" is an instance of it. */
+int unit_set_instantiate(struct unit_set *set, const struct unit_sources *sources, const char *name,
+                         struct unit_entry **ret_entry, struct fault *fault) {
+    (void)sources, (void)fault;
+    if (strncmp(name, "t@", 2) != 0)
+        return -ENOENT;
+    if (!unit_set_find(set, name))
+        fake_set(fake_unit(name, SERVICE_EXEC));
+    *ret_entry = unit_set_find(set, name);
+    return 0;
+}
+
+int unit_set_load(const struct unit_sources *sources, struct unit_set **ret_set,
+                  struct complaints *host_complaints, struct fault *fault) {
+    (void)sources, (void)ret_set, (void)host_complaints;
+    return fault_say(fault, EOPNOTSUPP, "there are no files here");
+}
+
+bool unit_name_is_valid(const char *name) {
+    return isalnum((unsigned char)name[0]);
+}
+
+void complaints_free(struct complaints *complaints) {
+    *complaints = (struct complaints){0};
+}

@@ -1,0 +1,262 @@
+/* Clock, chance, descriptors and alarm; notify sockets and FIFOs that are only counted. */
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "supervisor/notify.h"
+#include "supervisor/output.h"
+#include "tests/supervisor/fake-runtime.h"
+
+struct manager *fake_manager;
+uint64_t fake_now;
+bool fake_finished;
+size_t fake_watches, fake_sockets, fake_outputs;
+struct timers fake_timers;
+
+static uint64_t alarm_at, random_state;
+
+/* ---- clock and chance ---- */
+
+uint64_t world_now(struct manager *manager) {
+    (void)manager;
+    return fake_now;
+}
+
+uint64_t world_date(struct manager *manager) {
+    (void)manager;
+    return fake_now + 1700000000 * SEC;
+}
+
+/* splitmix64: each state gives one number, so that a seed replays to the letter. */
+uint64_t world_random(struct manager *manager) {
+    (void)manager;
+    uint64_t mixed = random_state += 0x9e3779b97f4a7c15ULL;
+    mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9ULL;
+    mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111ebULL;
+    return mixed ^ (mixed >> 31);
+}
+
+uint64_t fake_random(uint64_t below) {
+    return world_random(NULL) % below;
+}
+
+void world_alarm(struct manager *manager, uint64_t at) {
+    (void)manager;
+    alarm_at = at;
+}
+
+void world_finish(struct manager *manager) {
+    (void)manager;
+    fake_finished = true;
+}
+
+int world_signal(int pidfd, int signal) {
+    (void)pidfd, (void)signal;
+    return -ESRCH;
+}
+
+/* ---- descriptors: each number stands for one place ---- */
+
+struct watch {
+    int fd;
+    watch_ready ready;
+    void *context;
+};
+
+static struct watch **places;
+static int *free_fds;
+static int place_count, free_count, place_capacity;
+
+int fake_fd_open(void) {
+    if (free_count > 0)
+        return free_fds[--free_count];
+    if (place_count == place_capacity) {
+        place_capacity = place_capacity ? place_capacity * 2 : 256;
+        places = realloc(places, (size_t)place_capacity * sizeof(struct watch *));
+        free_fds = realloc(free_fds, (size_t)place_capacity * sizeof(int));
+        if (!places || !free_fds)
+            abort();
+    }
+    places[place_count] = NULL;
+    return place_count++;
+}
+
+void fake_fd_close(int fd) {
+    if (places[fd])
+        fake_broken("a descriptor was closed while it was watched");
+    free_fds[free_count++] = fd;
+}
+
+void fake_fd_fire(int fd) {
+    if (places[fd])
+        places[fd]->ready(places[fd]->context);
+}
+
+int watch_open(struct manager *manager, int fd, uint32_t events, enum watch_order order,
+               watch_ready ready, void *context, struct watch **ret_watch) {
+    struct watch *watch = malloc(sizeof(*watch));
+    (void)manager, (void)events, (void)order;
+    if (!watch)
+        return -ENOMEM;
+    if (places[fd])
+        fake_broken("a descriptor was watched twice");
+    *watch = (struct watch){fd, ready, context};
+    places[fd] = *ret_watch = watch;
+    fake_watches++;
+    return 0;
+}
+
+void watch_close(struct watch *watch) {
+    if (!watch)
+        return;
+    places[watch->fd] = NULL;
+    fake_watches--;
+    free(watch);
+}
+
+/* ---- sockets and FIFOs ---- */
+
+struct notify {
+    struct service *service;
+};
+
+int notify_open(struct service *service, struct notify **ret_notify, struct fault *fault) {
+    (void)fault;
+    struct notify *notify = malloc(sizeof(*notify));
+    if (!notify)
+        return -ENOMEM;
+    notify->service = service;
+    *ret_notify = notify;
+    fake_sockets++;
+    return 0;
+}
+
+const char *notify_directory(const struct notify *notify) {
+    return notify ? "/notify" : NULL;
+}
+
+void notify_receive(struct notify *notify) {
+    (void)notify;
+}
+
+void notify_close(struct notify *notify) {
+    fake_sockets -= notify != NULL;
+    free(notify);
+}
+
+struct ready_pipe {
+    struct service *service;
+};
+
+int ready_pipe_open(struct service *service, struct ready_pipe **ret_pipe, int *ret_write_end,
+                    struct fault *fault) {
+    (void)fault;
+    struct ready_pipe *pipe = malloc(sizeof(*pipe));
+    if (!pipe)
+        return -ENOMEM;
+    pipe->service = service;
+    *ret_pipe = pipe;
+    *ret_write_end = -1;
+    return 0;
+}
+
+void ready_pipe_receive(struct ready_pipe *pipe) {
+    (void)pipe;
+}
+
+void ready_pipe_close(struct ready_pipe *pipe) {
+    free(pipe);
+}
+
+struct output {
+    struct service *service;
+};
+
+int output_open(struct service *service, struct output **ret_output, struct fault *fault) {
+    (void)fault;
+    struct output *output = malloc(sizeof(*output));
+    if (!output)
+        return -ENOMEM;
+    output->service = service;
+    *ret_output = output;
+    fake_outputs++;
+    return 0;
+}
+
+int output_streams(const struct output *output, int *ret_out, int *ret_error, struct fault *fault) {
+    (void)output, (void)ret_out, (void)ret_error, (void)fault;
+    return 0;
+}
+
+int output_update(struct output *output, struct service *service, pid_t pid, struct fault *fault) {
+    (void)output, (void)service, (void)pid, (void)fault;
+    return 0;
+}
+
+void output_close(struct output *output) {
+    fake_outputs -= output != NULL;
+    free(output);
+}
+
+/* ---- the loop ---- */
+
+static void print_broken(const char *rule) {
+    printf("# broken: %s\n", rule);
+    exit(1);
+}
+
+void (*fake_broken)(const char *rule) = print_broken;
+void (*fake_observe)(struct service *service, enum service_state before);
+
+void bus_service_changed(struct bus *bus, struct service *service, enum service_state before) {
+    (void)bus;
+    fake_runtime_observe(service);
+    if (fake_observe)
+        fake_observe(service, before);
+}
+
+void fake_open(uint64_t seed) {
+    const struct manager_options options = {.runtime_directory = "/fake"};
+    log_open(getenv("RINGFENCE_TRACE") ? LEVEL_DEBUG : LEVEL_ERROR - 1);
+    random_state = seed;
+    fake_now = SEC;
+    alarm_at = NEVER;
+    if (manager_new(&options, NULL, NULL, &fake_manager) < 0)
+        abort();
+    fake_manager->set = fake_set_new();
+    fake_manager->bus = (struct bus *)(void *)&fake_now; /* somebody listens */
+}
+
+void fake_close(void) {
+    manager_free(fake_manager);
+    timers_free(&fake_timers);
+    free(places);
+    free(free_fds);
+}
+
+bool fake_step(void) {
+    uint64_t ours = timers_next(&fake_timers);
+    uint64_t next = ours < alarm_at ? ours : alarm_at;
+    if (next == NEVER)
+        return false;
+    if (next > fake_now)
+        fake_now = next;
+    if (alarm_at <= fake_now) {
+        alarm_at = NEVER;
+        manager_alarm(fake_manager);
+    } else {
+        fake_timers_step();
+    }
+    return true;
+}
+
+void fake_run(uint64_t duration) {
+    uint64_t until = fake_now + duration;
+    while ((timers_next(&fake_timers) <= until || alarm_at <= until) && fake_step())
+        ;
+    fake_now = until;
+}
+
+struct service *fake_service(const char *name) {
+    return manager_find(fake_manager, name);
+}

@@ -1,0 +1,71 @@
+#pragma once
+/* A world without a kernel for the policy: services that behave as a test says, a clock that jumps
+ * from event to event, chance from a seed. One per process. */
+
+#include <signal.h>
+
+#include "supervisor/job.h"
+#include "supervisor/manager-private.h"
+#include "supervisor/world.h"
+
+#define MSEC 1000ULL
+#define SEC 1000000ULL
+
+/* What one attempt to start a service will be like. Times are microseconds after the step before.
+ */
+struct fake_plan {
+    uint64_t build_time, launch_time;
+    const char *build_error, *launch_error; /* NULL: it succeeds */
+    uint64_t report_delay;                  /* between execve and our hearing of it */
+    uint64_t ready_after;                   /* NEVER: it says nothing */
+    uint64_t exit_after;                    /* NEVER: it runs until it is ended */
+    int exit_status;                        /* as of waitpid(2) */
+    bool out_of_memory;                     /* the kernel's killer was seen when it ended */
+    bool drops_signal;                      /* it has no handler for its stop signal */
+    uint64_t stop_time;                     /* from the stop signal to its end; NEVER: ignores it */
+    int stop_status;
+    unsigned children; /* that outlive it by child_time unless they are killed */
+    uint64_t child_time;
+    uint64_t kill_time;     /* from SIGKILL to the end */
+    unsigned busy_removals; /* the kernel is not ready so often */
+    bool fails_at_once;     /* sandbox_build itself fails */
+};
+
+/* Chosen by the test for each attempt; the default is a service that starts at once and stays. */
+extern void (*fake_choose)(const char *name, struct fake_plan *plan);
+/* Called by the fake about every transition, after it. */
+extern void (*fake_observe)(struct service *service, enum service_state before);
+/* A rule was broken; the default prints it and ends the test. */
+extern void (*fake_broken)(const char *rule);
+
+extern struct manager *fake_manager;
+extern uint64_t fake_now;
+extern size_t fake_sandboxes, fake_runs, fake_processes, fake_watches, fake_sockets, fake_outputs;
+extern bool fake_finished;
+
+void fake_open(uint64_t seed);
+void fake_close(void);
+uint64_t fake_random(uint64_t below);
+
+/* One event, or false where none will ever come. */
+bool fake_step(void);
+void fake_run(uint64_t duration); /* all events of so much time */
+
+/* ---- units made by hand, with the defaults of the language ---- */
+struct unit *fake_unit(const char *name, enum service_type type);
+void fake_add(struct strings *list, const char *word);
+/* Enters it into the set, or replaces what is there; takes over the reference. */
+void fake_set(struct unit *unit);
+void fake_refuse(const char *name); /* its file is invalid now */
+void fake_drop(const char *name);   /* its file is gone */
+void fake_apply(void);              /* as a reload does */
+
+struct service *fake_service(const char *name);
+/* The service says so through its notify socket. */
+void fake_notify(const char *name, bool ready, bool stopping, const char *status);
+/* Its process ends of its own. */
+void fake_exit(const char *name, int wait_status);
+
+/* wait statuses */
+#define EXITED(code) ((code) << 8)
+#define KILLED(signal) (signal)

@@ -1,0 +1,661 @@
+/* One service through its life: the cells of the table, restarts, limits, timeouts. */
+
+#include "tests/supervisor/fake.h"
+#include "tests/test.h"
+
+static struct fake_plan plan;
+static int chosen;
+
+static void choose(const char *name, struct fake_plan *ret_plan) {
+    (void)name;
+    *ret_plan = plan;
+    chosen++;
+}
+
+static struct fake_plan good(void) {
+    return (struct fake_plan){
+        .build_time = MSEC,
+        .launch_time = MSEC,
+        .ready_after = NEVER,
+        .exit_after = NEVER,
+        .stop_time = MSEC,
+        .stop_status = KILLED(SIGTERM),
+        .kill_time = MSEC,
+    };
+}
+
+/* What came of a command. */
+static int ended, error_told;
+static char sentence[FAULT_SIZE];
+
+static void done(void *context, int error, const struct fault *fault) {
+    (void)context;
+    ended++;
+    error_told = error;
+    snprintf(sentence, sizeof(sentence), "%s", fault ? fault->text : "");
+}
+
+static int command(enum command what, const char *name) {
+    struct fault fault = {{0}};
+    ended = 0;
+    sentence[0] = '\0';
+    int error = manager_command(fake_manager, what, name, done, NULL, &fault);
+    if (error < 0)
+        snprintf(sentence, sizeof(sentence), "%s", fault.text);
+    return error;
+}
+
+static struct service *begin(struct unit *unit) {
+    static char name[64];
+    snprintf(name, sizeof(name), "%s", unit->name);
+    fake_open(1);
+    plan = good();
+    fake_choose = choose;
+    fake_set(unit);
+    fake_apply();
+    return fake_service(name);
+}
+
+/* Everything is stopped at the end of each test, and nothing is left. */
+static void end(void) {
+    manager_stop_all(fake_manager);
+    fake_run(60 * SEC);
+    CHECK(fake_finished);
+    CHECK(fake_sandboxes == 0);
+    CHECK(fake_runs == 0);
+    CHECK(fake_processes == 0);
+    CHECK(fake_sockets == 0);
+    CHECK(fake_watches == 0);
+    CHECK(fake_manager->private->surprises == 0);
+    fake_close();
+    CHECK(fake_outputs == 0);
+}
+
+TEST(exec_is_ready_at_execve) {
+    struct service *web = begin(fake_unit("web", SERVICE_EXEC));
+    CHECK(web->state == SERVICE_LOADED);
+    CHECK(command(COMMAND_START, "web") == 0);
+    CHECK(web->state == SERVICE_BUILDING);
+    CHECK_TEXT(service_state_word(web->state), "created");
+    fake_run(MSEC);
+    CHECK(web->state == SERVICE_STARTING);
+    CHECK(ended == 0);
+    fake_run(MSEC);
+    CHECK(web->state == SERVICE_READY);
+    CHECK(web->main_pid > 0);
+    CHECK(ended == 1 && error_told == 0);
+    CHECK(service_is_active(web));
+    CHECK(command(COMMAND_START, "web") == 0 && ended == 1); /* it is up already */
+    end();
+}
+
+TEST(notify_is_ready_when_it_says_so) {
+    struct service *db = begin(fake_unit("db", SERVICE_NOTIFY));
+    plan.ready_after = 5 * SEC;
+    command(COMMAND_START, "db");
+    fake_run(4 * SEC);
+    CHECK(db->state == SERVICE_STARTING);
+    fake_notify("db", false, false, "loading");
+    CHECK_TEXT(db->status_text, "loading");
+    fake_run(2 * SEC);
+    CHECK(db->state == SERVICE_READY);
+    CHECK_TEXT(db->status_text, "loading");
+    end();
+}
+
+TEST(notify_without_a_word_times_out) {
+    struct unit *unit = fake_unit("db", SERVICE_NOTIFY);
+    unit->service.start_timeout = 2 * SEC;
+    struct service *db = begin(unit);
+    command(COMMAND_START, "db");
+    fake_run(2050 * MSEC);
+    CHECK(db->state == SERVICE_RESTARTING);
+    CHECK(db->result == RESULT_TIMEOUT);
+    CHECK_TEXT(db->failure, "was not ready within 2s");
+    CHECK(ended == 1 && error_told == -EIO);
+    CHECK_TEXT(sentence, "db: was not ready within 2s");
+    end();
+}
+
+TEST(an_end_before_ready_is_a_failure) {
+    struct service *db = begin(fake_unit("db", SERVICE_NOTIFY));
+    plan.exit_after = SEC;
+    command(COMMAND_START, "db");
+    fake_run(SEC + 20 * MSEC);
+    CHECK(db->result == RESULT_PROTOCOL);
+    CHECK(db->state == SERVICE_RESTARTING);
+    CHECK_TEXT(sentence, "db: ended before it said that it was ready");
+    end();
+}
+
+TEST(fd_is_ready_at_the_newline) {
+    struct service *db = begin(fake_unit("db", SERVICE_FD));
+    plan.ready_after = SEC;
+    command(COMMAND_START, "db");
+    fake_run(SEC);
+    CHECK(db->state == SERVICE_STARTING);
+    fake_run(SEC);
+    CHECK(db->state == SERVICE_READY);
+    end();
+}
+
+TEST(oneshot_is_ready_when_it_ended_well) {
+    struct service *job = begin(fake_unit("job", SERVICE_ONESHOT));
+    plan.exit_after = 200 * SEC; /* longer than any start may take by default */
+    command(COMMAND_START, "job");
+    fake_run(100 * SEC);
+    CHECK(job->state == SERVICE_STARTING);
+    fake_run(101 * SEC);
+    CHECK(job->state == SERVICE_READY && job->main_pid == 0);
+    CHECK(job->result == RESULT_SUCCESS);
+    CHECK(ended == 1 && error_told == 0);
+    CHECK(command(COMMAND_STOP, "job") == 0 && ended == 1);
+    CHECK(job->state == SERVICE_STOPPED);
+    end();
+}
+
+TEST(oneshot_need_not_remain) {
+    struct unit *unit = fake_unit("job", SERVICE_ONESHOT);
+    unit->service.remain_after_exit = false;
+    struct service *job = begin(unit);
+    plan.exit_after = SEC;
+    command(COMMAND_START, "job");
+    fake_run(2 * SEC);
+    CHECK(job->state == SERVICE_STOPPED);
+    CHECK(ended == 1 && error_told == 0);
+    CHECK(fake_sandboxes == 0);
+    end();
+}
+
+TEST(oneshot_that_fails_stays_failed) {
+    struct service *job = begin(fake_unit("job", SERVICE_ONESHOT));
+    plan.exit_after = SEC;
+    plan.exit_status = EXITED(3);
+    command(COMMAND_START, "job");
+    fake_run(2 * SEC);
+    CHECK(job->state == SERVICE_FAILED);
+    CHECK(job->result == RESULT_EXIT_CODE && job->exit_code == 3);
+    CHECK(ended == 1 && error_told == -EIO);
+    CHECK_TEXT(sentence, "job: exited with code 3");
+    /* a stop clears it */
+    command(COMMAND_STOP, "job");
+    CHECK(job->state == SERVICE_STOPPED);
+    end();
+}
+
+static uint64_t delays[64];
+static size_t delay_count;
+
+static void note_delay(struct service *service, enum service_state before) {
+    (void)before;
+    if (service->state == SERVICE_RESTARTING && delay_count < 64)
+        delays[delay_count++] = service->restart_delay;
+}
+
+TEST(delays_grow_within_jitter_and_are_capped) {
+    struct unit *unit = fake_unit("crash", SERVICE_EXEC);
+    unit->restart.max_delay = 5 * SEC;
+    begin(unit);
+    plan.exit_after = 10 * MSEC;
+    plan.exit_status = EXITED(1);
+    fake_observe = note_delay;
+    command(COMMAND_START, "crash");
+    fake_run(60 * SEC);
+    CHECK(delay_count >= 10);
+    double expected = 100 * MSEC;
+    bool differ = false;
+    for (size_t i = 0; i < delay_count; i++, expected *= 2) {
+        double base = expected > 5e6 ? 5e6 : expected;
+        CHECK((double)delays[i] >= base * 0.9 - 1);
+        CHECK((double)delays[i] <= base * 1.1 + 1);
+        CHECK(delays[i] <= 5 * SEC);
+        differ |= (double)delays[i] != base;
+    }
+    CHECK(differ); /* there is chance in it */
+    CHECK(fake_service("crash")->restarts == delay_count);
+    end();
+}
+
+TEST(without_jitter_the_delay_is_exact) {
+    struct unit *unit = fake_unit("crash", SERVICE_EXEC);
+    unit->restart.jitter = 0;
+    unit->restart.backoff = 3;
+    begin(unit);
+    plan.exit_after = 10 * MSEC;
+    plan.exit_status = KILLED(SIGSEGV);
+    fake_observe = note_delay;
+    command(COMMAND_START, "crash");
+    fake_run(30 * SEC);
+    CHECK(delay_count >= 4);
+    CHECK(delays[0] == 100 * MSEC && delays[1] == 300 * MSEC && delays[2] == 900 * MSEC);
+    CHECK(delays[3] == 2700 * MSEC);
+    end();
+}
+
+TEST(the_backoff_starts_anew_after_being_ready) {
+    struct unit *unit = fake_unit("flaky", SERVICE_EXEC);
+    unit->restart.jitter = 0;
+    struct service *flaky = begin(unit);
+    fake_observe = note_delay;
+    command(COMMAND_START, "flaky");
+    for (int i = 0; i < 3; i++) {
+        fake_run(9 * SEC); /* a second short of the reset */
+        fake_exit("flaky", EXITED(1));
+        fake_run(SEC);
+    }
+    CHECK(delay_count == 3 && delays[2] == 400 * MSEC);
+    CHECK(flaky->state == SERVICE_READY && flaky->failure);
+    fake_run(11 * SEC);
+    CHECK(!flaky->failure);
+    fake_exit("flaky", EXITED(1));
+    fake_run(SEC);
+    CHECK(delay_count == 4 && delays[3] == 100 * MSEC);
+    end();
+}
+
+TEST(a_command_clears_the_counters) {
+    struct unit *unit = fake_unit("crash", SERVICE_EXEC);
+    unit->restart.jitter = 0;
+    struct service *crash = begin(unit);
+    plan.exit_after = 10 * MSEC;
+    plan.exit_status = EXITED(1);
+    fake_observe = note_delay;
+    command(COMMAND_START, "crash");
+    fake_run(5 * SEC);
+    CHECK(crash->restarts >= 4 && crash->state == SERVICE_RESTARTING);
+    size_t before = delay_count;
+    command(COMMAND_START, "crash"); /* and does not wait for the delay */
+    CHECK(crash->state == SERVICE_STARTING);
+    CHECK(crash->restarts == 0);
+    fake_run(50 * MSEC);
+    CHECK(delays[before] == 100 * MSEC);
+    end();
+}
+
+TEST(the_limit_ends_it_and_a_command_does_not_mind) {
+    struct unit *unit = fake_unit("crash", SERVICE_EXEC);
+    unit->restart.limit_burst = 3;
+    struct service *crash = begin(unit);
+    plan.exit_after = 10 * MSEC;
+    plan.exit_status = EXITED(7);
+    command(COMMAND_START, "crash");
+    fake_run(60 * SEC);
+    CHECK(crash->state == SERVICE_FAILED);
+    CHECK(crash->result == RESULT_LIMIT && crash->restarts == 3);
+    CHECK_TEXT(crash->failure, "restarted too often (3 times): exited with code 7");
+    CHECK(fake_sandboxes == 0);
+    plan = good();
+    command(COMMAND_START, "crash");
+    fake_run(SEC);
+    CHECK(crash->state == SERVICE_READY && error_told == 0);
+    end();
+}
+
+TEST(a_launch_failure_counts_like_a_crash) {
+    struct service *web = begin(fake_unit("web", SERVICE_EXEC));
+    fake_observe = note_delay;
+    plan.launch_error = "execve: \"/bin/nothing\": No such file or directory";
+    command(COMMAND_START, "web");
+    fake_run(10 * MSEC);
+    CHECK(web->state == SERVICE_RESTARTING && web->result == RESULT_LAUNCH);
+    CHECK(ended == 1 && error_told == -EIO);
+    CHECK_TEXT(sentence, "web: execve: \"/bin/nothing\": No such file or directory");
+    plan.launch_error = NULL;
+    plan.build_error = "mount: \"/srv\": No such file or directory";
+    fake_run(SEC);
+    CHECK(web->state == SERVICE_READY); /* the sandbox was there, and was entered again */
+    command(COMMAND_RESTART, "web");
+    fake_run(20 * MSEC);
+    CHECK(web->state == SERVICE_RESTARTING && web->result == RESULT_LAUNCH);
+    CHECK(fake_sandboxes == 0); /* what could not be built is built anew */
+    plan = good();
+    plan.fails_at_once = true;
+    fake_run(150 * MSEC);
+    CHECK(web->state == SERVICE_RESTARTING);
+    CHECK_TEXT(web->failure, "cannot make the cgroup");
+    plan = good();
+    fake_run(SEC);
+    CHECK(web->state == SERVICE_READY);
+    end();
+}
+
+TEST(a_restart_enters_the_same_sandbox) {
+    struct service *web = begin(fake_unit("web", SERVICE_EXEC));
+    command(COMMAND_START, "web");
+    fake_run(SEC);
+    struct sandbox *sandbox = web->sandbox;
+    int before = chosen;
+    fake_exit("web", EXITED(1));
+    fake_run(SEC);
+    CHECK(web->state == SERVICE_READY && web->sandbox == sandbox);
+    CHECK(chosen == before + 1); /* a run, and no build */
+    end();
+}
+
+TEST(policies) {
+    static const struct {
+        enum restart_policy policy;
+        int status;
+        bool oneshot, restarts;
+    } cases[] = {
+        {RESTART_NO, EXITED(1), false, false},
+        {RESTART_ON_FAILURE, EXITED(0), false, false},
+        {RESTART_ON_FAILURE, EXITED(1), false, true},
+        {RESTART_ON_FAILURE, KILLED(SIGSEGV), false, true},
+        {RESTART_ON_FAILURE, KILLED(SIGTERM), false, false},
+        {RESTART_ON_FAILURE, KILLED(SIGHUP), false, false},
+        {RESTART_ON_FAILURE, KILLED(SIGPIPE), false, false},
+        {RESTART_ON_FAILURE, KILLED(SIGTERM), true, true},
+        {RESTART_ON_ABNORMAL, EXITED(1), false, false},
+        {RESTART_ON_ABNORMAL, KILLED(SIGABRT), false, true},
+        {RESTART_ON_SUCCESS, EXITED(0), false, true},
+        {RESTART_ON_SUCCESS, EXITED(1), false, false},
+        {RESTART_ALWAYS, EXITED(0), false, true},
+        {RESTART_ALWAYS, EXITED(1), false, true},
+        {RESTART_UNLESS_STOPPED, EXITED(0), false, true},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct unit *unit = fake_unit("x", cases[i].oneshot ? SERVICE_ONESHOT : SERVICE_EXEC);
+        unit->restart.policy = cases[i].policy;
+        struct ending ending = ending_of(unit, cases[i].status, false);
+        CHECK(restart_is_wanted(unit, &ending) == cases[i].restarts);
+        unit_unref(unit);
+    }
+}
+
+TEST(exit_statuses_prevent_and_force) {
+    struct unit *unit = fake_unit("x", SERVICE_EXEC);
+    fake_add(&unit->service.success_exit_status, "42");
+    fake_add(&unit->service.success_exit_status, "SIGUSR1");
+    fake_add(&unit->restart.prevent_exit_status, "3");
+    fake_add(&unit->restart.prevent_exit_status, "KILL");
+    fake_add(&unit->restart.force_exit_status, "0");
+    fake_add(&unit->restart.force_exit_status, "3");
+    struct ending ending = ending_of(unit, EXITED(42), false);
+    CHECK(ending.result == RESULT_SUCCESS && !restart_is_wanted(unit, &ending));
+    ending = ending_of(unit, KILLED(SIGUSR1), false);
+    CHECK(ending.result == RESULT_SUCCESS);
+    ending = ending_of(unit, EXITED(3), false); /* prevent wins over force */
+    CHECK(!restart_is_wanted(unit, &ending));
+    ending = ending_of(unit, KILLED(SIGKILL), false);
+    CHECK(ending.result == RESULT_SIGNAL && !restart_is_wanted(unit, &ending));
+    ending = ending_of(unit, EXITED(0), false);
+    CHECK(restart_is_wanted(unit, &ending));
+    ending = ending_of(unit, KILLED(SIGUSR2), false);
+    CHECK(restart_is_wanted(unit, &ending));
+    unit_unref(unit);
+}
+
+TEST(an_oom_kill_is_told_as_such) {
+    struct service *web = begin(fake_unit("web", SERVICE_EXEC));
+    plan.exit_after = SEC;
+    plan.exit_status = KILLED(SIGKILL);
+    plan.out_of_memory = true;
+    command(COMMAND_START, "web");
+    fake_run(SEC + 20 * MSEC);
+    CHECK(web->result == RESULT_OOM_KILL && web->state == SERVICE_RESTARTING);
+    CHECK_TEXT(web->failure, "was ended by the kernel: out of memory");
+    end();
+}
+
+TEST(stop_asks_and_waits_for_the_last_process) {
+    struct service *web = begin(fake_unit("web", SERVICE_EXEC));
+    plan.stop_time = 3 * SEC;
+    plan.children = 4;
+    plan.child_time = NEVER; /* grandchildren that would stay for ever */
+    command(COMMAND_START, "web");
+    fake_run(SEC);
+    command(COMMAND_STOP, "web");
+    CHECK(web->state == SERVICE_STOPPING);
+    fake_run(2 * SEC);
+    CHECK(web->state == SERVICE_STOPPING && ended == 0);
+    fake_run(SEC + 50 * MSEC);
+    CHECK(web->state == SERVICE_STOPPED && ended == 1 && error_told == 0);
+    CHECK(web->result == RESULT_SUCCESS);
+    CHECK(fake_processes == 0);
+    end();
+}
+
+TEST(who_ignores_the_signal_is_killed_after_its_time) {
+    struct service *web = begin(fake_unit("web", SERVICE_EXEC));
+    plan.stop_time = NEVER;
+    plan.children = 2;
+    command(COMMAND_START, "web");
+    fake_run(SEC);
+    uint64_t begun = fake_now;
+    command(COMMAND_STOP, "web");
+    fake_run(9 * SEC);
+    CHECK(web->state == SERVICE_STOPPING);
+    while (ended == 0)
+        CHECK(fake_step());
+    CHECK(fake_now - begun >= 10 * SEC && fake_now - begun < 10 * SEC + 50 * MSEC);
+    CHECK(web->state == SERVICE_STOPPED && web->result == RESULT_TIMEOUT);
+    end();
+}
+
+TEST(who_would_not_hear_the_signal_is_killed_at_once) {
+    struct service *web = begin(fake_unit("web", SERVICE_EXEC));
+    plan.stop_time = NEVER;
+    plan.drops_signal = true;
+    command(COMMAND_START, "web");
+    fake_run(SEC);
+    command(COMMAND_STOP, "web");
+    CHECK(web->state == SERVICE_KILLING);
+    CHECK_TEXT(service_state_word(web->state), "stopping");
+    fake_run(20 * MSEC);
+    CHECK(web->state == SERVICE_STOPPED && ended == 1 && web->result == RESULT_SUCCESS);
+    end();
+}
+
+TEST(stop_during_the_build_and_during_the_launch) {
+    struct service *web = begin(fake_unit("web", SERVICE_EXEC));
+    plan.build_time = SEC;
+    command(COMMAND_START, "web");
+    fake_run(500 * MSEC);
+    CHECK(web->state == SERVICE_BUILDING);
+    command(COMMAND_STOP, "web");
+    fake_run(10 * MSEC);
+    CHECK(web->state == SERVICE_STOPPED && fake_sandboxes == 0);
+    plan = good();
+    plan.launch_time = SEC;
+    command(COMMAND_START, "web");
+    fake_run(500 * MSEC);
+    CHECK(web->state == SERVICE_STARTING);
+    command(COMMAND_STOP, "web");
+    fake_run(20 * MSEC);
+    CHECK(web->state == SERVICE_STOPPED && fake_sandboxes == 0);
+    end();
+}
+
+TEST(a_stop_cancels_a_start) {
+    struct service *web = begin(fake_unit("web", SERVICE_NOTIFY));
+    struct fault fault;
+    command(COMMAND_START, "web");
+    fake_run(SEC);
+    CHECK(manager_command(fake_manager, COMMAND_STOP, "web", NULL, NULL, &fault) == 0);
+    CHECK(ended == 1 && error_told == -ECANCELED);
+    CHECK_TEXT(sentence, "web: stopped by another command");
+    fake_run(SEC);
+    CHECK(web->state == SERVICE_STOPPED);
+    end();
+}
+
+TEST(a_start_follows_a_stop_that_is_under_way) {
+    struct service *web = begin(fake_unit("web", SERVICE_EXEC));
+    struct fault fault;
+    plan.stop_time = SEC;
+    command(COMMAND_START, "web");
+    fake_run(SEC);
+    CHECK(manager_command(fake_manager, COMMAND_STOP, "web", NULL, NULL, &fault) == 0);
+    command(COMMAND_START, "web");
+    fake_run(500 * MSEC);
+    CHECK(web->state == SERVICE_STOPPING && ended == 0);
+    fake_run(SEC);
+    CHECK(web->state == SERVICE_READY && ended == 1 && error_told == 0);
+    end();
+}
+
+TEST(a_stop_wins_over_the_restart_delay) {
+    struct service *web = begin(fake_unit("web", SERVICE_EXEC));
+    plan.exit_after = 10 * MSEC;
+    plan.exit_status = EXITED(1);
+    command(COMMAND_START, "web");
+    fake_run(50 * MSEC);
+    CHECK(web->state == SERVICE_RESTARTING);
+    command(COMMAND_STOP, "web");
+    CHECK(web->state == SERVICE_STOPPED && ended == 1);
+    fake_run(60 * SEC);
+    CHECK(web->state == SERVICE_STOPPED);
+    end();
+}
+
+TEST(restart_makes_the_sandbox_anew) {
+    struct service *web = begin(fake_unit("web", SERVICE_EXEC));
+    command(COMMAND_START, "web");
+    fake_run(SEC);
+    pid_t pid = web->main_pid;
+    int before = chosen;
+    command(COMMAND_RESTART, "web");
+    fake_run(SEC);
+    CHECK(web->state == SERVICE_READY && web->main_pid != pid && ended == 1 && error_told == 0);
+    CHECK(chosen == before + 2); /* a build and a run */
+    end();
+}
+
+TEST(a_run_lasts_as_long_as_it_may) {
+    struct unit *unit = fake_unit("web", SERVICE_EXEC);
+    unit->service.runtime_max = 5 * SEC;
+    struct service *web = begin(unit);
+    command(COMMAND_START, "web");
+    fake_run(4 * SEC);
+    CHECK(web->state == SERVICE_READY);
+    fake_run(SEC + 10 * MSEC);
+    CHECK(web->state == SERVICE_RESTARTING && web->result == RESULT_TIMEOUT);
+    CHECK_TEXT(web->failure, "ran for the 5s that it may");
+    end();
+}
+
+TEST(it_may_announce_its_own_end) {
+    struct unit *unit = fake_unit("web", SERVICE_NOTIFY);
+    unit->service.stop_timeout = 2 * SEC;
+    struct service *web = begin(unit);
+    plan.ready_after = MSEC;
+    command(COMMAND_START, "web");
+    fake_run(SEC);
+    fake_notify("web", false, true, "bye");
+    CHECK(web->state == SERVICE_STOPPING);
+    fake_exit("web", EXITED(0));
+    fake_run(20 * MSEC);
+    CHECK(web->state == SERVICE_STOPPED && web->result == RESULT_SUCCESS);
+    command(COMMAND_START, "web");
+    fake_run(SEC);
+    fake_notify("web", false, true, NULL);
+    fake_run(2 * SEC + 20 * MSEC); /* it does not keep its word */
+    CHECK(web->result == RESULT_TIMEOUT);
+    end();
+}
+
+TEST(an_end_that_is_told_before_the_launch) {
+    struct service *web = begin(fake_unit("web", SERVICE_EXEC));
+    plan.report_delay = 50 * MSEC;
+    plan.exit_after = MSEC;
+    plan.exit_status = EXITED(4);
+    command(COMMAND_START, "web");
+    fake_run(100 * MSEC);
+    CHECK(web->state == SERVICE_RESTARTING && web->exit_code == 4);
+    CHECK(fake_manager->private->without_pid == 0);
+    end();
+}
+
+TEST(a_removal_that_takes_several_tries) {
+    struct service *web = begin(fake_unit("web", SERVICE_EXEC));
+    plan.busy_removals = 3;
+    command(COMMAND_START, "web");
+    fake_run(SEC);
+    command(COMMAND_STOP, "web");
+    fake_run(50 * MSEC);
+    CHECK(web->state == SERVICE_STOPPED && ended == 1);
+    end();
+}
+
+TEST(a_paused_service_is_thawed_to_stop) {
+    struct fault fault;
+    struct service *web = begin(fake_unit("web", SERVICE_EXEC));
+    CHECK(manager_pause(fake_manager, "web", true, &fault) == -ESRCH);
+    CHECK_TEXT(fault.text, "web is not running");
+    command(COMMAND_START, "web");
+    fake_run(SEC);
+    CHECK(manager_pause(fake_manager, "web", true, &fault) == 0 && web->paused);
+    command(COMMAND_STOP, "web");
+    fake_run(50 * MSEC);
+    CHECK(web->state == SERVICE_STOPPED && !web->paused);
+    end();
+}
+
+TEST(errors_that_come_at_once) {
+    struct fault fault;
+    begin(fake_unit("web", SERVICE_EXEC));
+    CHECK(command(COMMAND_START, "wbe") == -ENOENT);
+    CHECK_TEXT(sentence, "there is no unit \"wbe\"");
+    fake_refuse("bad");
+    fake_apply();
+    CHECK(fake_service("bad")->state == SERVICE_INVALID);
+    CHECK(command(COMMAND_START, "bad") == -ENOEXEC);
+    CHECK_TEXT(sentence, "bad is invalid");
+    CHECK(command(COMMAND_RELOAD, "web") == -ESRCH);
+    CHECK_TEXT(sentence, "web is not running");
+    command(COMMAND_START, "web");
+    CHECK(manager_remove(fake_manager, "web", false, &fault) == -EBUSY);
+    CHECK_TEXT(fault.text, "web is created: stop it first");
+    fake_run(SEC);
+    CHECK(command(COMMAND_RELOAD, "web") == -EOPNOTSUPP);
+    CHECK_TEXT(sentence, "web has no signal that makes it reload");
+    manager_stop_all(fake_manager);
+    CHECK(command(COMMAND_START, "web") == -ESHUTDOWN);
+    CHECK_TEXT(sentence, "everything is being stopped");
+    end();
+}
+
+TEST(a_changed_file_waits_for_the_next_start) {
+    struct service *web = begin(fake_unit("web", SERVICE_EXEC));
+    command(COMMAND_START, "web");
+    fake_run(SEC);
+    struct unit *before = web->unit, *after = fake_unit("web", SERVICE_EXEC);
+    fake_set(after);
+    fake_apply();
+    CHECK(web->unit == before && web->next_unit == after && web->file_changed);
+    fake_exit("web", EXITED(1)); /* not at a restart of its own */
+    fake_run(SEC);
+    CHECK(web->state == SERVICE_READY && web->unit == before);
+    command(COMMAND_RESTART, "web");
+    fake_run(SEC);
+    CHECK(web->state == SERVICE_READY && web->unit == after && !web->file_changed);
+    end();
+}
+
+TEST(a_file_that_turns_bad_or_goes_ends_nothing) {
+    struct service *web = begin(fake_unit("web", SERVICE_EXEC));
+    command(COMMAND_START, "web");
+    fake_run(SEC);
+    fake_refuse("web");
+    fake_apply();
+    CHECK(web->state == SERVICE_READY);
+    CHECK(command(COMMAND_RESTART, "web") == -ENOEXEC);
+    CHECK(command(COMMAND_STOP, "web") == 0);
+    fake_run(SEC);
+    CHECK(web->state == SERVICE_INVALID && ended == 1);
+    fake_set(fake_unit("web", SERVICE_EXEC));
+    fake_apply();
+    CHECK(web->state == SERVICE_LOADED);
+    command(COMMAND_START, "web");
+    fake_run(SEC);
+    fake_drop("web");
+    fake_apply();
+    CHECK(web->state == SERVICE_READY);
+    command(COMMAND_STOP, "web");
+    fake_run(SEC);
+    CHECK(fake_service("web") == NULL);
+    end();
+}
+
+TEST_MAIN
