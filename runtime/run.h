@@ -43,10 +43,10 @@ pid_t run_pid(const struct run *run);
 int run_pidfd(const struct run *run); /* -1 until known; for signalling and polling only */
 
 /* pidfd_send_signal. */
-int run_signal(const struct run *run, int signal, struct fault *fault);
+int run_signal(const struct run *run, int number, struct fault *fault);
 /* Whether the program has neither handler nor is ignoring the signal and is PID 1 of its
  * namespace: the kernel would drop it (SigCgt, SigIgn of /proc/PID/status). */
-bool run_would_drop(const struct run *run, int signal);
+bool run_would_drop(const struct run *run, int number);
 
 /* Closes the descriptors; the process, if any, is not touched. Accepts NULL. */
 void run_free(struct run *run);
