@@ -1,6 +1,7 @@
 #include "supervisor/world.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,6 +56,7 @@ struct watch {
     sd_event_source *source;
     watch_ready ready;
     void *context;
+    int own_fd; /* -1: the caller's is watched */
 };
 
 static int watch_fired(sd_event_source *source, int fd, uint32_t events, void *context) {
@@ -64,18 +66,29 @@ static int watch_fired(sd_event_source *source, int fd, uint32_t events, void *c
     return 0;
 }
 
+/* A report is closed by who reads its end, while we still watch it; epoll forgets a descriptor only
+ * when no process has it open any more (epoll(7), Q6), and a clone may: we watch a copy of ours. */
+static int add_source(struct manager *manager, struct watch *watch, int fd, uint32_t events,
+                      enum watch_order order) {
+    if (order == WATCH_REPORT) {
+        watch->own_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        if (watch->own_fd < 0)
+            return -errno;
+        fd = watch->own_fd;
+    }
+    int error = sd_event_add_io(manager->event, &watch->source, fd, events, watch_fired, watch);
+    return error < 0 ? error : sd_event_source_set_priority(watch->source, (int)order);
+}
+
 int watch_open(struct manager *manager, int fd, uint32_t events, enum watch_order order,
                watch_ready ready, void *context, struct watch **ret_watch) {
     struct watch *watch = malloc(sizeof(*watch));
     if (!watch)
         return -ENOMEM;
-    *watch = (struct watch){.ready = ready, .context = context};
-    int error = sd_event_add_io(manager->event, &watch->source, fd, events, watch_fired, watch);
-    if (error >= 0)
-        error = sd_event_source_set_priority(watch->source, (int)order);
+    *watch = (struct watch){.ready = ready, .context = context, .own_fd = -1};
+    int error = add_source(manager, watch, fd, events, order);
     if (error < 0) {
-        sd_event_source_disable_unref(watch->source);
-        free(watch);
+        watch_close(watch);
         return error;
     }
     *ret_watch = watch;
@@ -86,6 +99,7 @@ void watch_close(struct watch *watch) {
     if (!watch)
         return;
     sd_event_source_disable_unref(watch->source);
+    close_fd(watch->own_fd);
     free(watch);
 }
 
