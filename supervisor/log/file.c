@@ -48,7 +48,6 @@ static int open_current(struct log_file *file, struct fault *fault) {
     if (last != '\n' && write(fd, "\n", 1) < 0)
         return fault_set(fault, errno, "cannot write the log file \"%s\"", path);
     file->fd = take_fd(&fd);
-    file->torn = false;
     return 0;
 }
 
@@ -118,49 +117,54 @@ static int rotate(struct log_file *file, const struct log_limits *limits, struct
     return 0;
 }
 
-/* How many bytes of the records go into a file of this size: whole records, but for the rest of a
- * torn one, which must follow its beginning. 0: it is time to rotate. */
-static size_t fitting(const struct log_file *file, const struct log_limits *limits, uint64_t size,
-                      const char *data, size_t length) {
+/* How many bytes of the records go into a file of this size: whole records. 0: time to rotate. */
+static size_t fitting(const struct log_limits *limits, uint64_t size, const char *data,
+                      size_t length) {
     uint64_t room = size < limits->max_size ? limits->max_size - size : 0;
     if (length <= room)
         return length;
     const char *newline = memrchr(data, '\n', (size_t)room);
-    if (!newline && (file->torn || size == 0))
+    if (!newline && size == 0)
         newline = memchr(data, '\n', length);
     return newline ? (size_t)(newline - data) + 1 : 0;
 }
 
-/* One write, or one rotation. *ret_written is 0 after a rotation. */
+/* One write, or one rotation. *ret_written is set on failure, too. */
 static int step(struct log_file *file, const struct log_limits *limits, const char *data,
                 size_t length, size_t *ret_written, struct fault *fault) {
     uint64_t size = 0;
+    *ret_written = 0;
     int error = current_size(file, &size, fault);
     if (error)
         return error;
-    *ret_written = 0;
-    size_t chunk = fitting(file, limits, size, data, length);
+    size_t chunk = fitting(limits, size, data, length);
     if (chunk == 0)
         return rotate(file, limits, fault);
     ssize_t written = write(file->fd, data, chunk);
-    if (written < 0)
-        return fault_set(fault, errno, "cannot write the log of %s", file->unit);
-    if (written > 0)
-        file->torn = data[written - 1] != '\n';
-    *ret_written = (size_t)written;
-    return 0;
+    if (written == (ssize_t)chunk) {
+        *ret_written = chunk;
+        return 0;
+    }
+    error = written < 0 ? errno : ENOSPC;
+    /* The disk is full within a record: its beginning goes again, so that a file never ends in one
+     * and may be rotated. */
+    const char *newline = written > 0 ? memrchr(data, '\n', (size_t)written) : NULL;
+    size_t kept = newline ? (size_t)(newline - data) + 1 : 0;
+    if (written > 0 && ftruncate(file->fd, (off_t)(size + kept)) < 0)
+        error = errno;
+    *ret_written = kept;
+    return fault_set(fault, error, "cannot write the log of %s", file->unit);
 }
 
 int log_file_append(struct log_file *file, const struct log_limits *limits, const char *data,
                     size_t length, size_t *ret_written, struct fault *fault) {
-    size_t total = 0, written = 0;
+    size_t total = 0, written;
     int error = 0;
     while (total < length && !error) {
         error = step(file, limits, data + total, length - total, &written, fault);
-        if (!error)
-            total += written;
-        else if (error == -EINTR ||
-                 ((error == -ENOSPC || error == -EDQUOT) && remove_rotated(file, 1, true) > 0))
+        total += written;
+        if (error == -EINTR ||
+            ((error == -ENOSPC || error == -EDQUOT) && remove_rotated(file, 1, true) > 0))
             error = 0;
     }
     *ret_written = total;

@@ -17,15 +17,14 @@ struct log_file {
     int root;         /* LOG_DIR; not owned */
     const char *unit; /* not owned */
     int fd;           /* of current; opened with the first record */
-    bool torn;        /* current does not end with a newline: a record was written in part */
 };
 
 void log_file_init(struct log_file *file, int root, const char *unit);
 void log_file_close(struct log_file *file);
 
-/* Appends whole records, each ended by a newline; the first may be the rest of one that was torn
- * by a full disk. Rotates before a file grows past max_size. Where the disk is full the unit's
- * oldest rotated files make room. On an error *ret_written tells how many bytes are in the files
- * (also set on success); the caller gives the rest again later. */
+/* Appends whole records, each ended by a newline. Rotates before a file grows past max_size. Where
+ * the disk is full the unit's oldest rotated files make room. On an error *ret_written (also set on
+ * success) tells how many bytes, of whole records, are in the files; the caller gives the rest
+ * again later. */
 int log_file_append(struct log_file *file, const struct log_limits *limits, const char *data,
                     size_t length, size_t *ret_written, struct fault *fault);

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -24,8 +25,9 @@
 
 enum {
     EVENTS_A_TURN = 64,
-    RETRY = 1000,  /* ms between two tries to write to a full disk */
-    NAME_PART = 64 /* bytes of a unit's name before the @, and of what is behind it */
+    RETRY = 1000,     /* ms between two tries to write to a full disk */
+    LOCK_RETRY = 100, /* ms between two looks whether another logger has ended */
+    NAME_PART = 64    /* bytes of a unit's name before the @, and of what is behind it */
 };
 
 struct directories {
@@ -131,7 +133,7 @@ static bool is_of_interest(const char *name) {
            strcmp(name, log_stream_word(LOG_ERR)) == 0;
 }
 
-static void heed_change(struct logger *logger, int all, const struct inotify_event *event) {
+static void heed_change(struct logger *logger, const struct inotify_event *event) {
     struct output *output;
     if (event->mask & IN_Q_OVERFLOW) {
         look_at_all(logger);
@@ -139,7 +141,7 @@ static void heed_change(struct logger *logger, int all, const struct inotify_eve
     }
     if (event->len == 0)
         return;
-    if (event->wd == all) {
+    if (event->wd == logger->watch) {
         look_at(logger, event->name);
         return;
     }
@@ -151,13 +153,13 @@ static void heed_change(struct logger *logger, int all, const struct inotify_eve
     }
 }
 
-static void heed_changes(struct logger *logger, int all) {
+static void heed_changes(struct logger *logger) {
     _Alignas(struct inotify_event) char buffer[4096];
     ssize_t length;
     while ((length = read(logger->inotify, buffer, sizeof buffer)) > 0)
         for (const char *at = buffer; at < buffer + length;) {
             const struct inotify_event *event = (const struct inotify_event *)(const void *)at;
-            heed_change(logger, all, event);
+            heed_change(logger, event);
             at += sizeof *event + event->len;
         }
 }
@@ -185,23 +187,23 @@ static int pass_time(struct logger *logger, uint64_t *retry) {
 /* Until SIGTERM or SIGINT. Changes come first, so that what a new process says is not taken for
  * the words of the one before it. They may end a stream that would have its turn in this round:
  * then all turns wait for the next, which comes at once. */
-static void run(struct logger *logger, int all, const int *signals) {
+static void run(struct logger *logger) {
     struct epoll_event events[EVENTS_A_TURN];
     uint64_t retry = 0;
     for (bool ended = false; !ended;) {
         bool changed = false;
         int count = epoll_wait(logger->epoll, events, EVENTS_A_TURN, pass_time(logger, &retry));
         for (int i = 0; i < count; i++) {
-            ended |= events[i].data.ptr == signals;
+            ended |= events[i].data.ptr == &logger->signals;
             changed |= events[i].data.ptr == &logger->inotify;
         }
         if (changed)
-            heed_changes(logger, all);
+            heed_changes(logger);
         for (int i = 0; i < count && !changed; i++)
-            if (events[i].data.ptr != signals)
+            if (events[i].data.ptr != &logger->signals)
                 stream_turn(events[i].data.ptr);
     }
-    look_at_all(logger); /* what came with the last events is drained, too */
+    heed_changes(logger); /* a unit that came with the last events is drained, too */
     struct output *output, *following;
     list_for_each_safe(output, following, &logger->units, link) {
         output_close(output);
@@ -210,7 +212,21 @@ static void run(struct logger *logger, int all, const int *signals) {
 
 /* ---- beginning ---- */
 
-/* RUNTIME_DIR/output, read by one logger only. A predecessor that still drains is waited for. */
+/* A predecessor that still drains is waited for; it has no way to tell that it is done. */
+static int lock_outputs(struct logger *logger, const char *path, struct fault *fault) {
+    struct pollfd ended = {logger->signals, POLLIN, 0};
+    for (bool told = false; flock(logger->outputs, LOCK_EX | LOCK_NB) < 0; told = true) {
+        if (errno != EWOULDBLOCK)
+            return fault_set(fault, errno, "cannot lock \"%s\"", path);
+        if (!told)
+            logger_say("another ringfence-logd reads \"%s\"; waiting until it ends", path);
+        if (poll(&ended, 1, LOCK_RETRY) > 0)
+            return fault_say(fault, EINTR, "ended before the other ringfence-logd did");
+    }
+    return 0;
+}
+
+/* RUNTIME_DIR/output, read by one logger only. */
 static int open_outputs(struct logger *logger, const char *runtime, struct fault *fault) {
     char path[PATH_MAX];
     if ((size_t)snprintf(path, sizeof path, "%s/output", runtime) >= sizeof path)
@@ -221,12 +237,7 @@ static int open_outputs(struct logger *logger, const char *runtime, struct fault
     logger->outputs = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (logger->outputs < 0)
         return fault_set(fault, errno, "cannot open \"%s\"", path);
-    if (flock(logger->outputs, LOCK_EX | LOCK_NB) == 0)
-        return 0;
-    logger_say("another ringfence-logd reads \"%s\"; waiting until it ends", path);
-    if (flock(logger->outputs, LOCK_EX) < 0)
-        return fault_set(fault, errno, "cannot lock \"%s\"", path);
-    return 0;
+    return lock_outputs(logger, path, fault);
 }
 
 static int open_log_directory(struct logger *logger, const char *path, struct fault *fault) {
@@ -239,29 +250,32 @@ static int open_log_directory(struct logger *logger, const char *path, struct fa
     return 0;
 }
 
-static int open_events(struct logger *logger, int *ret_all, int *ret_signals, struct fault *fault) {
-    char path[64];
+/* First of all, so that a SIGTERM that comes early is heeded as a late one is: by draining. */
+static int open_signals(struct logger *logger, struct fault *fault) {
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
     sigprocmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
+    logger->signals = signalfd(-1, &set, SFD_CLOEXEC);
+    return logger->signals < 0 ? fault_set(fault, errno, "cannot receive signals") : 0;
+}
 
+static int open_events(struct logger *logger, struct fault *fault) {
+    char path[64];
+    struct epoll_event change = {.events = EPOLLIN, .data.ptr = &logger->inotify},
+                       signal = {.events = EPOLLIN, .data.ptr = &logger->signals};
     logger->epoll = epoll_create1(EPOLL_CLOEXEC);
     logger->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-    *ret_signals = signalfd(-1, &set, SFD_CLOEXEC);
-    struct epoll_event change = {.events = EPOLLIN, .data.ptr = &logger->inotify},
-                       signal = {.events = EPOLLIN, .data.ptr = ret_signals};
     if (epoll_ctl(logger->epoll, EPOLL_CTL_ADD, logger->inotify, &change) < 0 ||
-        epoll_ctl(logger->epoll, EPOLL_CTL_ADD, *ret_signals, &signal) < 0)
+        epoll_ctl(logger->epoll, EPOLL_CTL_ADD, logger->signals, &signal) < 0)
         return fault_set(fault, errno, "cannot wait for events");
     snprintf(path, sizeof path, "/proc/self/fd/%d", logger->outputs);
-    *ret_all = inotify_add_watch(logger->inotify, path,
-                                 IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM | IN_ONLYDIR);
-    if (*ret_all < 0)
-        return fault_set(fault, errno, "cannot watch the outputs");
-    return 0;
+    logger->watch = inotify_add_watch(
+        logger->inotify, path, IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM | IN_ONLYDIR);
+    return logger->watch < 0 ? fault_set(fault, errno, "cannot watch the outputs") : 0;
 }
 
 /* Every unit takes up to four descriptors. */
@@ -310,16 +324,16 @@ int main(int argc, char **argv) {
                                    .blocked = LIST(logger.blocked),
                                    .buffer = buffer};
     struct fault fault;
-    int all = -1, signals = -EBADF;
     umask(022);
     raise_descriptor_limit();
-    if (open_outputs(&logger, directories.runtime, &fault) < 0 ||
+    if (open_signals(&logger, &fault) < 0 ||
+        open_outputs(&logger, directories.runtime, &fault) < 0 ||
         open_log_directory(&logger, directories.log, &fault) < 0 ||
-        open_events(&logger, &all, &signals, &fault) < 0) {
+        open_events(&logger, &fault) < 0) {
         logger_say("%s", fault.text);
         return EXIT_FAILURE;
     }
     look_at_all(&logger);
-    run(&logger, all, &signals);
+    run(&logger);
     return 0;
 }

@@ -9,11 +9,13 @@
 
 /* What all outputs share. */
 struct logger {
-    int epoll, outputs, inotify, log_directory; /* descriptors */
-    struct list units;                          /* of struct output.link */
-    struct list holding; /* of struct stream.link, the longest waiting first */
-    struct list blocked; /* of struct output.blocked */
-    char *buffer;        /* LOG_READ_MOST bytes, for one read(2) at a time */
+    int epoll, signals, inotify;
+    int outputs, log_directory; /* RUNTIME_DIR/output and LOG_DIR */
+    int watch;                  /* of outputs */
+    struct list units;          /* of struct output.link */
+    struct list holding;        /* of struct stream.link, the longest waiting first */
+    struct list blocked;        /* of struct output.blocked */
+    char *buffer;               /* LOG_READ_MOST bytes, for one read(2) at a time */
 };
 
 /* As much as a FIFO holds: one turn empties it, and no unit gets more before all others had one. */

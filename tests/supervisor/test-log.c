@@ -1,6 +1,8 @@
 /* Records, lines and rotated files, as ringfence-logd makes them. */
 
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "supervisor/log/file.h"
@@ -240,14 +242,20 @@ TEST(a_torn_record_gets_its_newline) {
     CHECK_TEXT(content("current"), "half\nwhole\n");
 }
 
-TEST(the_rest_of_a_record_follows_its_beginning) {
-    const struct log_limits limits = {.max_size = 6, .max_files = 3};
+TEST(a_full_disk_cuts_no_record) {
+    const struct log_limits limits = {.max_size = 100, .max_files = 3};
+    const struct rlimit least = {6, RLIM_INFINITY}, most = {RLIM_INFINITY, RLIM_INFINITY};
+    size_t written;
     begin();
-    CHECK(append(&limits, "a\nbbb") == 0); /* as if the disk had been full */
-    CHECK(file.torn);
-    CHECK(append(&limits, "bbbbbb\nc\n") == 0);
-    CHECK_TEXT(content("current.1"), "a\nbbbbbbbbb\n");
-    CHECK_TEXT(content("current"), "c\n");
+    signal(SIGXFSZ, SIG_IGN);
+    CHECK(setrlimit(RLIMIT_FSIZE, &least) == 0);
+    CHECK(log_file_append(&file, &limits, "a\nbbbbbbbbb\nc\n", 14, &written, &fault) == -ENOSPC);
+    CHECK_TEXT(fault.text, "cannot write the log of web: No space left on device");
+    CHECK(written == 2);
+    CHECK_TEXT(content("current"), "a\n");
+    CHECK(setrlimit(RLIMIT_FSIZE, &most) == 0);
+    CHECK(append(&limits, "bbbbbbbbb\nc\n") == 0);
+    CHECK_TEXT(content("current"), "a\nbbbbbbbbb\nc\n");
 }
 
 TEST(removed_files_come_again) {
