@@ -20,8 +20,11 @@
 
 struct bus_client *bus_client_of(struct bus *bus, sd_bus_message *message) {
     struct bus_client *client;
-    list_for_each(client, &bus->clients,
-                  link) if (client->connection == sd_bus_message_get_bus(message)) return client;
+
+    list_for_each(client, &bus->clients, link) {
+        if (client->connection == sd_bus_message_get_bus(message))
+            return client;
+    }
     return NULL;
 }
 

@@ -37,7 +37,9 @@ endif()
 if(TESTS)
     add_executable(door-manager tests/supervisor/door-manager.c)
     target_link_libraries(door-manager PRIVATE door)
-    set_target_properties(door-manager PROPERTIES
+    add_executable(supervisor-test-door tests/supervisor/test-door.c)
+    target_link_libraries(supervisor-test-door PRIVATE protocol)
+    set_target_properties(door-manager supervisor-test-door PROPERTIES
                           RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 endif()
 

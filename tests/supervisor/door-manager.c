@@ -124,8 +124,11 @@ void complaints_print(const struct complaints *list, struct text *text) {
 
 static struct service *find(struct manager *manager, const char *name) {
     struct service *service;
-    list_for_each(service, &manager->services,
-                  link) if (strcmp(service->name, name) == 0) return service;
+
+    list_for_each(service, &manager->services, link) {
+        if (strcmp(service->name, name) == 0)
+            return service;
+    }
     return NULL;
 }
 
