@@ -9,6 +9,7 @@
 #include "units/base/file.h"
 #include "units/base/names.h"
 #include "units/base/number.h"
+#include "units/capability-names.h"
 
 #define PROC_FILE_MAX ((size_t)64 * 1024)
 
@@ -136,6 +137,17 @@ static void visit_map(const struct visit *visit, pid_t pid, const char *name) {
         visit->visitor(visit->context, name, text.data);
 }
 
+/* "CHOWN KILL": the effective set by name. */
+static void visit_capabilities(const struct visit *visit, const char *mask) {
+    scoped_text struct text text = {0};
+    uint64_t bits = strtoull(mask, NULL, 16);
+
+    for (int number = 0; number < 64; number++)
+        if (bits >> number & 1)
+            text_format(&text, "%s%s", text.length ? " " : "", capability_word(number));
+    visit->visitor(visit->context, "capabilities", text.length ? text.data : "none");
+}
+
 /* Lines of /proc/PID/status, under the kernel's own names. */
 static void visit_status(const struct visit *visit, pid_t pid) {
     static const char *const wanted[] = {"Uid",    "Gid",    "Groups", "CapInh",     "CapPrm",
@@ -153,6 +165,8 @@ static void visit_status(const struct visit *visit, pid_t pid) {
             for (char *tab = value; (tab = strchr(tab, '\t'));)
                 *tab = ' ';
             visit->visitor(visit->context, name, value);
+            if (strcmp(name, "CapEff") == 0)
+                visit_capabilities(visit, value);
             break;
         }
     }

@@ -10,9 +10,10 @@
 #include "units/base/fault.h"
 #include "units/base/number.h"
 
-#define UNREAD_MAX 1024      /* messages that a client leaves unread before it is disconnected */
-#define UNREAD_CALLS_MAX 64  /* and before its calls are refused: an answer may be large */
-#define RESERVED_FOR_ROOT 16 /* of BUS_CLIENTS_MAX, so that readers cannot lock root out */
+#define UNREAD_MAX 1024     /* messages that a client leaves unread before it is disconnected */
+#define UNREAD_CALLS_MAX 64 /* and before its calls are refused: an answer may be large */
+#define SEND_BUFFER (256 * 1024) /* bytes of kernel memory for each; sd-bus asks for 8 MiB */
+#define RESERVED_FOR_ROOT 16     /* of BUS_CLIENTS_MAX, so that readers cannot lock root out */
 #define ACCEPT_AGAIN USEC_PER_SEC
 #define GROUP "ringfence"
 
@@ -86,6 +87,7 @@ static int on_message(sd_bus_message *message, void *userdata, sd_bus_error *err
 
 /* The connection of an accepted socket, which it owns from here on. */
 static int connection_new(struct bus_client *client, int fd) {
+    const int size = SEND_BUFFER;
     sd_id128_t id;
     int error = sd_bus_new(&client->connection);
 
@@ -107,7 +109,7 @@ static int connection_new(struct bus_client *client, int fd) {
         (error = sd_bus_attach_event(client->connection, client->bus->manager->event,
                                      SD_EVENT_PRIORITY_NORMAL)) < 0)
         return error;
-    return 0;
+    return setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)) < 0 ? -errno : 0;
 }
 
 /* Takes the descriptor. Whoever is one too many finds the connection closed. */

@@ -8,7 +8,7 @@ target_link_libraries(protocol PUBLIC base PkgConfig::LIBSYSTEMD)
 file(GLOB DOOR_SOURCES CONFIGURE_DEPENDS supervisor/bus*.c)
 list(FILTER DOOR_SOURCES EXCLUDE REGEX "/bus-protocol\\.c$")
 add_library(door STATIC ${DOOR_SOURCES})
-target_link_libraries(door PUBLIC protocol)
+target_link_libraries(door PUBLIC protocol units)
 
 file(GLOB TOOL_SOURCES CONFIGURE_DEPENDS supervisor/ctl/*.c)
 if(EXISTS ${CMAKE_SOURCE_DIR}/units/describe.c)

@@ -22,7 +22,7 @@ static void add_state(struct table *table, const struct view *view) {
     else if (strcmp(view->state, "stopped") == 0 && view->exit_signal == 0 && view->exit_code)
         text_format(&text, " (%d)", view->exit_code);
     if (view->file_changed)
-        text_add(&text, " *");
+        text_add(&text, ", changed");
     table_add_text(table, view->paused ? COLOUR_BUSY : output_state_colour(view->state), &text);
 }
 

@@ -18,7 +18,7 @@ const struct flag status_flags[] = {
 
 static void label(const struct tool *tool, struct text *text, const char *name) {
     char padded[16];
-    snprintf(padded, sizeof(padded), "%10s: ", name);
+    snprintf(padded, sizeof(padded), "%10s%s ", name, name[0] ? ":" : " ");
     output_colour(tool, text, COLOUR_DIM, padded);
 }
 
@@ -89,19 +89,13 @@ static void add_last(const struct tool *tool, struct text *text, const struct vi
     if (strcmp(view->result, "none") == 0 && !view->failure[0])
         return;
     label(tool, text, "Last");
-    output_colour(tool, text,
-                  strcmp(view->result, "success") == 0 || strcmp(view->result, "none") == 0
-                      ? COLOUR_NONE
-                      : COLOUR_BAD,
-                  view->result);
-    if (view->failure[0]) {
-        text_format(text, ": %s", view->failure);
-    } else {
-        view_end(view, &end);
-        if (end.length)
-            text_format(text, ": %s", end.data);
-    }
-    text_add(text, "\n");
+    if (strcmp(view->result, "none") != 0)
+        output_colour(tool, text, strcmp(view->result, "success") == 0 ? COLOUR_NONE : COLOUR_BAD,
+                      view->result);
+    view_end(view, &end);
+    const char *why = view->failure[0] ? view->failure : end.data;
+    text_format(text, "%s%s\n", why && strcmp(view->result, "none") != 0 ? ": " : "",
+                why ? why : "");
     if (view->oom_kills) {
         label(tool, text, "");
         text_format(text, "out of memory: the kernel ended %" PRIu64 " of its processes\n",

@@ -28,7 +28,7 @@ struct sandbox {
 static struct unit units[16];
 static struct service services[16];
 static struct sandbox sandboxes[16];
-static struct complaints complaints = {.count = 1};
+static struct complaints complaints;
 static size_t service_count;
 
 /* ---- words, as of the engine ---- */
@@ -115,11 +115,6 @@ void keys_visit(const struct unit *unit, key_visitor visitor, void *context) {
     visitor(context, "made.default", "10s", false);
 }
 
-void complaints_print(const struct complaints *list, struct text *text) {
-    (void)list;
-    text_add(text, "bad.unit:3:1: error: made.up: no such key\n  made = 1;\n  ^\n");
-}
-
 /* ---- services ---- */
 
 static struct service *find(struct manager *manager, const char *name) {
@@ -158,6 +153,7 @@ static struct service *add(struct manager *manager, const char *name, enum servi
 static void add_all(struct manager *manager) {
     struct service *service = add(manager, "bad", SERVICE_INVALID);
     service->unit = NULL;
+    complain(&complaints, "bad.unit", 3, 1, "made = 1;", "made.up: no such key");
     service->complaints = &complaints;
     service->failure = strdup("bad.unit:3: made.up: no such key");
     add(manager, "broken", SERVICE_LOADED);
