@@ -36,7 +36,6 @@ struct contender {
     uint64_t (*launch)(struct contender *contender); /* nanoseconds */
     pid_t server;
     int request, answer; /* of the server */
-    off_t seen;          /* of the log file */
     sd_bus *bus;
     uint64_t *samples;
 };
@@ -53,11 +52,14 @@ static uint64_t now(void) {
     return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
 }
 
-/* The number after "first " in a text; 0 where there is none yet. */
+/* The number after the last "first " in a text; 0 where there is none yet. */
 static uint64_t stamp_of(const char *text) {
-    const char *first = strstr(text, "first ");
+    uint64_t stamp = 0;
 
-    return first != NULL && strchr(first, '\n') != NULL ? strtoull(first + 6, NULL, 10) : 0;
+    for (const char *at = text; (at = strstr(at, "first ")) != NULL; at++)
+        if (strchr(at, '\n') != NULL)
+            stamp = strtoull(at + 6, NULL, 10);
+    return stamp;
 }
 
 /* ---- a command whose output is a pipe ---- */
@@ -144,18 +146,22 @@ static uint64_t launch_by_server(struct contender *contender) {
 
 /* ---- a service, whose stamp is in its log ---- */
 
-static uint64_t logged_stamp(struct contender *contender, const char *path) {
+/* The log may hold the stamps of earlier launches, and of other contenders: the one that is waited
+ * for is the last, and not older than the request. */
+static uint64_t logged_stamp(const struct contender *contender, const char *path, uint64_t began) {
     for (int waited = 0; waited < PATIENCE_MS; waited++) {
-        char text[256] = "";
+        char text[128] = "";
         int fd = open(path, O_RDONLY | O_CLOEXEC);
-        ssize_t count = fd < 0 ? 0 : pread(fd, text, sizeof text - 1, contender->seen);
+        off_t end = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
+        off_t from = end < (off_t)sizeof text ? 0 : end - (off_t)sizeof text + 1;
+        uint64_t stamp = 0;
 
+        if (fd >= 0 && pread(fd, text, sizeof text - 1, from) > 0)
+            stamp = stamp_of(text);
         if (fd >= 0)
             close(fd);
-        if (count > 0 && stamp_of(text) != 0) {
-            contender->seen += count;
-            return stamp_of(text);
-        }
+        if (stamp >= began)
+            return stamp;
         usleep(1000);
     }
     fail(contender->label, "no stamp came into the log");
@@ -165,7 +171,7 @@ static uint64_t launch_logged(struct contender *contender) {
     uint64_t began = now();
 
     command_end(contender, command_start(contender, contender->arguments + 1, -1, -1));
-    return logged_stamp(contender, contender->arguments[0]) - began;
+    return logged_stamp(contender, contender->arguments[0], began) - began;
 }
 
 static void open_door(struct contender *contender) {
@@ -187,7 +193,7 @@ static uint64_t launch_by_door(struct contender *contender) {
     if (sd_bus_call_method(contender->bus, NULL, "/org/ringfence1", "org.ringfence1.Manager",
                            "Start", &error, NULL, "sb", contender->arguments[2], true) < 0)
         fail(contender->label, error.message);
-    return logged_stamp(contender, contender->arguments[1]) - began;
+    return logged_stamp(contender, contender->arguments[1], began) - began;
 }
 
 /* ---- rounds ---- */
