@@ -1,7 +1,3 @@
-#include "supervisor/keeper/keeper.h"
-
-#include "units/base/scoped.h"
-
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +10,9 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "supervisor/keeper/keeper.h"
+#include "units/base/scoped.h"
 
 enum { DELAY_LEAST = 100, DELAY_MOST = 10000, LIFE_THAT_RESETS = 10000 };
 

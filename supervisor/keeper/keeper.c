@@ -4,8 +4,6 @@
 
 #include "supervisor/keeper/keeper.h"
 
-#include "units/base/scoped.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -22,6 +20,8 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "units/base/scoped.h"
 
 enum {
     MESSAGE_MOST = 4096,   /* bytes of one notification; sd_notify(3) messages are far smaller */
@@ -386,7 +386,7 @@ int main(int argc, char **argv) {
     bool first = getpid() == 1;
     struct options options;
     int result = options_parse(argc, argv, first, &options);
-    if (result && !first)
+    if (result)
         return result < 0 ? EXIT_USAGE : fflush(stdout) ? EXIT_FAILURE : 0;
 
     char *log_arguments[] = {"ringfence-logd", "--runtime-dir",       options.runtime_directory,

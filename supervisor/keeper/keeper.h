@@ -18,7 +18,7 @@ struct options {
 
 /* 0: go on with *ret_options. 1: --help or --version was answered. -EINVAL: a complaint and the
  * usage are on standard error. PID 1 gets words from the kernel's command line that are not for
- * it: `lenient` leaves out what is unknown and never fails for it. */
+ * it: `lenient` leaves out what is unknown or incomplete, and fails for want of memory alone. */
 int options_parse(int argc, char **argv, bool lenient, struct options *ret_options);
 
 /* ---- child.c ---- */

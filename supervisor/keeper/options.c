@@ -1,11 +1,10 @@
-#include "supervisor/keeper/keeper.h"
-
-#include "units/base/scoped.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "supervisor/keeper/keeper.h"
+#include "units/base/scoped.h"
 
 enum option { FOREGROUND, UNITS, RUNTIME, STATE, LOG, CGROUP, CONFIG, HELP, VERSION };
 
@@ -49,36 +48,42 @@ static int complain(const char *what, const char *word) {
     return -EINVAL;
 }
 
+static int answer(int option) {
+    if (option == HELP)
+        print_help();
+    else
+        printf("ringfenced %s\n", RINGFENCE_VERSION);
+    return 1;
+}
+
 int options_parse(int argc, char **argv, bool lenient, struct options *ret_options) {
     struct options options = {.runtime_directory = "/run/ringfence",
                               .log_directory = "/var/log/ringfence"};
     int passed = 0;
-    options.passed_on = calloc((size_t)argc + 2, sizeof(char *));
-    if (!options.passed_on)
+    scoped_free char **words = calloc((size_t)argc + 2, sizeof(char *));
+    if (!words)
         return complain("out of memory", argv[0]);
-    options.passed_on[passed++] = "ringfence-manager";
+    words[passed++] = "ringfence-manager";
 
     for (int i = 1; i < argc; i++) {
         int option = find(argv[i]);
-        if (option < 0 && lenient)
+        if (lenient && (option < 0 || option == HELP || option == VERSION))
             continue;
         if (option < 0)
             return complain(*argv[i] == '-' ? "unknown option" : "unexpected argument", argv[i]);
-        if (option == HELP || option == VERSION) {
-            if (option == HELP)
-                print_help();
-            else
-                printf("ringfenced %s\n", RINGFENCE_VERSION);
-            return 1;
-        }
-        options.passed_on[passed++] = argv[i];
-        char *value = strchr(argv[i], '=');
-        if (value)
-            value++;
-        else if (table[option].value && i + 1 < argc)
-            value = options.passed_on[passed++] = argv[++i];
-        if (table[option].value && (!value || !*value))
+        if (option == HELP || option == VERSION)
+            return answer(option);
+        char *word = argv[i], *value = strchr(word, '=');
+        bool apart = !value && table[option].value && i + 1 < argc;
+        value = value ? value + 1 : apart ? argv[++i] : NULL;
+        if (table[option].value && (!value || !*value)) {
+            if (lenient)
+                continue;
             return complain("a value is missing", table[option].name);
+        }
+        words[passed++] = word;
+        if (apart)
+            words[passed++] = value;
         if (option == FOREGROUND)
             options.foreground = true;
         else if (option == RUNTIME)
@@ -86,6 +91,7 @@ int options_parse(int argc, char **argv, bool lenient, struct options *ret_optio
         else if (option == LOG)
             options.log_directory = value;
     }
+    options.passed_on = take(words);
     *ret_options = options;
     return 0;
 }

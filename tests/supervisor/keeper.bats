@@ -315,10 +315,11 @@ listen() {
     unshare --pid --fork --mount-proc true || skip "no pid namespace can be made here"
     script manager "orphan 100" "note ready" wait "exit 0"
     unshare --pid --fork --mount-proc --kill-child ./ringfenced quiet splash --foreground \
-        init.unit=web --runtime-dir "$scratch/run" --log-dir "$scratch/log" 2>stderr 3>&- &
+        init.unit=web --help --units= --runtime-dir "$scratch/run" --log-dir "$scratch/log" 2>stderr 3>&- &
     keeper=$!
     eventually event "ringfence-manager ready"
     first=$(cat /proc/$keeper/task/$keeper/children)
+    tr '\0' ' ' </proc/$first/cmdline | grep -q splash
     kill -TERM $first
     eventually event "ringfence-logd SIGTERM"
     sleep 0.3

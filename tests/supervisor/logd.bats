@@ -170,9 +170,12 @@ logged() { grep -qF "$2" "log/$1/current"; }
     unit web "" "" "" 1
     begin
     exec 7<>run/output/web/out
+    echo begin >&7
+    eventually logged web "web[1] out: begin"
     for pid in 2 3 4 5 6 7 8 9; do
         printf 'unfinished' >&7
         settings web "" "" "" 0
+        sleep 0.1 # no process comes at once
         settings web "" "" "" $pid
         echo "I am $pid" >&7
     done
