@@ -318,7 +318,7 @@ listen() {
         init.unit=web --help --units= --runtime-dir "$scratch/run" --log-dir "$scratch/log" 2>stderr 3>&- &
     keeper=$!
     eventually event "ringfence-manager ready"
-    first=$(cat /proc/$keeper/task/$keeper/children)
+    read -r first <"/proc/$keeper/task/$keeper/children"
     tr '\0' ' ' </proc/$first/cmdline | grep -q splash
     kill -TERM $first
     eventually event "ringfence-logd SIGTERM"
