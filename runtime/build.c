@@ -100,26 +100,24 @@ static int become_owner(struct build *build, struct fault *fault) {
 }
 
 /* "boottime SECONDS NANOSECONDS", the latter never negative (time_namespaces(7)). */
+static void print_offset(struct text *text, const char *clock, int64_t offset) {
+    int64_t seconds = offset / 1000000, rest = offset % 1000000;
+    if (rest < 0) {
+        seconds--;
+        rest += 1000000;
+    }
+    text_format(text, "%s %" PRId64 " %" PRId64 "\n", clock, seconds, rest * 1000);
+}
+
+/* In one write: the kernel takes no second one. */
 static int write_time_offsets(const struct build *build, int fd, struct fault *fault) {
     const struct namespaces *namespaces = &build->container->namespaces;
-    const struct {
-        const char *clock;
-        int64_t offset;
-    } clocks[] = {{"monotonic", namespaces->monotonic_offset},
-                  {"boottime", namespaces->boot_offset}};
-    for (size_t i = 0; i < ELEMENTS(clocks); i++) {
-        int64_t seconds = clocks[i].offset / 1000000, rest = clocks[i].offset % 1000000;
-        if (rest < 0) {
-            seconds--;
-            rest += 1000000;
-        }
-        char line[64];
-        snprintf(line, sizeof line, "%s %" PRId64 " %" PRId64 "\n", clocks[i].clock, seconds,
-                 rest * 1000);
-        if (clocks[i].offset && pwrite(fd, line, strlen(line), 0) < 0)
-            return fault_set(fault, errno, "cannot set the offset of the %s clock",
-                             clocks[i].clock);
-    }
+    scoped_text struct text offsets = {0};
+    print_offset(&offsets, "monotonic", namespaces->monotonic_offset);
+    print_offset(&offsets, "boottime", namespaces->boot_offset);
+    if (offsets.failed || write(fd, offsets.data, offsets.length) < 0)
+        return fault_set(fault, offsets.failed ? ENOMEM : errno,
+                         "cannot set the offsets of the clocks");
     return 0;
 }
 

@@ -32,6 +32,7 @@ int path_open(int root, const char *path, uint64_t flags) {
 struct walk {
     char done[PATH_MAX]; /* absolute, without symlinks or dots; "" is the root */
     char rest[PATH_MAX];
+    size_t beyond; /* length of the rest that no symlink wrote */
     unsigned symlinks;
 };
 
@@ -52,11 +53,14 @@ static int walk_symlink(struct walk *walk, int link) {
     text[length] = '\0';
     if (++walk->symlinks > SYMLINKS_MOST)
         return -ELOOP;
-    memcpy(rest, walk->rest, strlen(walk->rest) + 1);
+    size_t length_beyond = strlen(walk->rest);
+    memcpy(rest, walk->rest, length_beyond + 1);
+    if (length_beyond < walk->beyond)
+        walk->beyond = length_beyond;
     size_t needed = (size_t)snprintf(walk->rest, sizeof walk->rest, "%s/%s", text, rest);
     if (needed >= sizeof walk->rest)
         return -ENAMETOOLONG;
-    return 1;
+    return 0;
 }
 
 /* One name: appended where it is no symlink or not there, replaced by its text where it is. */
@@ -68,7 +72,7 @@ static int walk_name(struct walk *walk, int root, const char *name) {
     scoped_fd int fd =
         open_in(root, walk->done, O_PATH | O_NOFOLLOW, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
     if (fd == -ENOENT)
-        return walk->symlinks ? -ENOLINK : 0;
+        return strlen(walk->rest) > walk->beyond ? -ENOLINK : 0;
     if (fd < 0)
         return fd;
     struct stat status;
@@ -78,9 +82,9 @@ static int walk_name(struct walk *walk, int root, const char *name) {
         return 0;
     walk->done[length] = '\0';
     int error = walk_symlink(walk, fd);
-    if (error > 0 && walk->rest[0] == '/')
+    if (!error && walk->rest[0] == '/')
         walk->done[0] = '\0';
-    return error < 0 ? error : 0;
+    return error;
 }
 
 /* Writes the path without its symlinks. -EXDEV: it climbs over the root; -ENOLINK: a symlink leads
@@ -88,6 +92,7 @@ static int walk_name(struct walk *walk, int root, const char *name) {
 static int walk_plain(struct walk *walk, int root, const char *path) {
     walk->done[0] = '\0';
     walk->symlinks = 0;
+    walk->beyond = strlen(path);
     if (strlen(path) >= sizeof walk->rest)
         return -ENAMETOOLONG;
     strcpy(walk->rest, path);
@@ -152,9 +157,11 @@ int path_target(int root, const char *target, enum path_kind kind, bool make, st
         return fault_say(fault, error, "target \"%s\" leaves the root through a symlink or \"..\"",
                          target);
     if (error == -ENOLINK)
-        return fault_say(fault, error,
-                         "target \"%s\" is a symlink to \"%s\", which is not inside the root",
-                         target, walk.done);
+        return fault_say(
+            fault, error,
+            "target \"%s\" leads through a symlink to \"%s\", which does not exist inside "
+            "the root",
+            target, walk.done);
     if (error)
         return fault_set(fault, error, "cannot resolve target \"%s\"", target);
     if (!walk.done[0])

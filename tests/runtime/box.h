@@ -160,6 +160,7 @@ static inline int box_run_request(struct box *box, struct run_request *request,
     struct run *run = NULL;
     box->output[0] = '\0';
     CHECK(pipe2(output, O_CLOEXEC) == 0);
+    CHECK(fchmod(output[1], 0622) == 0); /* as the FIFOs of the manager */
     request->standard[0] = -1;
     request->standard[1] = request->standard[2] = output[1];
     int code = box_start(box, request, main, &run);

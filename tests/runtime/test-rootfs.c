@@ -1,0 +1,367 @@
+/* Roots that are put together: directories, layers, uppers, mounts, volumes, and images that try to
+ * get out of them. */
+
+#include "tests/runtime/box.h"
+
+static struct box box;
+
+#define BUSYBOX "/bin/busybox"
+
+static void make_directory(const char *name) {
+    CHECK(directory_make(AT_FDCWD, box_path(&box, name), 0755, NULL) == 0);
+}
+
+static void write_file(const char *name, const char *text) {
+    int fd = open(box_path(&box, name), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    CHECK(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+    close(fd);
+}
+
+/* A root of one static program: SCRATCH/NAME. */
+static void make_root(const char *name) {
+    static const char *const tools[] = {"sh",   "cat",  "ls",    "echo", "id",    "touch",
+                                        "stat", "grep", "mkdir", "cut",  "mount", "sleep"};
+    static const char *const directories[] = {"bin", "dev", "proc", "sys", "etc", "tmp"};
+    char path[256], command[1024];
+    for (size_t i = 0; i < ELEMENTS(directories); i++) {
+        snprintf(path, sizeof path, "%s/%s", name, directories[i]);
+        make_directory(path);
+    }
+    snprintf(command, sizeof command, "cp " BUSYBOX " %s/bin/busybox", box_path(&box, name));
+    CHECK(system(command) == 0);
+    for (size_t i = 0; i < ELEMENTS(tools); i++) {
+        snprintf(path, sizeof path, "%s/bin/%s", name, tools[i]);
+        CHECK(symlink("busybox", box_path(&box, path)) == 0);
+    }
+    snprintf(path, sizeof path, "%s/etc/passwd", name);
+    write_file(path, "root:x:0:0::/root:/bin/sh\nweb:x:33:44::/srv/web:/bin/sh\n");
+    snprintf(path, sizeof path, "%s/etc/group", name);
+    write_file(path, "root:x:0:\nwww:x:44:\nlogs:x:50:web\n");
+}
+
+static void open_with_root(void) {
+    box_open(&box);
+    if (access(BUSYBOX, X_OK) < 0)
+        SKIP("needs a static busybox");
+    make_root("root");
+    box.container.rootfs.path = strdup(box_path(&box, "root"));
+}
+
+static void use_layers(const char *first, const char *second) {
+    char **layers = calloc(3, sizeof *layers);
+    layers[0] = strdup(box_path(&box, first));
+    layers[1] = second ? strdup(box_path(&box, second)) : NULL;
+    box.container.rootfs.path = NULL;
+    box.container.rootfs.layers = (struct strings){layers, second ? 2 : 1};
+}
+
+static void expect_failure(const char *sentence) {
+    CHECK(box_build(&box) < 0);
+    CHECK_TEXT(box.fault.text, sentence);
+    box_remove(&box);
+}
+
+/* ---- a directory ---- */
+
+TEST(directory) {
+    open_with_root();
+    box_built(&box);
+    CHECK_TEXT(
+        box_shell(&box, "ls /; stat -c '%u:%g' /bin; echo new >/etc/new; stat -c %u /etc/new"),
+        "bin\ndev\netc\nproc\nsys\ntmp\n0:0\n0");
+    struct stat status;
+    CHECK(stat(box_path(&box, "root/etc/new"), &status) == 0 && status.st_uid == 0);
+    box_remove(&box);
+    box.container.rootfs.readonly = true;
+    box_built(&box);
+    CHECK_TEXT(box_shell(&box, "touch /etc/other"), "touch: /etc/other: Read-only file system");
+    CHECK_TEXT(box_shell(&box, "touch /dev/shm/x && echo fine"), "fine");
+    box_close(&box);
+}
+
+TEST(directory_that_is_not_there) {
+    open_with_root();
+    box.container.rootfs.path = (char *)"/nowhere/root";
+    expect_failure("rootfs: cannot open \"/nowhere/root\": No such file or directory");
+    box.container.rootfs.path = (char *)"/etc/passwd";
+    expect_failure("rootfs: \"/etc/passwd\" is not a directory");
+    box_close(&box);
+}
+
+TEST(seen_from_the_host) {
+    open_with_root();
+    write_file("root/etc/marker", "here");
+    box_built(&box);
+    BOX_COMMAND(command, (char *)"/bin/sleep", (char *)"1000");
+    struct run_request request = {
+        .place = RUN_MAIN, .exec = &command, .standard = {-1, -1, -1}, .ready_fd = -1};
+    CHECK(box_start(&box, &request, NULL, &box.main) == 0);
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/root/etc/marker", run_pid(box.main));
+    char *data;
+    CHECK(file_read(AT_FDCWD, path, 100, &data, NULL, NULL) == 0);
+    CHECK_TEXT(data, "here");
+    run_free(box.main);
+    box_close(&box);
+}
+
+/* ---- layers ---- */
+
+TEST(layers_with_a_volatile_upper) {
+    open_with_root();
+    make_directory("above/etc");
+    write_file("above/etc/passwd", "root:x:0:0::/elsewhere:/bin/sh\n");
+    use_layers("root", "above");
+    box_built(&box);
+    CHECK_TEXT(box_shell(&box, "echo $HOME; echo one >/etc/one; stat -c %u:%a / /etc/one"),
+               "/elsewhere\n0:755\n0:644");
+    CHECK_TEXT(box_shell(&box, "cat /etc/one; rm -r /tmp && mkdir /tmp && echo gone"), "one\ngone");
+    CHECK(access(box_path(&box, "root/etc/one"), F_OK) < 0);
+    box_remove(&box);
+    box_built(&box);
+    CHECK_TEXT(box_shell(&box, "cat /etc/one"),
+               "cat: can't open '/etc/one': No such file or directory");
+    box_close(&box);
+}
+
+TEST(volatile_upper_is_bounded) {
+    open_with_root();
+    use_layers("root", NULL);
+    box.container.rootfs.upper_size = 1 << 20;
+    box_built(&box);
+    CHECK_TEXT(
+        box_shell(&box,
+                  "busybox dd if=/dev/zero of=/big bs=1024 count=4096 2>&1 | grep -c 'No space'"),
+        "1");
+    box_close(&box);
+}
+
+TEST(layers_with_a_persistent_upper) {
+    open_with_root();
+    use_layers("root", NULL);
+    box.container.rootfs.upper = UPPER_PERSISTENT;
+    box_built(&box);
+    CHECK_TEXT(box_shell(&box, "echo kept >/etc/kept; cat /etc/kept"), "kept");
+    struct stat status;
+    CHECK(stat(box_path(&box, "state/uppers/box"), &status) == 0);
+    CHECK(status.st_uid == 0 && (status.st_mode & 07777) == 0700);
+    box_remove(&box);
+    box_built(&box);
+    CHECK_TEXT(box_shell(&box, "cat /etc/kept; stat -c %u /etc/kept"), "kept\n0");
+    box_remove(&box);
+    CHECK(runtime_forget_unit(box.runtime, "box", &box.fault) == 0);
+    CHECK(access(box_path(&box, "state/uppers/box"), F_OK) < 0);
+    box_built(&box);
+    CHECK_TEXT(box_shell(&box, "cat /etc/kept"),
+               "cat: can't open '/etc/kept': No such file or directory");
+    box_close(&box);
+}
+
+TEST(layers_that_are_only_read) {
+    open_with_root();
+    use_layers("root", NULL);
+    box.container.rootfs.readonly = true;
+    struct mount mount = {.type = MOUNT_TMPFS,
+                          .target = (char *)"/var/cache/web",
+                          .size = 1 << 20,
+                          .mode = MODE_UNSET,
+                          .owner = (char *)"web"};
+    box.container.mounts.items = &mount;
+    box.container.mounts.count = 1;
+    box_built(&box);
+    CHECK_TEXT(box_shell(&box, "touch /etc/x 2>&1; stat -c %u:%g:%a /var/cache/web; "
+                               "touch /var/cache/web/x && echo fine"),
+               "touch: /etc/x: Read-only file system\n33:44:755\nfine");
+    box_remove(&box);
+    box.container.rootfs.upper = UPPER_NONE;
+    expect_failure("mounts: target \"/var/cache/web\" does not exist and cannot be made: the root "
+                   "is read-only");
+    box.container.mounts.count = 0;
+    box_built(&box);
+    CHECK_TEXT(box_shell(&box, "touch /etc/x 2>&1"), "touch: /etc/x: Read-only file system");
+    box_remove(&box);
+    make_directory("above/etc");
+    use_layers("root", "above");
+    box_built(&box);
+    CHECK_TEXT(box_shell(&box, "touch /etc/x 2>&1"), "touch: /etc/x: Read-only file system");
+    box_close(&box);
+}
+
+TEST(layer_that_is_not_there) {
+    open_with_root();
+    use_layers("root", "missing");
+    char sentence[PATH_MAX];
+    snprintf(sentence, sizeof sentence, "rootfs: cannot open \"%s\": No such file or directory",
+             box_path(&box, "missing"));
+    expect_failure(sentence);
+    box_close(&box);
+}
+
+TEST(layer_whose_ids_cannot_be_mapped) {
+    open_with_root();
+    make_directory("ram");
+    CHECK(mount("ramfs", box_path(&box, "ram"), "ramfs", 0, NULL) == 0);
+    make_root("ram/root");
+    use_layers("ram/root", NULL);
+    int error = box_build(&box);
+    char sentence[PATH_MAX];
+    snprintf(
+        sentence, sizeof sentence,
+        "rootfs: the file system of \"%s\" cannot map ids: make the root read-only, or use the "
+        "host's user namespace",
+        box.container.rootfs.layers.items[0]);
+    if (error)
+        CHECK_TEXT(box.fault.text, sentence);
+    box_remove(&box);
+    box.container.rootfs.readonly = true;
+    box_built(&box);
+    char note[PATH_MAX];
+    snprintf(
+        note, sizeof note,
+        "the file system of \"%s\" cannot map ids: its files show as owned by nobody, and only "
+        "what everybody may read can be read\n",
+        box.container.rootfs.layers.items[0]);
+    CHECK(strstr(sandbox_notes(box.sandbox), note));
+    CHECK_TEXT(box_shell(&box, "stat -c %u /bin/busybox"), "65534");
+    box_remove(&box);
+    CHECK(umount2(box_path(&box, "ram"), MNT_DETACH) == 0);
+    CHECK(error == -EOPNOTSUPP);
+    box_close(&box);
+}
+
+/* ---- mounts and volumes ---- */
+
+TEST(binds) {
+    open_with_root();
+    make_directory("www/sub");
+    write_file("www/page", "hello");
+    struct mount mounts[] = {
+        {.type = MOUNT_BIND,
+         .source = strdup(box_path(&box, "www/page")),
+         .target = (char *)"/srv/www/one",
+         .recursive = true},
+        {.type = MOUNT_BIND,
+         .source = strdup(box_path(&box, "www")),
+         .target = (char *)"/srv/www",
+         .readonly = true,
+         .recursive = true},
+        {.type = MOUNT_BIND,
+         .source = (char *)"/nowhere",
+         .target = (char *)"/srv/none",
+         .optional = true},
+    };
+    use_layers("root", NULL);
+    box.container.mounts.items = mounts;
+    box.container.mounts.count = 1;
+    box_built(&box);
+    CHECK_TEXT(box_shell(&box, "cat /srv/www/one; stat -c %u /srv/www/one"), "hello65534");
+    box_remove(&box);
+    box.container.mounts.items = mounts + 1;
+    box.container.mounts.count = 2;
+    box_built(&box);
+    CHECK_TEXT(box_shell(&box, "cat /srv/www/page; echo x >/srv/www/new; ls /srv"),
+               "hello/bin/sh: can't create /srv/www/new: Read-only file system\nwww");
+    box_remove(&box);
+    mounts[2].optional = false;
+    expect_failure("mounts: cannot bind \"/nowhere\" to \"/srv/none\": No such file or directory");
+    box_close(&box);
+}
+
+TEST(targets_that_are_refused) {
+    open_with_root();
+    CHECK(symlink("../../../../etc", box_path(&box, "root/climbs")) == 0);
+    CHECK(symlink("/srv/host", box_path(&box, "root/nowhere")) == 0);
+    CHECK(symlink("/etc", box_path(&box, "root/inside")) == 0);
+    struct mount mount = {.type = MOUNT_TMPFS, .size = 4096, .mode = MODE_UNSET};
+    box.container.mounts.items = &mount;
+    box.container.mounts.count = 1;
+    mount.target = (char *)"/climbs/x";
+    expect_failure("mounts: target \"/climbs/x\" leaves the root through a symlink or \"..\"");
+    mount.target = (char *)"/nowhere";
+    expect_failure("mounts: target \"/nowhere\" leads through a symlink to \"/srv\", which does "
+                   "not exist inside the root");
+    mount.target = (char *)"/proc/sys";
+    expect_failure(
+        "mounts: target \"/proc/sys\" lies in /proc or /sys, where nothing can be mounted");
+    mount.target = (char *)"/sys";
+    expect_failure("mounts: target \"/sys\" lies in /proc or /sys, where nothing can be mounted");
+    mount.target = (char *)"/";
+    expect_failure("mounts: target \"/\" is the root itself");
+    mount.target = (char *)"/etc/passwd";
+    expect_failure("mounts: target \"/etc/passwd\" is no directory, the source is one");
+    mount.target = (char *)"/x";
+    mount.owner = (char *)"nobody-knows";
+    CHECK(box_build(&box) < 0 && strstr(box.fault.text, "nobody-knows"));
+    box_remove(&box);
+    mount.owner = NULL;
+    mount.target = (char *)"/inside/deeper";
+    box_built(&box);
+    CHECK_TEXT(
+        box_shell(&box, "stat -c %a /etc/deeper; grep -c ' /etc/deeper ' /proc/self/mountinfo"),
+        "755\n1");
+    box_remove(&box);
+    box.container.rootfs.readonly = true;
+    mount.target = (char *)"/not/there";
+    expect_failure(
+        "mounts: target \"/not/there\" does not exist and cannot be made: the root is read-only");
+    box_close(&box);
+}
+
+TEST(images_that_try_to_get_out) {
+    static const char *const names[] = {"dev", "proc", "sys"};
+    open_with_root();
+    make_directory("outside");
+    for (size_t i = 0; i < ELEMENTS(names); i++) {
+        char path[64], sentence[128];
+        snprintf(path, sizeof path, "root/%s", names[i]);
+        CHECK(rmdir(box_path(&box, path)) == 0);
+        CHECK(symlink(box_path(&box, "outside"), box_path(&box, path)) == 0);
+        snprintf(sentence, sizeof sentence, "%s: \"/%s\" of the root is not a real directory",
+                 i ? "kernel file systems" : "devices", names[i]);
+        expect_failure(sentence);
+        CHECK(rmdir(box_path(&box, "outside")) == 0); /* nothing was made in it */
+        make_directory("outside");
+        CHECK(unlink(box_path(&box, path)) == 0);
+        make_directory(path);
+    }
+    /* Users are looked up in the root alone, whatever its files are. */
+    CHECK(unlink(box_path(&box, "root/etc/passwd")) == 0);
+    CHECK(symlink("/../../../../../../etc/passwd", box_path(&box, "root/etc/passwd")) == 0);
+    box_built(&box);
+    BOX_COMMAND(command, (char *)"/bin/id");
+    struct run_request request = {
+        .place = RUN_MAIN, .exec = &command, .ready_fd = -1, .user = "daemon"};
+    CHECK(box_run_request(&box, &request, NULL) == -ECANCELED);
+    printf("# %s\n", box.fault.text);
+    CHECK(strncmp(box.fault.text, "credentials: ", 13) == 0);
+    box_close(&box);
+}
+
+TEST(volumes) {
+    struct volume volume = {.name = (char *)"data", .target = (char *)"/data", .mode = 0700};
+    open_with_root();
+    box.container.process.user = (char *)"web";
+    box.container.volumes.items = &volume;
+    box.container.volumes.count = 1;
+    box_built(&box);
+    CHECK_TEXT(box_shell(&box, "echo kept >/data/file; stat -c '%u:%g:%a' /data /data/file"),
+               "33:44:700\n33:44:644");
+    struct stat status;
+    CHECK(stat(box_path(&box, "state/volumes/data/file"), &status) == 0);
+    CHECK(status.st_uid == 33 && status.st_gid == 44);
+    box_remove(&box);
+    /* Another unit, another range, the same owners. */
+    box.container.name = (char *)"other";
+    volume.readonly = true;
+    box_built(&box);
+    CHECK_TEXT(box_shell(&box, "cat /data/file; stat -c %u /data/file; touch /data/x"),
+               "kept\n33\ntouch: /data/x: Read-only file system");
+    box_remove(&box);
+    CHECK(runtime_remove_volume(box.runtime, "data", &box.fault) == 0);
+    CHECK(access(box_path(&box, "state/volumes/data"), F_OK) < 0);
+    CHECK(runtime_remove_volume(box.runtime, "../uppers", &box.fault) == -EINVAL);
+    CHECK_TEXT(box.fault.text, "\"../uppers\" is no name of a unit or a volume");
+    box_close(&box);
+}
+
+TEST_MAIN

@@ -1,0 +1,243 @@
+/* Runs: who the process is, what it is given, how a step that fails is told. */
+
+#include "tests/runtime/box.h"
+
+static struct box box;
+
+static void expect_failure(const struct strings *exec, int error, const char *sentence) {
+    int code = box_run(&box, exec);
+    CHECK_TEXT(box.fault.text, sentence);
+    CHECK(code == error);
+}
+
+TEST(programs_that_cannot_be_executed) {
+    box_open(&box);
+    box_built(&box);
+    BOX_COMMAND(missing, (char *)"/usr/sbin/nothing-here", (char *)"-x");
+    expect_failure(&missing, -ENOENT,
+                   "exec: cannot execute \"/usr/sbin/nothing-here\": No such file or directory");
+    BOX_COMMAND(directory, (char *)"/etc");
+    expect_failure(&directory, -EACCES, "exec: cannot execute \"/etc\": Permission denied");
+    BOX_COMMAND(unknown, (char *)"nothing-here");
+    expect_failure(&unknown, -ENOENT,
+                   "exec: cannot execute \"nothing-here\", looked for in "
+                   "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin: No such file or "
+                   "directory");
+    BOX_COMMAND(found, (char *)"echo", (char *)"found");
+    CHECK(box_run(&box, &found) == 0);
+    CHECK_TEXT(box.output, "found\n");
+    box_close(&box);
+}
+
+TEST(an_interpreter_that_is_not_there) {
+    box_open(&box);
+    CHECK(mkdir(box_path(&box, "bin"), 0755) == 0);
+    int fd = open(box_path(&box, "bin/script"), O_CREAT | O_WRONLY | O_CLOEXEC, 0755);
+    CHECK(fd >= 0 && write(fd, "#!/no/interpreter\n", 18) == 18);
+    close(fd);
+    struct mount mount = {
+        .type = MOUNT_BIND, .source = strdup(box_path(&box, "bin")), .target = (char *)"/mnt"};
+    box.container.mounts.items = &mount;
+    box.container.mounts.count = 1;
+    box_built(&box);
+    BOX_COMMAND(script, (char *)"/mnt/script");
+    expect_failure(&script, -ENOENT,
+                   "exec: cannot execute \"/mnt/script\": the interpreter or loader it asks for is "
+                   "not there");
+    box_close(&box);
+}
+
+TEST(steps_that_fail) {
+    box_open(&box);
+    box_built(&box);
+    BOX_COMMAND(command, (char *)"/bin/true");
+    struct run_request request = {.place = RUN_MAIN, .exec = &command, .ready_fd = -1};
+    request.user = "nobody-knows";
+    CHECK(box_run_request(&box, &request, NULL) == -ECANCELED);
+    CHECK(strncmp(box.fault.text, "credentials: ", 13) == 0);
+    CHECK(strstr(box.fault.text, "nobody-knows"));
+    request.user = NULL;
+    request.working_directory = "/not/there";
+    CHECK(box_run_request(&box, &request, NULL) == -ECANCELED);
+    CHECK_TEXT(box.fault.text,
+               "working directory: cannot change to \"/not/there\": No such file or directory");
+    request.working_directory = "/proc/self/fd/3";
+    CHECK(box_run_request(&box, &request, NULL) == -ECANCELED);
+    printf("# %s\n", box.fault.text);
+    struct strings files = {(char *[]){(char *)"/not/there", NULL}, 1};
+    box.container.process.environment_files = files;
+    CHECK(box_run(&box, &command) == -ENOENT);
+    CHECK_TEXT(box.fault.text,
+               "environment: cannot open \"/not/there\": No such file or directory");
+    box_close(&box);
+}
+
+TEST(who_it_is) {
+    char *groups[] = {(char *)"adm", (char *)"4242"};
+    box_open(&box);
+    box_built(&box);
+    box.container.process.supplementary_groups = (struct strings){groups, 2};
+    box.container.process.user = (char *)"daemon";
+    CHECK_TEXT(box_shell(&box, "id -u; id -g; id -G; echo $HOME; umask; grep CapEff "
+                               "/proc/self/status"),
+               "1\n1\n1 4 4242\n/usr/sbin\n0022\nCapEff:\t0000000000000000");
+    box.container.process.supplementary_groups = (struct strings){0};
+    box.container.process.user = (char *)"10001:10002";
+    box.container.process.umask = 077;
+    CHECK_TEXT(box_shell(&box, "id -u; id -G; echo $HOME; umask; echo out >/dev/stdout"),
+               "10001\n10002\n/\n0077\nout");
+    box_close(&box);
+}
+
+TEST(environment) {
+    char *own[] = {(char *)"A=1", (char *)"B=2"}, *added[] = {(char *)"B=3", (char *)"C=4"};
+    char *files[] = {NULL, (char *)"-/not/there"};
+    box_open(&box);
+    files[0] = strdup(box_path(&box, "env"));
+    int fd = open(files[0], O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
+    CHECK(dprintf(fd, "# comment\n\n  A=0\nD=\"two words\"\r\nE='x'\n") > 0);
+    close(fd);
+    box.container.process.environment = (struct strings){own, 2};
+    box.container.process.environment_files = (struct strings){files, 2};
+    box_built(&box);
+    struct strings request_environment = {added, 2};
+    BOX_COMMAND(command, (char *)"/usr/bin/env");
+    struct run_request request = {
+        .place = RUN_MAIN, .exec = &command, .environment = &request_environment, .ready_fd = -1};
+    CHECK(box_run_request(&box, &request, NULL) == 0);
+    CHECK_TEXT(box.output, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n"
+                           "container=ringfence\nRINGFENCE_UNIT=box\nA=1\nD=two words\nE=x\nB=3\n"
+                           "C=4\nHOME=/root\n");
+    box_close(&box);
+}
+
+TEST(limits_of_the_process) {
+    struct resource_limit limits[] = {{.resource = 7 /* RLIMIT_NOFILE */, .soft = 64, .hard = 128}};
+    box_open(&box);
+    box.container.process.rlimits.items = limits;
+    box.container.process.rlimits.count = 1;
+    box.container.process.nice = 5;
+    box.container.process.oom_score_adjust = 321;
+    box_built(&box);
+    CHECK_TEXT(box_shell(&box, "ulimit -n; ulimit -Hn; cat /proc/self/oom_score_adj; nice"),
+               "64\n128\n321\n5");
+    box_close(&box);
+}
+
+TEST(ready_descriptor) {
+    int pipe_ends[2];
+    box_open(&box);
+    box_built(&box);
+    CHECK(pipe2(pipe_ends, O_CLOEXEC) == 0);
+    for (int number = 3; number < 12; number++) {
+        char line[64], got[8] = "";
+        snprintf(line, sizeof line, "echo r%d >&%d; ls /proc/self/fd | wc -l", number, number);
+        BOX_COMMAND(command, (char *)"/bin/bash", (char *)"-c", line);
+        struct run_request request = {.place = RUN_MAIN,
+                                      .exec = &command,
+                                      .ready_fd = pipe_ends[1],
+                                      .ready_fd_number = number};
+        CHECK(box_run_request(&box, &request, NULL) == 0);
+        CHECK_TEXT(box.output, "5\n"); /* 0, 1, 2, it, and what ls opened */
+        CHECK(read(pipe_ends[0], got, sizeof got - 1) > 0);
+        snprintf(line, sizeof line, "r%d\n", number);
+        CHECK_TEXT(got, line);
+    }
+    box_close(&box);
+}
+
+static void start_sleeper(const char *line) {
+    BOX_COMMAND(command, (char *)"/bin/bash", (char *)"-c", (char *)line);
+    struct run_request request = {
+        .place = RUN_MAIN, .exec = &command, .standard = {-1, -1, -1}, .ready_fd = -1};
+    CHECK(box_start(&box, &request, NULL, &box.main) == 0);
+}
+
+TEST(beside_the_main_process) {
+    box_open(&box);
+    box_built(&box);
+    start_sleeper("echo main >/tmp/main; exec sleep 1000");
+    BOX_COMMAND(
+        command, (char *)"/bin/sh", (char *)"-c",
+        (char *)"sleep 0.1; cat /tmp/main /proc/1/comm; id -u; cut -d / -f 1-3 "
+                "/proc/self/cgroup | grep 0::; grep -E 'Seccomp:|NoNew|CapBnd' /proc/self/status");
+    struct run_request request = {.place = RUN_BESIDE, .exec = &command, .ready_fd = -1};
+    int code = box_run_request(&box, &request, box.main);
+    if (code)
+        printf("# %s\n", box.fault.text);
+    CHECK(code == 0);
+    CHECK_TEXT(box.output, "main\nsleep\n0\n0::/aux\nCapBnd:\t00000000000004eb\nNoNewPrivs:\t1\n"
+                           "Seccomp:\t2\n");
+    CHECK(sandbox_is_populated(box.sandbox) == 1);
+    CHECK(run_signal(box.main, SIGKILL, NULL) == 0);
+    CHECK(box_exit_code(run_pid(box.main)) == 128 + SIGKILL);
+    CHECK(box_run_request(&box, &request, box.main) < 0);
+    CHECK_TEXT(box.fault.text, "namespaces: the main process has ended");
+    CHECK(box_run_request(&box, &request, NULL) == -ESRCH);
+    CHECK_TEXT(box.fault.text, "the unit has no main process");
+    run_free(box.main);
+    box_close(&box);
+}
+
+TEST(the_sandbox_outlives_its_process) {
+    box_open(&box);
+    box_built(&box);
+    CHECK_TEXT(box_shell(&box, "echo kept >/tmp/kept; stat -Lc %i /proc/self/ns/net >/tmp/net; "
+                               "ls -d /proc/[0-9]* | wc -l"),
+               "3");
+    CHECK_TEXT(box_shell(&box, "cat /tmp/kept; test $(cat /tmp/net) = "
+                               "$(stat -Lc %i /proc/self/ns/net) && echo same"),
+               "kept\nsame");
+    /* What one run mounts, or does to the trusted places, the next does not see. */
+    CHECK_TEXT(box_shell(&box, "rm /dev/null; ln -s /etc/passwd /dev/null; echo done"), "done");
+    CHECK_TEXT(box_shell(&box, "cat /proc/timer_list /proc/keys 2>&1 | wc -c"), "0");
+    box_close(&box);
+}
+
+TEST(a_signal_that_would_be_dropped) {
+    box_open(&box);
+    box_built(&box);
+    start_sleeper("exec sleep 1000");
+    CHECK(run_would_drop(box.main, SIGTERM));
+    CHECK(!run_would_drop(box.main, SIGKILL));
+    CHECK(run_signal(box.main, SIGKILL, NULL) == 0);
+    CHECK(box_exit_code(run_pid(box.main)) == 128 + SIGKILL);
+    run_free(box.main);
+    start_sleeper("trap 'exit 7' TERM; echo up >/tmp/up; while :; do sleep 0.02; done");
+    CHECK_TEXT(box_shell(&box, "while ! test -s /tmp/up; do sleep 0.02; done; echo up"), "up");
+    CHECK(!run_would_drop(box.main, SIGTERM));
+    CHECK(run_would_drop(box.main, SIGUSR1));
+    CHECK(run_signal(box.main, SIGTERM, NULL) == 0);
+    CHECK(box_exit_code(run_pid(box.main)) == 7);
+    run_free(box.main);
+    box_close(&box);
+}
+
+TEST(everything_is_killed) {
+    box_open(&box);
+    box_built(&box);
+    start_sleeper("trap '' TERM; sleep 1000 & sleep 1000 & wait");
+    struct pollfd events = {sandbox_events_fd(box.sandbox), POLLPRI, 0};
+    CHECK(sandbox_is_populated(box.sandbox) == 1);
+    CHECK(sandbox_kill(box.sandbox, NULL) == 0);
+    CHECK(box_exit_code(run_pid(box.main)) == 128 + SIGKILL);
+    while (sandbox_is_populated(box.sandbox) > 0)
+        CHECK(poll(&events, 1, 5000) == 1);
+    run_free(box.main);
+    box_close(&box);
+}
+
+/* Nothing in a unit may reach the manager's executable or memory through a helper. */
+TEST(helpers_are_not_dumpable) {
+    box_open(&box);
+    box_built(&box);
+    struct stat status;
+    CHECK(stat("/proc/self/exe", &status) == 0);
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/mem", getpid());
+    CHECK(stat(path, &status) == 0 && status.st_uid == 0);
+    CHECK_TEXT(box_shell(&box, "readlink /proc/self/exe"), "/usr/bin/readlink");
+    box_close(&box);
+}
+
+TEST_MAIN
