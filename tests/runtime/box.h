@@ -18,6 +18,7 @@
 
 struct box {
     char directory[PATH_MAX]; /* scratch; removed by box_close */
+    pid_t owner;              /* whose number the cgroup's name has */
     struct runtime *runtime;
     struct container container;
     struct sandbox *sandbox;
@@ -69,7 +70,7 @@ static inline void box_open_runtime(struct box *box) {
     while (fgets(mounts, sizeof mounts, file)) {
         char at[1024];
         if (strstr(mounts, " - cgroup2 ") && sscanf(mounts, "%*s %*s %*s %*s %1023s", at) == 1) {
-            snprintf(name, sizeof name, "ringfence-sandbox-%d", getpid());
+            snprintf(name, sizeof name, "ringfence-sandbox-%d", box->owner);
             snprintf(cgroup, sizeof cgroup, "%s/%s", at, name);
             probe.cgroup = cgroup;
         }
@@ -92,6 +93,7 @@ static inline void box_open(struct box *box) {
                            "XXXX");
     CHECK(mkdtemp(box->directory));
     CHECK(chmod(box->directory, 0755) == 0);
+    box->owner = getpid();
     box_defaults(&box->container);
     box_open_runtime(box);
 }

@@ -79,8 +79,7 @@ TEST(the_host_is_out_of_reach) {
     box_open(&box);
     box_built(&box);
     CHECK_TEXT(box_shell(&box, "cat /etc/shadow >/dev/null 2>&1; echo $?"), "1");
-    CHECK_TEXT(box_shell(&box, "touch /etc/made 2>&1"),
-               "touch: cannot touch '/etc/made': Read-only file system");
+    CHECK_TEXT(box_shell(&box, "touch /etc/made 2>&1 | grep -c 'Read-only file system'"), "1");
     CHECK_TEXT(box_shell(&box, "ls -A /run /tmp /var/tmp | grep -v : ; echo end"), "\n\nend");
     CHECK_TEXT(box_shell(&box, "cat /proc/1/cmdline | tr '\\0' ' '"),
                "/bin/sh -c cat /proc/1/cmdline | tr '\\0' ' ' ");
@@ -99,7 +98,7 @@ TEST(status_of_the_process) {
                "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\nCapInh:\t0000000000000000\n"
                "CapEff:\t00000000000004eb\nCapBnd:\t00000000000004eb\nCapAmb:\t0000000000000000\n"
                "NoNewPrivs:\t1\nSeccomp:\t2");
-    CHECK_TEXT(box_shell(&box, "ls -l /proc/self/fd | grep -c -- '->'"), "4");
+    CHECK_TEXT(box_shell(&box, "ls /proc/self/fd | wc -l"), "4");
     box_close(&box);
 }
 
@@ -121,8 +120,7 @@ TEST(masked_and_readonly_paths) {
                    "/bin/sh: 1: cannot create /proc/sysrq-trigger: Read-only file system");
     CHECK_TEXT(box_shell(&box, "echo 1 >/proc/sys/kernel/core_pattern"),
                "/bin/sh: 1: cannot create /proc/sys/kernel/core_pattern: Read-only file system");
-    CHECK_TEXT(box_shell(&box, "mkdir /sys/fs/cgroup/made 2>&1"),
-               "mkdir: cannot create directory '/sys/fs/cgroup/made': Read-only file system");
+    CHECK_TEXT(box_shell(&box, "mkdir /sys/fs/cgroup/made 2>&1 | grep -c 'Read-only file'"), "1");
     box_close(&box);
 }
 
@@ -143,15 +141,15 @@ TEST(devices) {
 }
 
 TEST(network_has_a_loopback_alone) {
-    char *settings[] = {(char *)"net.core.somaxconn=77", (char *)"kernel.msgmax=4242"};
+    char *settings[] = {(char *)"net.ipv4.ip_forward=1", (char *)"kernel.msgmax=4242"};
     box_open(&box);
     box.container.network.sysctl = (struct strings){settings, 2};
     box_built(&box);
     CHECK_TEXT(box_shell(&box, "ls /sys/class/net"), "lo");
-    CHECK_TEXT(box_shell(&box, "cat /sys/class/net/lo/flags /proc/sys/net/core/somaxconn "
+    CHECK_TEXT(box_shell(&box, "cat /sys/class/net/lo/flags /proc/sys/net/ipv4/ip_forward "
                                "/proc/sys/net/ipv4/ip_unprivileged_port_start "
                                "/proc/sys/kernel/msgmax"),
-               "0x9\n77\n0\n4242");
+               "0x9\n1\n0\n4242");
     box_close(&box);
 }
 
@@ -227,8 +225,9 @@ TEST(host_namespaces) {
     choices[NAMESPACE_USER].mode = NAMESPACE_HOST;
     box_built(&box);
     CHECK(!sandbox_id_range(box.sandbox, &(uint32_t){0}, &(uint32_t){0}));
-    CHECK_TEXT(box_shell(&box, "set -- $(cat /proc/self/uid_map); echo $*; touch /etc/x 2>&1"),
-               "0 0 4294967295\ntouch: cannot touch '/etc/x': Read-only file system");
+    CHECK_TEXT(box_shell(&box, "set -- $(cat /proc/self/uid_map); echo $*; touch /etc/x 2>&1 | "
+                               "grep -c Read-only"),
+               "0 0 4294967295\n1");
     box_remove(&box);
     choices[NAMESPACE_MOUNT].mode = NAMESPACE_HOST;
     box_built(&box);
@@ -352,8 +351,8 @@ TEST(notify_directory_is_seen_read_only) {
     close(fd);
     CHECK(box_build_joined(&box, NULL, box_path(&box, "notify")) == 0);
     CHECK_TEXT(box_shell(&box, "ls " SANDBOX_NOTIFY_DIRECTORY "; rm -f " SANDBOX_NOTIFY_DIRECTORY
-                               "/notify 2>&1"),
-               "notify\nrm: cannot remove '/dev/ringfence/notify': Read-only file system");
+                               "/notify 2>&1 | grep -c Read-only"),
+               "notify\n1");
     box_close(&box);
 }
 
