@@ -69,8 +69,8 @@ endif()
 
 # What ringfenced keeps alive in tests/supervisor/keeper.bats.
 if(TESTS)
-    add_executable(fake tests/supervisor/fake.c)
-    set_target_properties(fake PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+    add_executable(fake-child tests/supervisor/fake-child.c)
+    set_target_properties(fake-child PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 endif()
 
 if(TESTS AND NOT SANITIZE)

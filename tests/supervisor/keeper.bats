@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# ringfenced with a manager and a logger that do as they are told (fake.c).
+# ringfenced with a manager and a logger that do as they are told (fake-child.c).
 
 setup() {
     top=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
@@ -8,7 +8,7 @@ setup() {
     cd "$(mktemp -d "${BATS_TMPDIR:-/tmp}/keeper.XXXXXX")"
     scratch=$PWD
     cp "$RINGFENCE_BUILD/ringfenced" .
-    cp "$RINGFENCE_BUILD/tests/fake" ringfence-manager
+    cp "$RINGFENCE_BUILD/tests/fake-child" ringfence-manager
     cp ringfence-manager ringfence-logd
     script logd "note started" wait "exit 0"
     script manager "note started" "notify READY=1" wait "exit 0"
@@ -318,7 +318,7 @@ listen() {
         init.unit=web --help --units= --runtime-dir "$scratch/run" --log-dir "$scratch/log" 2>stderr 3>&- &
     keeper=$!
     eventually event "ringfence-manager ready"
-    read -r first <"/proc/$keeper/task/$keeper/children"
+    read -r first <"/proc/$keeper/task/$keeper/children" || true # no newline
     tr '\0' ' ' </proc/$first/cmdline | grep -q splash
     kill -TERM $first
     eventually event "ringfence-logd SIGTERM"

@@ -6,7 +6,7 @@
  *     sleep MS       orphan MS (a grandchild)          wait (until SIGTERM or SIGINT)
  *     exit STATUS    raise SIGNAL                      large (a notification of 8,000 bytes)
  *
- * `fake listen PATH` prints notifications, one a line, until it is ended. */
+ * `fake-child listen PATH` prints notifications, one a line, until it is ended. */
 
 #include <errno.h>
 #include <fcntl.h>
