@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "supervisor/job.h"
 #include "supervisor/log.h"
-#include "supervisor/manager-private.h"
 
 void edges_free(struct edges *edges) {
     free(edges->items);
@@ -106,6 +106,9 @@ void graph_refresh(struct manager *manager) {
         list_for_each(service, &manager->services, link) {
             if (service->unit)
                 visit_names(service, link_named);
+        }
+        list_for_each(service, &manager->services, link) {
+            job_touch(service); /* what it waited for may not be what it waits for now */
         }
     }
 }

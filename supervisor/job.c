@@ -172,6 +172,7 @@ bool job_release_sharers(struct service *service) {
 
 void job_state_changed(struct service *service) {
     const struct edges *edges = &service->private->needed_by;
+    graph_refresh(service->manager);
     job_touch(service);
     touch_all(&service->private->needs);
     touch_all(edges);

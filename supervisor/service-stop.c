@@ -24,12 +24,30 @@ static void warn(const struct service *service, const struct fault *fault) {
 
 /* ---- ending the process ---- */
 
+static void thaw(struct service *service) {
+    struct fault fault = {{0}};
+    if (!service->paused)
+        return;
+    service->paused = false;
+    if (sandbox_freeze(service->sandbox, false, &fault) < 0)
+        warn(service, &fault);
+}
+
+/* A run that was killed before its pid was told has no end that we would hear of. */
+static bool is_over(const struct service *service) {
+    const struct service_private *own = service->private;
+    return !service->main || own->ended || !own->run_pid;
+}
+
 static enum service_state kill_all(struct service *service) {
     struct fault fault = {{0}};
     if (!service->private->executed) /* it is not asked any more how far it came */
         service_unwatch_report(service);
     if (sandbox_kill(service->sandbox, &fault) < 0)
         warn(service, &fault);
+    /* Its processes may have ended before: then no event tells of it any more. */
+    if (is_over(service) && sandbox_is_populated(service->sandbox) == 0)
+        return settle(service);
     return SERVICE_KILLING;
 }
 
@@ -55,11 +73,7 @@ enum service_state stop_process(struct service *service) {
     timers_cancel(&service->manager->private->timers, &own->lifetime);
     if (!service->main) /* a group, or a oneshot that ended */
         return remove_sandbox(service, SERVICE_STOPPED);
-    if (service->paused) {
-        service->paused = false;
-        if (sandbox_freeze(service->sandbox, false, &fault) < 0)
-            warn(service, &fault);
-    }
+    thaw(service);
     own->expected = true;
     if (must_kill(service))
         return kill_all(service);
@@ -132,10 +146,8 @@ enum service_state settle_if_ended(struct service *service) {
     return service->main && service->private->ended ? settle(service) : service->state;
 }
 
-/* A run that was killed before its pid was told has no end that we would hear of. */
 enum service_state settle_if_over(struct service *service) {
-    bool over = !service->main || service->private->ended || !service->private->run_pid;
-    return over ? settle(service) : service->state;
+    return is_over(service) ? settle(service) : service->state;
 }
 
 /* ---- what follows ---- */
@@ -212,7 +224,7 @@ static void run_ends(struct service *service) {
     service_drop_run(service);
     timers_cancel(timers, &own->lifetime);
     timers_cancel(timers, &own->steady);
-    service->paused = false;
+    thaw(service); /* what was killed while frozen leaves a frozen cgroup to the next run */
     if (own->output && own->executed && output_update(own->output, service, 0, &fault) < 0)
         warn(service, &fault);
 }
@@ -258,6 +270,8 @@ enum service_state remove_stopped(struct service *service) {
 static enum service_state after_removal(struct service *service) {
     struct service_private *own = service->private;
     bool down = own->goal == GOAL_DOWN || own->goal == GOAL_CYCLE;
+    notify_close(own->notify);
+    own->notify = NULL;
     return down ? SERVICE_STOPPED : own->outcome;
 }
 
@@ -283,8 +297,6 @@ enum service_state remove_again(struct service *service) {
     if (error >= 0) {
         service->sandbox = NULL;
         own->built = false;
-        notify_close(own->notify);
-        own->notify = NULL;
         return after_removal(service);
     }
     if (error != -EBUSY)
@@ -301,10 +313,7 @@ void enter_removing(struct service *service) {
 }
 
 void enter_down(struct service *service) {
-    struct service_private *own = service->private;
     service->restart_at = 0;
-    notify_close(own->notify);
-    own->notify = NULL;
     if (state_traits(service->state)->failed)
         log_line(LEVEL_ERROR, "%s: failed: %s", service->name,
                  service->failure ? service->failure : service_result_word(service->result));

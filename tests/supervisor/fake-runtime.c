@@ -218,6 +218,8 @@ uint64_t sandbox_oom_kills(struct sandbox *sandbox) {
 }
 
 static void die(struct run *run, int wait_status, uint64_t after) {
+    if (!run->alive)
+        return;
     run->exit_status = wait_status;
     if (!run->exits.slot || run->exits.at > fake_now + after)
         happen(&run->exits, after);

@@ -232,6 +232,10 @@ void fake_close(void) {
     timers_free(&fake_timers);
     free(places);
     free(free_fds);
+    places = NULL;
+    free_fds = NULL;
+    place_count = free_count = place_capacity = 0;
+    fake_finished = false;
 }
 
 bool fake_step(void) {

@@ -1,0 +1,314 @@
+/* Random lives of hundreds of services. A seed decides everything: RINGFENCE_SEED=N replays the one
+ * that failed, RINGFENCE_EVENTS and RINGFENCE_SERVICES make it longer or larger. */
+
+#include "tests/supervisor/fake.h"
+#include "tests/test.h"
+#include "units/base/number.h"
+#include "units/base/text.h"
+
+static uint64_t seed, events;
+static size_t services;
+static bool calm; /* everybody behaves from now on */
+
+static uint64_t setting(const char *name, uint64_t otherwise) {
+    const char *text = getenv(name);
+    uint64_t value = otherwise;
+    if (text && number_parse(text, &value) < 0)
+        fprintf(stderr, "%s is not a number\n", name);
+    return value;
+}
+
+static void tell_seed(const char *rule) {
+    printf("# broken: %s\n# replay: RINGFENCE_SEED=%llu RINGFENCE_EVENTS=%llu "
+           "RINGFENCE_SERVICES=%zu, after %llu microseconds\n",
+           rule, (unsigned long long)seed, (unsigned long long)events, services,
+           (unsigned long long)fake_now);
+    exit(1);
+}
+
+static bool chance(unsigned percent) {
+    return fake_random(100) < percent;
+}
+
+/* ---- how a service is this time ---- */
+
+static int random_status(void) {
+    static const int statuses[] = {EXITED(0),       EXITED(1),       EXITED(3),
+                                   KILLED(SIGSEGV), KILLED(SIGTERM), KILLED(SIGKILL)};
+    return statuses[fake_random(sizeof(statuses) / sizeof(statuses[0]))];
+}
+
+static void misbehave(struct fake_plan *plan) {
+    plan->build_error = chance(3) ? "build: no such layer" : NULL;
+    plan->launch_error = chance(3) ? "execve: no such file" : NULL;
+    plan->fails_at_once = chance(2);
+    plan->ready_after = chance(5) ? NEVER : plan->ready_after;
+    plan->exit_after = chance(50) ? fake_random(60 * SEC) : NEVER;
+    plan->exit_status = random_status();
+    plan->out_of_memory = chance(10);
+    plan->drops_signal = chance(10);
+    plan->stop_time = chance(5) ? NEVER : fake_random(chance(80) ? 100 * MSEC : 5 * SEC);
+    plan->children = (unsigned)fake_random(4);
+    plan->child_time = chance(50) ? NEVER : fake_random(SEC);
+    plan->busy_removals = chance(10) ? (unsigned)fake_random(4) : 0;
+}
+
+static void random_plan(const char *name, struct fake_plan *plan) {
+    (void)name;
+    plan->build_time = fake_random(20 * MSEC);
+    plan->launch_time = fake_random(5 * MSEC);
+    plan->report_delay = chance(20) ? fake_random(30 * MSEC) : 0;
+    plan->ready_after = fake_random(chance(90) ? SEC : 20 * SEC);
+    plan->stop_time = fake_random(100 * MSEC);
+    plan->kill_time = fake_random(5 * MSEC);
+    if (!calm)
+        misbehave(plan);
+    struct service *service = manager_lookup(fake_manager, name);
+    if (service->unit->service.type == SERVICE_ONESHOT && plan->exit_after == NEVER) {
+        plan->exit_after = fake_random(5 * SEC);
+        plan->exit_status = EXITED(0);
+    }
+}
+
+/* ---- the units ---- */
+
+static const char *name_of(size_t number) {
+    static char names[4][16]; /* several in one expression */
+    static unsigned next;
+    char *name = names[next++ % 4];
+    snprintf(name, sizeof(names[0]), "s%zu", number);
+    return name;
+}
+
+/* Edges lead to smaller numbers alone: no circle. */
+static void random_edges(struct unit *unit, size_t number) {
+    struct dependencies *edges = &unit->dependencies;
+    for (size_t i = fake_random(4); number > 0 && i > 0; i--) {
+        struct strings *const lists[] = {&edges->requires, &edges->wants, &edges->after};
+        fake_add(lists[fake_random(3)], name_of(fake_random(number)));
+    }
+    if (chance(10))
+        fake_add(&edges->before, name_of(number + 1 + fake_random(services - number)));
+    if (number > 0 && chance(5)) {
+        size_t owner = fake_random(number);
+        unit->container.namespaces.choices[NAMESPACE_NETWORK] =
+            (struct namespace_choice){.mode = NAMESPACE_UNIT, .name = strdup(name_of(owner))};
+    }
+    if (chance(1))
+        fake_add(&edges->requires, "missing");
+}
+
+static struct unit *random_unit(size_t number) {
+    static const enum service_type types[] = {SERVICE_EXEC,    SERVICE_EXEC, SERVICE_NOTIFY,
+                                              SERVICE_ONESHOT, SERVICE_FD,   SERVICE_GROUP};
+    static const enum restart_policy policies[] = {RESTART_ON_FAILURE, RESTART_ALWAYS, RESTART_NO,
+                                                   RESTART_ON_ABNORMAL};
+    struct unit *unit = fake_unit(name_of(number), types[fake_random(6)]);
+    random_edges(unit, number);
+    if (unit->service.type == SERVICE_GROUP) {
+        free(unit->container.namespaces.choices[NAMESPACE_NETWORK].name);
+        unit->container.namespaces.choices[NAMESPACE_NETWORK] = (struct namespace_choice){0};
+    }
+    unit->service.remain_after_exit = chance(50);
+    unit->service.start_timeout = chance(50) ? 5 * SEC : 90 * SEC;
+    unit->service.stop_timeout = chance(50) ? SEC : fake_random(10 * SEC);
+    unit->service.runtime_max = chance(10) ? 10 * SEC + fake_random(100 * SEC) : DURATION_OFF;
+    unit->restart.policy = policies[fake_random(4)];
+    unit->restart.delay = chance(5) ? 0 : 10 * MSEC + fake_random(SEC);
+    unit->restart.backoff = 1 + (double)fake_random(30) / 10;
+    unit->restart.jitter = (double)fake_random(11) / 10;
+    unit->restart.max_delay = unit->restart.delay + fake_random(30 * SEC);
+    unit->restart.limit_burst = chance(30) ? 1 + (int64_t)fake_random(10) : 0;
+    unit->install.enabled = chance(70);
+    return unit;
+}
+
+/* ---- commands, each of which must end ---- */
+
+static size_t given, ended;
+
+static void done(void *context, int error, const struct fault *fault) {
+    int *told = context;
+    (void)error, (void)fault;
+    if (*told)
+        fake_broken("a command ended twice");
+    *told = 1;
+    ended++;
+}
+
+static void random_command(void) {
+    static const enum command commands[] = {COMMAND_START, COMMAND_STOP, COMMAND_RESTART};
+    struct fault fault;
+    int *told = calloc(1, sizeof(*told)); /* lives until the end: it is looked at then */
+    if (manager_command(fake_manager, commands[fake_random(3)], name_of(fake_random(services)),
+                        done, told, &fault) == 0)
+        given++;
+    else
+        free(told);
+}
+
+static void random_pause(void) {
+    struct fault fault;
+    const char *name = name_of(fake_random(services));
+    struct service *service = fake_service(name);
+    if (service)
+        manager_pause(fake_manager, name, !service->paused, &fault);
+}
+
+static void random_change(void) {
+    size_t number = fake_random(services);
+    if (chance(20))
+        fake_refuse(name_of(number));
+    else
+        fake_set(random_unit(number));
+    fake_apply();
+}
+
+static void random_act(void) {
+    uint64_t what = fake_random(100);
+    struct service *service = fake_service(name_of(fake_random(services)));
+    if (what < 80)
+        random_command();
+    else if (what < 85)
+        random_pause();
+    else if (what < 88)
+        random_change();
+    else if (service && service->main && service->private->executed && !service->private->ended)
+        fake_exit(service->name, random_status());
+}
+
+/* ---- what must hold after every event ---- */
+
+/* Nothing waits for something that cannot come: whatever waits, waits for something that moves, or
+ * that waits itself; and edges have no circle. */
+static bool waits_in_vain(const struct service *service) {
+    const struct edges *needs = &service->private->needs;
+    if (!state_traits(service->state)->gated || service->private->goal == GOAL_DOWN ||
+        service->private->goal == GOAL_CYCLE)
+        return false;
+    for (size_t i = 0; i < needs->count; i++) {
+        const struct service *other = needs->items[i].other;
+        if (other && (!state_traits(other->state)->down || state_traits(other->state)->gated ||
+                      other->private->goal != GOAL_NONE))
+            return false;
+    }
+    return true;
+}
+
+static void say_vain(const struct service *service) {
+    scoped_text struct text text = {0};
+    text_format(&text, "%s (%s, goal %d) waits in vain, for", service->name,
+                service_state_word(service->state), (int)service->private->goal);
+    for (size_t i = 0; i < service->private->needs.count; i++) {
+        const struct edge *edge = &service->private->needs.items[i];
+        text_format(&text, " %s (%s, kinds %u)", edge->name,
+                    edge->other ? service_state_word(edge->other->state) : "missing", edge->kinds);
+    }
+    fake_broken(text.data);
+}
+
+static void check_all(void) {
+    struct service *service;
+    size_t up = 0;
+    list_for_each(service, &fake_manager->services, link) {
+        const struct service_private *own = service->private;
+        up += !state_traits(service->state)->down;
+        if (waits_in_vain(service))
+            say_vain(service);
+        if (!list_is_empty(&own->dirty))
+            fake_broken("something was not looked at");
+        if (state_traits(service->state)->down && own->goal == GOAL_DOWN)
+            fake_broken("it is down, and still to go down");
+        if (service->main && !service->sandbox)
+            fake_broken("a run without a sandbox");
+    }
+    if (up != fake_manager->private->up)
+        fake_broken("the number of services that are up is wrong");
+    if (fake_manager->private->surprises)
+        fake_broken("an event came where it cannot");
+}
+
+static void live(void) {
+    for (size_t number = 0; number < services; number++)
+        fake_set(random_unit(number));
+    fake_apply();
+    manager_boot(fake_manager);
+    for (uint64_t event = 0; event < events; event++) {
+        if (!fake_step() || chance(20))
+            random_act();
+        check_all();
+    }
+}
+
+static void rest(void) {
+    calm = true;
+    fake_run(120 * SEC);
+    check_all();
+    manager_stop_all(fake_manager);
+    for (int i = 0; i < 1000000 && !fake_finished && fake_step(); i++)
+        ;
+    struct service *service;
+    list_for_each(service, &fake_manager->services, link) {
+        if (!state_traits(service->state)->down)
+            printf("# %s is %s (%d), goal %d, main %d, pid %d, ended %d, populated %d\n",
+                   service->name, service_state_word(service->state), (int)service->state,
+                   (int)service->private->goal, service->main != NULL, service->private->run_pid,
+                   service->private->ended,
+                   service->sandbox ? sandbox_is_populated(service->sandbox) : -1);
+    }
+    if (!fake_finished)
+        fake_broken("not everything stops");
+    fake_run(60 * SEC); /* nothing comes to life again */
+    if (fake_sandboxes || fake_runs || fake_processes || fake_sockets || fake_watches)
+        fake_broken("something is left behind");
+    if (given != ended)
+        fake_broken("a command did not end");
+    if (fake_manager->private->without_pid || fake_manager->private->children.count > 0)
+        fake_broken("a child is still waited for");
+    fake_close();
+    if (fake_outputs)
+        fake_broken("an output is still open");
+}
+
+static void simulate(uint64_t with_seed, uint64_t with_events, size_t with_services) {
+    seed = setting("RINGFENCE_SEED", with_seed);
+    events = setting("RINGFENCE_EVENTS", with_events);
+    services = setting("RINGFENCE_SERVICES", with_services);
+    fake_open(seed);
+    fake_choose = random_plan;
+    fake_broken = tell_seed;
+    live();
+    rest();
+    printf("# seed %llu: %llu events, %zu services, %zu commands, %llu s of their time\n",
+           (unsigned long long)seed, (unsigned long long)events, services, given,
+           (unsigned long long)(fake_now / SEC));
+}
+
+TEST(few_services_many_events) {
+    simulate(1, 100000, 12);
+}
+
+TEST(three_hundred_services) {
+    simulate(2, 100000, 300);
+}
+
+TEST(another_three_hundred) {
+    simulate(3, 100000, 300);
+}
+
+TEST(many_short_lives) {
+    if (getenv("RINGFENCE_SEED"))
+        SKIP("one seed is replayed");
+    for (uint64_t with_seed = 100; with_seed < 140; with_seed++) {
+        fflush(NULL);
+        pid_t child = fork();
+        if (child == 0) {
+            simulate(with_seed, 3000, 5 + with_seed % 20);
+            exit(0);
+        }
+        int status = 0;
+        CHECK(waitpid(child, &status, 0) == child && status == 0);
+    }
+}
+
+TEST_MAIN
