@@ -164,6 +164,8 @@ static void visit_status(const struct visit *visit, pid_t pid) {
             value += strspn(value, " \t");
             for (char *tab = value; (tab = strchr(tab, '\t'));)
                 *tab = ' ';
+            for (size_t end = strlen(value); end > 0 && value[end - 1] == ' ';)
+                value[--end] = '\0'; /* Groups ends in one */
             visit->visitor(visit->context, name, value);
             if (strcmp(name, "CapEff") == 0)
                 visit_capabilities(visit, value);

@@ -28,6 +28,13 @@ struct pending {
     int code;
 };
 
+/* Sentences of the manager often begin with the unit's name already. */
+static int tell(const char *verb, const char *unit, int code, const struct fault *fault) {
+    if (strncmp(fault->text, unit, strlen(unit)) == 0)
+        return tool_fail(code, "%s", fault->text);
+    return tool_fail(code, "cannot %s %s: %s", verb, unit, fault->text);
+}
+
 /* A failure is told as it happens, not when the last unit is done. */
 static int on_answer(sd_bus_message *reply, void *userdata, sd_bus_error *unused) {
     struct pending *pending = userdata;
@@ -40,7 +47,7 @@ static int on_answer(sd_bus_message *reply, void *userdata, sd_bus_error *unused
     pending->code =
         client_error(sd_bus_message_get_error(reply), -sd_bus_message_get_errno(reply), &fault);
     if (pending->code != EXIT_NO_UNIT) /* whose sentence comes with a suggestion, later */
-        tool_fail(pending->code, "cannot %s %s: %s", pending->verb, pending->unit, fault.text);
+        tell(pending->verb, pending->unit, pending->code, &fault);
     return 0;
 }
 
@@ -154,7 +161,7 @@ static int refused(sd_bus *bus, const char *verb, const char *unit, int code, st
         client_suggest(bus, unit, fault);
         return tool_fail(code, "%s", fault->text);
     }
-    return tool_fail(code, "cannot %s %s: %s", verb, unit, fault->text);
+    return tell(verb, unit, code, fault);
 }
 
 /* "TERM", "SIGTERM", "sigterm", "15", "RTMIN+1"; 0 where it is none. */

@@ -43,7 +43,7 @@ static int on_answer(sd_bus_message *reply, void *userdata, sd_bus_error *unused
     execution->done = true;
     if (error) {
         client_error(error, -sd_bus_message_get_errno(reply), &fault);
-        execution->code = tool_fail(exec_code(error), "exec: %s", fault.text);
+        execution->code = tool_fail(exec_code(error), "%s", fault.text);
         return 0;
     }
     int result = sd_bus_message_read(reply, "ii", &code, &signal);
@@ -135,7 +135,7 @@ int verb_exec(const struct tool *tool, const struct arguments *arguments) {
     int error;
 
     if (client_open(tool, &bus, &fault) != EXIT_OK)
-        return tool_fail(EXIT_EXEC_FAILED, "exec: %s", fault.text);
+        return tool_fail(EXIT_EXEC_FAILED, "%s", fault.text);
     scoped_fd int signals = catch_signals();
     execution.bus = bus;
     execution.signals = signals;
@@ -144,7 +144,7 @@ int verb_exec(const struct tool *tool, const struct arguments *arguments) {
         error = run(&execution);
     if (error < 0) {
         client_broken(error, &fault);
-        return tool_fail(EXIT_EXEC_FAILED, "exec: %s", fault.text);
+        return tool_fail(EXIT_EXEC_FAILED, "%s", fault.text);
     }
     return execution.code;
 }

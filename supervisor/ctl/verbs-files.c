@@ -1,4 +1,3 @@
-#include <dirent.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -11,8 +10,6 @@ const struct flag verify_flags[] = {
     {"config", 0, "FILE", "the host's own file (/etc/ringfence/ringfence.conf)"},
     {0},
 };
-
-#define INSTANCE "example" /* what a template is tried with */
 
 /* ---- verify ---- */
 
@@ -91,48 +88,14 @@ static int load(struct verification *verification, struct unit_set **ret_set,
     return error < 0 ? tool_fail(EXIT_FAILED, "verify: %s", fault.text) : EXIT_OK;
 }
 
-/* "web@.unit" is tried as web@example. */
-static int judge_template(struct verification *verification, struct unit_set *set,
-                          const struct unit_sources *sources, const char *name, bool bare) {
-    char instance[UNIT_NAME_MAX + sizeof(INSTANCE)];
-    struct unit_entry *entry;
-    struct fault fault;
-
-    snprintf(instance, sizeof(instance), "%s" INSTANCE, name);
-    if (unit_set_instantiate(set, sources, instance, &entry, &fault) < 0)
-        return tool_fail(EXIT_FAILED, "verify: %s", fault.text);
-    judge(verification, entry, bare);
-    return EXIT_OK;
-}
-
-static bool is_template(const char *file) {
-    size_t length = strlen(file), suffix = strlen("@" UNIT_SUFFIX);
-    return length > suffix && strcmp(file + length - suffix, "@" UNIT_SUFFIX) == 0;
-}
-
 static int verify_directory(struct verification *verification, const char *directory) {
     scoped(unit_set_free) struct unit_set *set = NULL;
     const char *directories[] = {directory, NULL};
     struct unit_sources sources = {directories, verification->host_file};
     int code = load(verification, &set, &sources);
-    struct dirent *file;
 
-    if (code != EXIT_OK)
-        return code;
-    for (size_t i = 0; i < set->count; i++)
+    for (size_t i = 0; code == EXIT_OK && i < set->count; i++)
         judge(verification, &set->entries[i], false);
-    DIR *listing = opendir(directory);
-    if (!listing)
-        return tool_fail(EXIT_FAILED, "verify: cannot list \"%s\": %s", directory, strerror(errno));
-    while (code == EXIT_OK && (file = readdir(listing))) {
-        char name[NAME_MAX + 1];
-        if (!is_template(file->d_name))
-            continue;
-        snprintf(name, sizeof(name), "%.*s", (int)(strlen(file->d_name) - strlen(UNIT_SUFFIX)),
-                 file->d_name);
-        code = judge_template(verification, set, &sources, name, false);
-    }
-    closedir(listing);
     return code;
 }
 
@@ -152,17 +115,13 @@ static int verify_file(struct verification *verification, const char *path) {
     name = strndup(file, length - suffix);
     if (!directory || !name)
         return tool_fail(EXIT_FAILED, "out of memory");
-    if (!is_template(file) && !unit_name_is_valid(name))
-        return tool_fail(EXIT_INVALID, "verify: \"%s\": \"%s\" may not be a unit's name", path,
-                         name);
     int code = load(verification, &set, &sources);
     if (code != EXIT_OK)
         return code;
-    if (is_template(file))
-        return judge_template(verification, set, &sources, name, !slash);
     struct unit_entry *entry = unit_set_find(set, name);
     if (!entry)
-        return tool_fail(EXIT_FAILED, "verify: \"%s\" was not found where it was", path);
+        return tool_fail(EXIT_INVALID, "verify: \"%s\": \"%s\" may not be a unit's name", path,
+                         name);
     judge(verification, entry, !slash);
     return EXIT_OK;
 }

@@ -42,10 +42,10 @@ static void add_everything(const struct tool *tool, struct text *text) {
     for (const struct verb *verb = verbs; verb->name; verb++) {
         char words[64];
         snprintf(words, sizeof(words), "%s %s", verb->name, verb->arguments);
-        text_format(text, "  %-28s %s%s\n", words, strlen(words) > 28 ? "\n" : "",
-                    strlen(words) > 28 ? "" : verb->help);
-        if (strlen(words) > 28)
-            text_format(text, "  %-28s %s\n", "", verb->help);
+        bool fits = strlen(words) <= 28;
+        if (!fits)
+            text_format(text, "  %s\n", words);
+        text_format(text, "  %-28s %s\n", fits ? words : "", verb->help);
     }
     text_add(text, "\n");
     output_colour(tool, text, COLOUR_BOLD, "Options of every verb");

@@ -135,7 +135,7 @@ static void add_pairs(const struct tool *tool, const struct pairs *pairs, struct
         const struct pair *pair = &pairs->items[i];
         text_format(text, "  %-*s  ", (int)width, pair->name);
         output_colour(tool, text, pair->given ? COLOUR_NONE : COLOUR_DIM, pair->value);
-        text_add(text, pair->given ? "\n" : "  (default)\n");
+        text_add(text, pair->given ? "\n" : pair->value[0] ? "  (default)\n" : "(not set)\n");
     }
 }
 

@@ -57,14 +57,12 @@ static int subscribe(sd_bus *bus, sd_bus_message_handler_t handler, void *contex
 
 struct listener {
     const struct tool *tool;
-    char *const *names;
+    const char *const *names; /* empty: all */
 };
 
-static bool is_wanted(char *const *names, const char *name) {
-    if (!*names)
-        return true;
-    for (; *names; names++)
-        if (strcmp(*names, name) == 0)
+static bool is_one_of(const char *word, const char *const *words) {
+    for (; *words; words++)
+        if (strcmp(*words, word) == 0)
             return true;
     return false;
 }
@@ -88,12 +86,14 @@ static void print_json(const struct change *change, const char *time, struct tex
 
 static void print_human(const struct tool *tool, const struct change *change, const char *time,
                         struct text *text) {
+    static const char *const bad[] = {"restarting", "failed", "skipped", "invalid", NULL};
+
     output_colour(tool, text, COLOUR_DIM, time);
     text_format(text, " %s: %s -> ", change->unit, change->before);
     output_colour(tool, text, output_state_colour(change->after), change->after);
     if (change->pid)
         text_format(text, " (pid %" PRIu32 ")", change->pid);
-    if (change->failure[0] && strcmp(change->result, "success") != 0)
+    if (change->failure[0] && is_one_of(change->after, bad))
         text_format(text, ": %s", change->failure);
     text_add(text, "\n");
 }
@@ -107,7 +107,7 @@ static int on_event(sd_bus_message *message, void *userdata, sd_bus_error *unuse
 
     int error = change_read(message, &change);
     /* Inside one unit's life two states may share a word. */
-    if (error < 0 || !is_wanted(listener->names, change.unit) ||
+    if (error < 0 || (listener->names[0] && !is_one_of(change.unit, listener->names)) ||
         strcmp(change.before, change.after) == 0)
         return error < 0 ? error : 0;
     log_time_print(change.time, time);
@@ -123,7 +123,7 @@ static int on_event(sd_bus_message *message, void *userdata, sd_bus_error *unuse
 int verb_events(const struct tool *tool, const struct arguments *arguments) {
     static const bool never = false;
     scoped(sd_bus_flush_close_unref) sd_bus *bus = NULL;
-    struct listener listener = {tool, arguments->operands};
+    struct listener listener = {tool, (const char *const *)arguments->operands};
     struct fault fault;
     int code = client_open(tool, &bus, &fault);
 
@@ -151,13 +151,6 @@ struct vigil {
     size_t count;
     bool done;
 };
-
-static bool is_one_of(const char *state, const char *const *states) {
-    for (; *states; states++)
-        if (strcmp(*states, state) == 0)
-            return true;
-    return false;
-}
 
 static bool has_ended(const char *state) {
     static const char *const ended[] = {"stopped", "failed", "skipped", "invalid", NULL};
