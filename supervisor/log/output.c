@@ -117,6 +117,8 @@ static void check_memory(struct stream *stream) {
     stream->held.failed = output->batch.failed = false;
 }
 
+static void read_settings(struct output *output);
+
 /* Read, then written: what was read when this process is killed is lost. */
 static ssize_t read_once(struct stream *stream) {
     struct output *output = stream->output;
@@ -124,6 +126,9 @@ static ssize_t read_once(struct stream *stream) {
     ssize_t length = read(stream->fd, buffer, LOG_READ_MOST);
     if (length <= 0)
         return length;
+    /* A process that has just begun may write before the news of its pid were handled here. */
+    if (output->pid == 0)
+        read_settings(output);
     struct log_record like = record_like(stream);
     lines_feed(&stream->held, &like, output->limits.max_line, buffer, (size_t)length,
                &output->batch);
