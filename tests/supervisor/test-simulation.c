@@ -126,25 +126,23 @@ static struct unit *random_unit(size_t number) {
 /* ---- commands, each of which must end ---- */
 
 static size_t given, ended;
+static bool *told; /* for each command: it was told that it ended */
 
 static void done(void *context, int error, const struct fault *fault) {
-    int *told = context;
+    bool *this_one = context;
     (void)error, (void)fault;
-    if (*told)
+    if (*this_one)
         fake_broken("a command ended twice");
-    *told = 1;
+    *this_one = true;
     ended++;
 }
 
 static void random_command(void) {
     static const enum command commands[] = {COMMAND_START, COMMAND_STOP, COMMAND_RESTART};
     struct fault fault;
-    int *told = calloc(1, sizeof(*told)); /* lives until the end: it is looked at then */
     if (manager_command(fake_manager, commands[fake_random(3)], name_of(fake_random(services)),
-                        done, told, &fault) == 0)
+                        done, &told[given], &fault) == 0)
         given++;
-    else
-        free(told);
 }
 
 static void random_pause(void) {
@@ -274,11 +272,13 @@ static void simulate(uint64_t with_seed, uint64_t with_events, size_t with_servi
     seed = setting("RINGFENCE_SEED", with_seed);
     events = setting("RINGFENCE_EVENTS", with_events);
     services = setting("RINGFENCE_SERVICES", with_services);
+    told = calloc(events + 1, sizeof(bool)); /* at most one command for each event */
     fake_open(seed);
     fake_choose = random_plan;
     fake_broken = tell_seed;
     live();
     rest();
+    free(told);
     printf("# seed %llu: %llu events, %zu services, %zu commands, %llu s of their time\n",
            (unsigned long long)seed, (unsigned long long)events, services, given,
            (unsigned long long)(fake_now / SEC));
