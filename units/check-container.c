@@ -19,23 +19,23 @@ void check_root(struct draft *draft) {
     if (rootfs->path && rootfs->layers.count)
         draft_complain(draft, AT(container.rootfs.path), "a root has either this or %s",
                        key_title(AT(container.rootfs.layers), title, sizeof(title)));
-    if (draft_gave(draft, AT(container.rootfs.upper)) && rootfs->layers.count == 0 &&
+    if (draft_says(draft, AT(container.rootfs.upper)) && rootfs->layers.count == 0 &&
         rootfs->upper != UPPER_NONE)
         draft_complain(draft, AT(container.rootfs.upper), "only %s can have one",
                        key_title(AT(container.rootfs.layers), title, sizeof(title)));
     if (rootfs->layers.count && rootfs->upper == UPPER_NONE && !rootfs->readonly)
         draft_complain(draft, AT(container.rootfs.upper),
                        "\"none\" leaves nothing to write to; add readonly = true");
-    if (draft_gave(draft, AT(container.rootfs.upper)) && rootfs->layers.count && rootfs->readonly &&
+    if (draft_says(draft, AT(container.rootfs.upper)) && rootfs->layers.count && rootfs->readonly &&
         rootfs->upper != UPPER_NONE)
         draft_complain(draft, AT(container.rootfs.upper),
                        "with readonly = true nothing is ever written to it");
-    if (draft_gave(draft, AT(container.rootfs.upper_size)) &&
+    if (draft_says(draft, AT(container.rootfs.upper_size)) &&
         (rootfs->layers.count == 0 || rootfs->upper != UPPER_VOLATILE || rootfs->readonly))
         draft_complain(draft, AT(container.rootfs.upper_size),
                        "only a volatile upper above layers has a size");
     if (has_host_root(&draft->unit->container) && !rootfs->readonly &&
-        draft_gave(draft, AT(container.rootfs.readonly)))
+        draft_says(draft, AT(container.rootfs.readonly)))
         draft_complain(draft, AT(container.rootfs.readonly),
                        "the host's own root is always read-only; data goes to volumes and tmpfs");
 }

@@ -35,7 +35,7 @@ static int share_user(struct draft *draft) {
     static const enum namespace_kind kinds[] = {NAMESPACE_NETWORK, NAMESPACE_IPC};
     for (size_t i = 0; i < ELEMENTS(kinds); i++) {
         const struct namespace_choice *shared = &choices[kinds[i]];
-        if (shared->mode != NAMESPACE_UNIT || draft_gave(draft, CHOICE(NAMESPACE_USER)))
+        if (shared->mode != NAMESPACE_UNIT || draft_says(draft, CHOICE(NAMESPACE_USER)))
             continue;
         if (choices[NAMESPACE_USER].mode == NAMESPACE_UNIT)
             continue; /* the first one's; that both are the same is checked below */
@@ -65,6 +65,15 @@ static int require_shared(struct draft *draft) {
     return 0;
 }
 
+static bool is_done_once(const struct unit *unit) {
+    return unit->service.type == SERVICE_ONESHOT || unit->service.type == SERVICE_GROUP;
+}
+
+static bool starts_after_success(const struct unit *unit) {
+    return unit->restart.policy == RESTART_ALWAYS || unit->restart.policy == RESTART_ON_SUCCESS ||
+           unit->restart.policy == RESTART_UNLESS_STOPPED;
+}
+
 static int complete(struct draft *draft) {
     struct unit *unit = draft->unit;
     const struct section *section;
@@ -77,9 +86,19 @@ static int complete(struct draft *draft) {
         if (!draft_gave(draft, AT(service.remain_after_exit)))
             unit->service.remain_after_exit = true;
     }
-    if ((unit->service.type == SERVICE_ONESHOT || unit->service.type == SERVICE_GROUP) &&
-        !draft_gave(draft, AT(restart.policy)))
+    if (unit->service.type != SERVICE_ONESHOT && !draft_says(draft, AT(service.remain_after_exit)))
+        unit->service.remain_after_exit = false;
+    if (is_done_once(unit) && !draft_says(draft, AT(restart.policy)) &&
+        (!draft_gave(draft, AT(restart.policy)) || starts_after_success(unit)))
         unit->restart.policy = RESTART_NO;
+    /* An exact set is all that the host's defaults would add to, or take from. */
+    if (draft_says(draft, AT(container.security.capabilities))) {
+        struct security *security = &unit->container.security;
+        if (!draft_says(draft, AT(container.security.capabilities_add)))
+            security->capabilities_add = 0;
+        if (!draft_says(draft, AT(container.security.capabilities_drop)))
+            security->capabilities_drop = 0;
+    }
     unit->container.resources.pids_max_is_default =
         !draft_gave(draft, AT(container.resources.pids_max));
     int error = split_user(draft);
@@ -101,9 +120,7 @@ static void check_service(struct draft *draft) {
                        "\"fd\" needs the number of the descriptor too: ready_fd = 3;");
     if (service->type != SERVICE_FD && service->ready_fd != INTEGER_UNSET)
         draft_complain(draft, AT(service.ready_fd), "only a service of type \"fd\" has one");
-    if (service->type == SERVICE_ONESHOT &&
-        (unit->restart.policy == RESTART_ALWAYS || unit->restart.policy == RESTART_ON_SUCCESS ||
-         unit->restart.policy == RESTART_UNLESS_STOPPED))
+    if (service->type == SERVICE_ONESHOT && starts_after_success(unit))
         draft_complain(draft, AT(restart.policy),
                        "a oneshot that succeeded is done; it can have \"no\", \"on-failure\" or "
                        "\"on-abnormal\"");
@@ -112,7 +129,7 @@ static void check_service(struct draft *draft) {
                        "only a service of type \"oneshot\" remains after its exit");
     if (unit->restart.max_delay < unit->restart.delay)
         draft_complain(draft,
-                       draft_gave(draft, AT(restart.max_delay)) ? AT(restart.max_delay)
+                       draft_says(draft, AT(restart.max_delay)) ? AT(restart.max_delay)
                                                                 : AT(restart.delay),
                        "the longest delay is shorter than the first");
 }
@@ -148,7 +165,7 @@ static void check_order(struct draft *draft, size_t low, size_t high) {
     uint64_t more = *(const uint64_t *)((const char *)draft->unit + high);
     if (less == LIMIT_UNSET || more == LIMIT_UNSET || more == SIZE_NONE)
         return;
-    if (less > more)
+    if (less > more && draft_says(draft, low) && draft_says(draft, high))
         draft_complain(draft, low, "it is above %s, and would do nothing",
                        key_title(high, title, sizeof(title)));
 }

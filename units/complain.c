@@ -23,6 +23,10 @@ void complain_list(struct complaints *complaints, const char *file, int line, in
     };
     if (vasprintf(&complaint.text, format, arguments) < 0)
         complaint.text = NULL;
+    /* One complaint is one line, and a file's bytes move no cursor. */
+    for (char *at = complaint.text; at && *at; at++)
+        if ((unsigned char)*at < 0x20 || *at == 0x7f)
+            *at = '?';
     items[complaints->count++] = complaint;
 }
 

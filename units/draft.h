@@ -69,7 +69,8 @@ void draft_complain_item(struct draft *draft, const struct section *section, con
                          size_t item, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
 
-/* Whether a file or the host's defaults gave it. */
+/* Whether a file or the host's defaults gave it; whether the unit's own files did. */
 bool draft_gave(const struct draft *draft, size_t offset);
+bool draft_says(const struct draft *draft, size_t offset);
 /* The name "section.key" of the member at this offset, for sentences about two keys. */
 const char *key_title(size_t offset, char *buffer, size_t size);

@@ -81,7 +81,7 @@ const struct key service_keys[SERVICE_KEYS] = {
     {"user", &kind_user, AT(container.process.user), .fallback = "root", .since = "0.1",
      .doc = "Who the program runs as: a name of the root's own /etc/passwd, or a number, which "
             "needs no look-up; \"101:101\" gives the group too."},
-    {"group", &kind_user, AT(container.process.group), .otherwise = "the user's own group",
+    {"group", &kind_group, AT(container.process.group), .otherwise = "the user's own group",
      .since = "0.1", .doc = "The primary group: a name of the root's own /etc/group, or a number."},
     {"supplementary_groups", &kind_groups, AT(container.process.supplementary_groups),
      .since = "0.1", .doc = "Further groups, by name or number. None is added unasked."},

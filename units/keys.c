@@ -110,20 +110,33 @@ const char *key_title(size_t offset, char *buffer, size_t size) {
 
 /* ---- values ---- */
 
+void key_reset(const struct key *key, void *target) {
+    key->kind->reset(target);
+    if (key->fallback)
+        key->kind->parse(key, key->fallback, target, NULL);
+}
+
 void keys_reset(const struct section *section, void *base) {
-    for (size_t i = 0; i < section->count; i++) {
-        const struct key *key = &section->keys[i];
-        void *target = (char *)base + key->offset;
-        key->kind->reset(target);
-        if (key->fallback)
-            key->kind->parse(key, key->fallback, target, NULL);
-    }
+    for (size_t i = 0; i < section->count; i++)
+        key_reset(&section->keys[i], (char *)base + section->keys[i].offset);
 }
 
 void keys_free(const struct section *section, void *base) {
     for (size_t i = 0; i < section->count; i++)
         if (section->keys[i].kind->free)
             section->keys[i].kind->free((char *)base + section->keys[i].offset);
+}
+
+bool key_is_usual(const struct key *key, const void *target) {
+    _Alignas(16) char space[64]; /* larger than what any kind fills in a scalar */
+    scoped_text struct text given = {0}, usual = {0};
+
+    key->kind->print(key, target, &given);
+    key_reset(key, space);
+    key->kind->print(key, space, &usual);
+    if (key->kind->free)
+        key->kind->free(space);
+    return strcmp(given.data ? given.data : "", usual.data ? usual.data : "") == 0;
 }
 
 struct visit {
@@ -141,10 +154,12 @@ static void visit_keys(struct visit *visit, const struct section *section, const
         const struct key *key = &section->keys[i];
         visit->text.length = 0;
         text_add(&visit->text, "");
-        key->kind->print(key, (const char *)base + key->offset, &visit->text);
+        const void *target = (const char *)base + key->offset;
+        key->kind->print(key, target, &visit->text);
         snprintf(title, sizeof(title), "%s.%s", prefix, key->name);
         visit->visitor(visit->context, title, visit->text.data ? visit->text.data : "",
-                       visit->unit->given[row / 64] >> row % 64 & 1);
+                       (visit->unit->given[row / 64] >> row % 64 & 1) &&
+                           (!section->element_size || !key_is_usual(key, target)));
     }
 }
 

@@ -59,14 +59,19 @@ size_t key_row(const struct section_table *table, const struct key *key);
 /* The key of a unit that fills the member at this offset of struct unit. */
 const struct key *key_at(size_t offset, const struct section **ret_section);
 
-/* Gives every key its default: what `base` held before is forgotten. */
+/* Gives a key, or every key of a section, its default: what was there before is forgotten. */
+void key_reset(const struct key *key, void *target);
 void keys_reset(const struct section *section, void *base);
 void keys_free(const struct section *section, void *base);
+
+/* Whether the value is that of a key that nobody gave. */
+bool key_is_usual(const struct key *key, const void *target);
 
 /* Calls with every key of a unit in the table's order: the key as "section.key" (list sections as
  * "mounts[0].target"), its value as a person would write it in the file ("" where it is not given
  * and has no default), and whether the file or the host's defaults gave it (false: the built-in
- * default). Secrets' contents are never printed. */
+ * default; in list sections: another value than the built-in default). Secrets' contents are never
+ * printed. */
 typedef void (*key_visitor)(void *context, const char *key, const char *value, bool given);
 void keys_visit(const struct unit *unit, key_visitor visitor, void *context);
 

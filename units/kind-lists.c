@@ -98,9 +98,9 @@ LIST_KIND(unit_names, check_unit_name, "unit name",
 
 static int check_group(const char *item, struct fault *why) {
     (void)why;
-    struct key key = {.kind = &kind_user};
+    struct key key = {.kind = &kind_group};
     char *ignored = NULL;
-    int error = strchr(item, ':') ? -EINVAL : kind_user.parse(&key, item, &ignored, NULL);
+    int error = kind_group.parse(&key, item, &ignored, NULL);
     free(ignored);
     return error;
 }

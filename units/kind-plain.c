@@ -166,7 +166,7 @@ static void integer_print(const struct key *key, const void *target, struct text
 
 const struct kind kind_integer = {
     .name = "whole number",
-    .example = "a whole number without quotes",
+    .example = "5, without quotes",
     .written = WRITTEN_INTEGER,
     .reset = integer_reset,
     .parse = integer_parse,
@@ -190,7 +190,7 @@ static void pids_print(const struct key *key, const void *target, struct text *t
 
 const struct kind kind_pids = {
     .name = "whole number",
-    .example = "a whole number without quotes, or \"max\"",
+    .example = "5, without quotes, or \"max\"",
     .written = WRITTEN_INTEGER | WRITTEN_STRING,
     .reset = integer_reset,
     .parse = pids_parse,

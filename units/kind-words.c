@@ -166,6 +166,11 @@ static bool is_user(const char *text) {
 WORD_KIND(user, is_user, "account", "a name, a number, or \"USER:GROUP\"",
           WRITTEN_STRING | WRITTEN_INTEGER);
 
+static bool is_group(const char *text) {
+    return is_account(text, strlen(text));
+}
+WORD_KIND(group, is_group, "group", "a name, or a number", WRITTEN_STRING | WRITTEN_INTEGER);
+
 static bool is_slice(const char *text) {
     if (strlen(text) > 255 || !consists_of(text, NAME_LETTERS "@:/"))
         return false;

@@ -51,6 +51,7 @@ extern const struct kind kind_signal;    /* int */
 
 /* ---- kind-words.c: char *, checked ---- */
 extern const struct kind kind_user;
+extern const struct kind kind_group;
 extern const struct kind kind_host_name;
 extern const struct kind kind_file_name;
 extern const struct kind kind_cpu_list;

@@ -58,16 +58,19 @@ static int integer_text(struct loading *loading, const struct key *key, const st
     errno = 0;
     long long value = strtoll(text, NULL, hexadecimal ? 16 : 10);
     if (errno == ERANGE || (!wide && (value > INT32_MAX || value < INT32_MIN))) {
-        struct text size_text = {0};
+        struct text fix = {0};
         if (key->kind == &kind_size && errno == 0 && value > 0)
-            size_print(&size_text, (uint64_t)value);
+            size_print(&fix, (uint64_t)value);
+        if (fix.length)
+            complain_at(loading, node->value,
+                        "%s: %.*s does not fit into the 32 bits of an integer; write it as a "
+                        "string: \"%s\"",
+                        loading->title, length, text, fix.data);
         else
-            text_format(&size_text, "%.*s", length, text);
-        complain_at(loading, node->value,
-                    "%s: %.*s does not fit into the 32 bits of an integer; write it as a string: "
-                    "\"%s\"",
-                    loading->title, length, text, size_text.data);
-        text_free(&size_text);
+            complain_at(loading, node->value,
+                        "%s: %.*s does not fit into the 32 bits of an integer", loading->title,
+                        length, text);
+        text_free(&fix);
         return -ERANGE;
     }
     snprintf(ret_text, size, "%lld", value);
@@ -155,18 +158,7 @@ static int commands_parse(struct loading *loading, const struct key *key, size_t
 /* A key that this version has not got may still say what holds anyway. */
 static void later_check(struct loading *loading, const struct key *key, size_t number,
                         const void *target) {
-    _Alignas(16) char space[64]; /* larger than what any kind fills */
-    scoped_text struct text given = {0}, usual = {0};
-
-    key->kind->reset(space);
-    bool has_usual = key->fallback && key->kind->parse(key, key->fallback, space, NULL) == 0;
-    if (has_usual) {
-        key->kind->print(key, space, &usual);
-        key->kind->print(key, target, &given);
-    }
-    if (key->kind->free)
-        key->kind->free(space);
-    if (!has_usual || !given.data || !usual.data || strcmp(given.data, usual.data) != 0)
+    if (!key->fallback || !key_is_usual(key, target))
         complain_at(loading, node_at(loading, number)->name, "%s: not supported by this version",
                     loading->title);
 }
@@ -219,7 +211,12 @@ static void key_load(struct loading *loading, const struct key *key, size_t numb
         error = key->kind->shape == SHAPE_ARRAY ? items_parse(loading, key, number, target)
                                                 : commands_parse(loading, key, number, target);
     }
-    if (!error && key->flags & KEY_LATER)
+    if (error) {
+        /* What is complained about and used all the same, as the host's file is, is sound. */
+        if (key->kind->free)
+            key->kind->free(target);
+        key_reset(key, target);
+    } else if (key->flags & KEY_LATER)
         later_check(loading, key, number, target);
 }
 

@@ -10,7 +10,8 @@
  * Cycles are the strongly connected components of more than one unit (Tarjan 1972), found with a
  * stack of our own. */
 
-#define CYCLE_SHOWN 200 /* names of one cycle; what is longer is cut in the middle */
+#define SEARCHES_MAX 100 /* for the nearest name to one that is unknown */
+#define CYCLE_SHOWN 200  /* names of one cycle; what is longer is cut in the middle */
 
 struct edge {
     uint32_t from, to;
@@ -36,6 +37,7 @@ struct graph {
     uint32_t *stack; /* of vertices */
     uint32_t *path;  /* of vertices: the walk, then the queue */
     const struct manager_settings *settings;
+    size_t searches; /* for a nearest name: each looks at all units */
 };
 
 /* ---- names to numbers ---- */
@@ -53,14 +55,22 @@ static bool is_unit(const struct vertex *vertex) {
     return vertex && vertex->draft->condition != UNIT_TEMPLATE;
 }
 
+/* NULL where none is near, or enough have been looked for. */
+static const char *nearest_unit(struct graph *graph, const char *name) {
+    if (graph->searches++ >= SEARCHES_MAX)
+        return NULL;
+    scoped_free const char **names = calloc(graph->count + 1, sizeof(*names));
+    if (!names)
+        return NULL;
+    for (size_t i = 0; i < graph->count; i++)
+        names[i] = is_unit(&graph->vertices[i]) ? graph->vertices[i].draft->name : NULL;
+    names[graph->count] = graph->settings->boot_target;
+    return names_nearest(name, names, graph->count + 1);
+}
+
 static void complain_unknown(struct graph *graph, struct draft *draft, size_t member,
                              const char *name) {
-    const char *nearest = NULL;
-    scoped_free const char **names = calloc(graph->count, sizeof(*names));
-    for (size_t i = 0; names && i < graph->count; i++)
-        names[i] = is_unit(&graph->vertices[i]) ? graph->vertices[i].draft->name : NULL;
-    if (names)
-        nearest = names_nearest(name, names, graph->count);
+    const char *nearest = nearest_unit(graph, name);
     if (nearest)
         draft_complain(draft, member, "there is no unit \"%s\"; did you mean \"%s\"?", name,
                        nearest);
@@ -94,19 +104,21 @@ static int depend(struct graph *graph, size_t number, size_t member, const char 
                   enum direction direction, bool must) {
     struct draft *draft = graph->vertices[number].draft;
     struct vertex *other = find(graph, name);
+    /* A dependency that another key implies is complained about there. */
+    bool silent = draft->loaded_before || !draft_gave(draft, member);
     if (!is_unit(other)) {
-        if (!draft->loaded_before)
+        if (!silent)
             complain_unknown(graph, draft, member, name);
         return 0;
     }
     size_t to = (size_t)(other - graph->vertices);
     if (to == number) {
-        if (!draft->loaded_before)
+        if (!silent)
             draft_complain(draft, member, "the unit names itself");
         return 0;
     }
     if (other->draft->condition == UNIT_MASKED) {
-        if (must && !draft->loaded_before)
+        if (must && !silent)
             draft_complain(draft, member, "the unit \"%s\" is masked", name);
         return 0;
     }

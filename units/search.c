@@ -161,6 +161,20 @@ const struct found *search_unit(const struct search *search, const char *name) {
     return bsearch(name, search->units, search->unit_count, sizeof(*search->units), compare_name);
 }
 
+const struct found *search_drop_ins(const struct search *search, const char *name) {
+    size_t low = 0, high = search->drop_in_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (strcmp(search->drop_ins[middle].name, name) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == search->drop_in_count || strcmp(search->drop_ins[low].name, name) != 0)
+        return NULL;
+    return &search->drop_ins[low];
+}
+
 bool found_is_masked(const char *path) {
     struct stat status;
     if (stat(path, &status) < 0)

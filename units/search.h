@@ -28,5 +28,8 @@ void search_close(struct search *search);
 
 /* NULL where there is none. */
 const struct found *search_unit(const struct search *search, const char *name);
+/* The first drop-in of a unit; NULL where it has none. The next ones follow while `name` is equal.
+ */
+const struct found *search_drop_ins(const struct search *search, const char *name);
 /* A link to /dev/null, or an empty file. */
 bool found_is_masked(const char *path);

@@ -173,8 +173,9 @@ struct trial {
     struct verdict verdicts[];
 };
 
-#define TRIAL_SECONDS 1 /* of processor time for one file; the worst that passes the scan: 0.1 s   \
-                         */
+#define TRIAL_SECONDS                                                                              \
+    1 /* of processor time for one file; the worst that passes the scan: 0.1 s                     \
+       */
 
 /* libconfig's scanner calls exit(3) where it can go no further; nothing of the parent's, such as
  * its unwritten output, may be touched then. */

@@ -115,3 +115,12 @@ bool draft_gave(const struct draft *draft, size_t offset) {
     size_t row = key_row(&unit_sections, key_at(offset, &section));
     return draft->unit->given[row / 64] >> row % 64 & 1;
 }
+
+bool draft_says(const struct draft *draft, size_t offset) {
+    const struct section *section;
+    size_t row = key_row(&unit_sections, key_at(offset, &section));
+    for (size_t i = 0; i < draft->origin_count; i++)
+        if (draft->origins[i].row == row && draft->origins[i].layer == LAYER_FILE)
+            return true;
+    return false;
+}
