@@ -76,3 +76,29 @@ endif()
 if(TESTS AND NOT SANITIZE)
     include(tests/bench/bench.cmake)
 endif()
+
+# The unit files of tests/units and their expected complaints.
+if(TESTS)
+    target_compile_definitions(units-test-golden
+                               PRIVATE GOLDEN_DIRECTORY="${CMAKE_SOURCE_DIR}/tests/units")
+endif()
+
+# The language's fuzz targets: with libFuzzer, and as tests that replay the corpus.
+foreach(name loader number ports schedule)
+    if(FUZZ)
+        add_executable(fuzz-${name} tests/fuzz/fuzz-${name}.c ${UNITS_SOURCES} ${BASE_SOURCES})
+        target_link_libraries(fuzz-${name} PRIVATE PkgConfig::LIBCONFIG)
+        target_compile_options(fuzz-${name} PRIVATE -fsanitize=fuzzer,address,undefined)
+        target_link_options(fuzz-${name} PRIVATE -fsanitize=fuzzer,address,undefined)
+        set_target_properties(fuzz-${name} PROPERTIES
+                              RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
+    endif()
+    if(TESTS)
+        add_executable(units-test-fuzz-${name} tests/fuzz/fuzz-${name}.c tests/fuzz/replay.c)
+        target_link_libraries(units-test-fuzz-${name} PRIVATE units PkgConfig::LIBCONFIG)
+        target_compile_definitions(units-test-fuzz-${name} PRIVATE
+                                   CORPUS_DIRECTORY="${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${name}")
+        set_target_properties(units-test-fuzz-${name} PROPERTIES
+                              RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+    endif()
+endforeach()

@@ -12,3 +12,8 @@ target_link_libraries(bench-floor PRIVATE runtime)
 
 set_target_properties(bench-payload bench-rounds bench-floor PROPERTIES
                       RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bench)
+
+# The language alone.
+add_executable(bench-units tests/bench/units.c)
+target_link_libraries(bench-units PRIVATE units)
+set_target_properties(bench-units PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bench)

@@ -88,7 +88,7 @@ static void enter_copy(const char *path, const char *name) {
 }
 
 static void run_one(const char *directory, const char *name, bool good) {
-    char path[PATH_MAX], expected[PATH_MAX];
+    char path[PATH_MAX * 2], expected[PATH_MAX * 2 + 16];
     struct stat status;
     struct text text = {0};
     struct fault fault;
