@@ -1,0 +1,254 @@
+#!/usr/bin/env bats
+# ringfence-manager with real services, in a scratch directory and a cgroup of its own.
+
+setup() {
+    top=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
+    export RINGFENCE_BUILD=${RINGFENCE_BUILD:-$top/build/gcc}
+    unset NOTIFY_SOCKET
+    manager=
+    scratch=$(mktemp -d "${BATS_TMPDIR:-/tmp}/manager.XXXXXX")
+    chmod 755 "$scratch"
+    [ "$(id -u)" = 0 ] || skip "needs root"
+    tree=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
+    [ -n "$tree" ] || skip "there is no cgroup v2"
+    cgroup=$tree/ringfence-test-${scratch##*.}
+    mkdir "$scratch/units"
+    echo 'manager = { missing_controllers = "warn"; };' >"$scratch/ringfence.conf"
+}
+
+teardown() {
+    if [ -n "$manager" ]; then
+        kill -KILL "$manager" 2>/dev/null || true
+        echo 1 >"$cgroup/cgroup.kill" 2>/dev/null || true
+        sleep 0.2
+        find "$cgroup" -depth -type d -exec rmdir {} + 2>/dev/null || true
+    fi
+    [ -z "${scratch:-}" ] || rm -rf "$scratch"
+}
+
+# unit NAME: the file comes on standard input.
+unit() { cat >"$scratch/units/$1.unit"; }
+
+begin() {
+    "$RINGFENCE_BUILD/ringfence-manager" --foreground --units "$scratch/units" \
+        --runtime-dir "$scratch/run" --state-dir "$scratch/state" --log-dir "$scratch/log" \
+        --cgroup "$cgroup" --config "$scratch/ringfence.conf" 2>"$scratch/stderr" 3>&- &
+    manager=$!
+}
+ring() { "$RINGFENCE_BUILD/ringfence" --runtime-dir "$scratch/run" "$@"; }
+
+# eventually COMMAND...: within ten seconds.
+eventually() {
+    local i
+    for ((i = 0; i < 200; i++)); do
+        "$@" >/dev/null 2>&1 && return
+        sleep 0.05
+    done
+    echo "never: $*"
+    cat "$scratch/stderr"
+    return 1
+}
+said() { grep -Eq "$1" "$scratch/stderr"; }
+quiet() { ! said "$1"; }
+ended() { [ ! -e "/proc/$manager" ] || [ "$(awk '/^State/ { print $2 }' "/proc/$manager/status")" = Z ]; }
+
+# finish: everything stops, and nothing is left.
+finish() {
+    local status=0
+    kill -TERM "$manager"
+    eventually ended
+    wait "$manager" || status=$?
+    manager=
+    [ "$status" -eq 0 ] || { echo "status $status"; cat "$scratch/stderr"; false; }
+    quiet "did not expect" || { cat "$scratch/stderr"; false; }
+    [ ! -e "$cgroup" ] || { echo "$cgroup is still there"; false; }
+    ! grep -q " $scratch/" /proc/self/mountinfo
+    [ -z "$(find "$scratch/run/notify" "$scratch/run/output" -mindepth 1)" ]
+}
+main_pids() { cat "$cgroup/unit-$1/main/cgroup.procs"; }
+
+@test "options: help, version, what is wrong" {
+    run "$RINGFENCE_BUILD/ringfence-manager" --help
+    [ "$status" -eq 0 ] && [[ $output == Usage:* ]]
+    run "$RINGFENCE_BUILD/ringfence-manager" --version
+    [ "$status" -eq 0 ] && [[ $output == ringfence-manager* ]]
+    run "$RINGFENCE_BUILD/ringfence-manager" --nonsense
+    [ "$status" -eq 2 ] && [[ $output == *nonsense* ]]
+    run "$RINGFENCE_BUILD/ringfence-manager" now
+    [ "$status" -eq 2 ]
+    [ "$output" = 'ringfence-manager: unexpected argument "now"' ]
+}
+
+@test "two managers do not share a directory" {
+    begin
+    eventually test -S "$scratch/run/control"
+    run "$RINGFENCE_BUILD/ringfence-manager" --units "$scratch/units" --runtime-dir "$scratch/run" \
+        --state-dir "$scratch/state" --log-dir "$scratch/log" --config "$scratch/ringfence.conf"
+    [ "$status" -eq 78 ]
+    [[ $output == *"another ringfence-manager works in \"$scratch/run\""* ]]
+    finish
+}
+
+@test "what is required is ready first, and stops last" {
+    unit db <<'U'
+service = { type = "notify"; exec = [ "/usr/bin/perl", "-MIO::Socket::UNIX", "-e",
+  "sleep 1; my $s = IO::Socket::UNIX->new(Type => SOCK_DGRAM, Peer => $ENV{NOTIFY_SOCKET}) or die; $s->send(\"READY=1\nSTATUS=at your service\"); $SIG{TERM} = sub { exit 0 }; sleep 1 while 1" ]; };
+U
+    unit load <<'U'
+unit = { requires = [ "db" ]; };
+service = { type = "oneshot"; exec = [ "/bin/true" ]; };
+U
+    unit web <<'U'
+unit = { requires = [ "load" ]; };
+service = { exec = [ "/bin/sleep", "1000" ]; };
+U
+    begin
+    eventually said "web: ready"
+    run grep -oE "(db|load|web): ready" "$scratch/stderr"
+    [ "$output" = $'db: ready\nload: ready\nweb: ready' ]
+    ring status db | grep -q "at your service"
+    finish
+    run grep -oE "(db|load|web): stopped" "$scratch/stderr"
+    [ "$output" = $'web: stopped\nload: stopped\ndb: stopped' ]
+}
+
+@test "a newline on the ready descriptor" {
+    unit slow <<'U'
+service = { type = "fd"; ready_fd = 5; exec = [ "/bin/sh", "-c", "sleep 0.5; echo >&5; exec sleep 1000" ]; };
+U
+    unit never <<'U'
+service = { type = "fd"; ready_fd = 3; start_timeout = "300ms"; exec = [ "/bin/sleep", "1000" ]; };
+restart = { policy = "no"; };
+U
+    begin
+    eventually said "slow: ready after [5-9]..ms"
+    eventually said "never: failed: was not ready within 300ms"
+    finish
+}
+
+@test "notifications: the main process moves to one of its own, and to no other" {
+    unit moves <<'U'
+service = { type = "notify"; exec = [ "/usr/bin/perl", "-MIO::Socket::UNIX", "-e",
+  "my $s = IO::Socket::UNIX->new(Type => SOCK_DGRAM, Peer => $ENV{NOTIFY_SOCKET}) or die; my $child = fork; if (!$child) { sleep 1000; exit } $s->send(\"MAINPID=4000000\"); $s->send(\"MAINPID=$child\nREADY=1\"); wait" ]; };
+U
+    begin
+    eventually said "moves: ready"
+    said "moves: its main process cannot be 4000000: it is none of the unit's own"
+    pid=$(sed -n 's/.*moves: main process is \([0-9]*\) now/\1/p' "$scratch/stderr")
+    [ "$(awk '/^PPid/ { print $2 }' "/proc/$pid/status")" -ne "$manager" ]
+    main_pids moves | grep -qx "$pid"
+    finish
+}
+
+@test "nobody else speaks for a unit" {
+    unit quiet <<'U'
+service = { type = "notify"; exec = [ "/bin/sleep", "1000" ]; };
+U
+    begin
+    eventually test -S "$scratch/run/notify/quiet/notify"
+    eventually grep -q . "$cgroup/unit-quiet/main/cgroup.procs"
+    perl -MIO::Socket::UNIX -e 'my $s = IO::Socket::UNIX->new(Type => SOCK_DGRAM, Peer => $ARGV[0])
+        or die; $s->send("READY=1"); sleep 1' "$scratch/run/notify/quiet/notify"
+    said "quiet: a notification from process [0-9]+, which is not the unit's, is not believed"
+    quiet "quiet: ready"
+    # and no other user of the host reaches the socket at all
+    run setpriv --reuid 65534 --regid 65534 --clear-groups ls "$scratch/run/notify/quiet"
+    [ "$status" -ne 0 ]
+    finish
+}
+
+@test "a crash is followed by a growing delay, a launch failure too" {
+    unit crash <<'U'
+service = { exec = [ "/bin/sh", "-c", "exit 3" ]; };
+restart = { jitter = 0.0; };
+U
+    unit missing <<'U'
+service = { exec = [ "/no/such/program" ]; };
+restart = { jitter = 0.0; };
+U
+    begin
+    for name in crash missing; do
+        eventually said "$name: .*; restart 1 in 100ms"
+        eventually said "$name: .*; restart 2 in 200ms"
+        eventually said "$name: .*; restart 3 in 400ms"
+    done
+    said "crash: exited with code 3; restart 1"
+    said 'missing: .*"/no/such/program".*No such file or directory; restart 1'
+    ring list | grep -Eq "^crash +restarting"
+    finish
+}
+
+@test "who ignores the signal is killed with all it has, after its time" {
+    unit deaf <<'U'
+service = { stop_timeout = "1s"; exec = [ "/bin/sh", "-c",
+  "trap '' TERM; (trap '' TERM; sleep 1000 & sleep 1000) & while :; do sleep 1000; done" ]; };
+U
+    unit bare <<'U'
+service = { exec = [ "/bin/sleep", "1000" ]; };
+U
+    begin
+    eventually said "deaf: ready"
+    eventually said "bare: ready"
+    eventually test "$(main_pids deaf | wc -l)" -ge 4
+    before=$(date +%s%N)
+    ring stop bare # no handler, and PID 1 of its namespace: it is not waited for
+    took=$((($(date +%s%N) - before) / 1000000))
+    [ "$took" -lt 500 ] || { echo "bare took $took ms"; false; }
+    before=$(date +%s%N)
+    ring stop deaf
+    took=$((($(date +%s%N) - before) / 1000000))
+    [ "$took" -ge 1000 ] && [ "$took" -lt 1500 ] || { echo "deaf took $took ms"; false; }
+    said "deaf: did not stop within 1s: killed"
+    [ ! -e "$cgroup/unit-deaf" ]
+    finish
+}
+
+@test "a changed file takes effect at the next start, a bad one ends nothing" {
+    unit web <<'U'
+service = { exec = [ "/bin/sleep", "1000" ]; };
+U
+    begin
+    eventually said "web: ready"
+    unit web <<'U'
+service = { exec = [ "/bin/sleep", "2000" ]; };
+U
+    unit new <<'U'
+service = { exec = [ "/bin/sleep", "3000" ]; };
+U
+    unit bad <<'U'
+service = { exce = [ "/bin/sleep" ]; };
+U
+    kill -HUP "$manager"
+    eventually said "bad: invalid"
+    tr '\0' ' ' <"/proc/$(main_pids web)/cmdline" | grep -q "sleep 1000"
+    ring restart web
+    tr '\0' ' ' <"/proc/$(main_pids web)/cmdline" | grep -q "sleep 2000"
+    ring start new
+    run ring start bad
+    [ "$status" -eq 6 ] && [[ $output == *"bad is invalid"* ]]
+    run ring start nothing
+    [ "$status" -eq 5 ] && [[ $output == *'there is no unit "nothing"'* ]]
+    finish
+}
+
+@test "200 services up, listed, stopped, and nothing left" {
+    for i in $(seq 200); do
+        unit "s$i" <<'U'
+service = { exec = [ "/bin/sleep", "10000" ]; };
+U
+    done
+    begin
+    eventually test -S "$scratch/run/control"
+    for i in $(seq 60); do
+        [ "$(ring list | grep -c " ready ")" = 200 ] && break
+        sleep 0.5
+    done
+    [ "$(ring list | grep -c " ready ")" = 200 ] || { tail "$scratch/stderr"; false; }
+    [ "$(find "$cgroup" -name cgroup.procs -path "*/main/*" -exec cat {} + | wc -l)" = 200 ]
+    pids=$(find "$cgroup" -name cgroup.procs -exec cat {} +)
+    finish
+    for pid in $pids; do
+        [ ! -e "/proc/$pid" ]
+    done
+    [ "$(grep -c ": stopped" "$scratch/stderr")" = 200 ]
+}
