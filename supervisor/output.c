@@ -15,6 +15,7 @@ struct output {
     char *directory;
     int fd;       /* of the directory */
     int fifos[2]; /* read and write: neither side ever sees the other go away */
+    pid_t last;   /* the main process that ran most recently */
     char *settings;
 };
 
@@ -87,9 +88,12 @@ int output_streams(const struct output *output, int *ret_out, int *ret_error, st
 int output_update(struct output *output, struct service *service, pid_t pid, struct fault *fault) {
     const struct logging *logging = &service->unit->logging;
     char *settings = NULL;
+    output->last = pid ? pid : output->last;
     if (asprintf(&settings,
-                 "max_size=%" PRIu64 "\nmax_files=%" PRId64 "\nmax_line=%" PRIu64 "\npid=%d\n",
-                 logging->max_size, logging->max_files, logging->max_line, (int)pid) < 0)
+                 "max_size=%" PRIu64 "\nmax_files=%" PRId64 "\nmax_line=%" PRIu64
+                 "\npid=%d\nlast=%d\n",
+                 logging->max_size, logging->max_files, logging->max_line, (int)pid,
+                 (int)output->last) < 0)
         return fault_set(fault, ENOMEM, "cannot tell the logger about %s", service->name);
     if (output->settings && strcmp(settings, output->settings) == 0) {
         free(settings);

@@ -173,6 +173,11 @@ static int pass_time(struct logger *logger, uint64_t *retry) {
         stream_flush(stream);
     if (stream)
         next = stream->flush;
+    while ((output = list_first(&logger->waiting, struct output, waiting)) &&
+           output->patience <= time)
+        output_take_anonymous(output);
+    if (output && output->patience < next)
+        next = output->patience;
     if (!list_is_empty(&logger->blocked) && time >= *retry) {
         list_for_each_safe(output, following, &logger->blocked, blocked) {
             output_retry(output);
@@ -321,6 +326,7 @@ int main(int argc, char **argv) {
     static char buffer[LOG_READ_MOST];
     static struct logger logger = {.units = LIST(logger.units),
                                    .holding = LIST(logger.holding),
+                                   .waiting = LIST(logger.waiting),
                                    .blocked = LIST(logger.blocked),
                                    .buffer = buffer};
     struct fault fault;

@@ -27,30 +27,36 @@ static const struct setting {
     const char *key;
     uint64_t least, most;
 } settings[] = {
-    {"max_size", 1, UINT64_MAX},
-    {"max_files", 1, 10000},
-    {"max_line", 1, 16 << 20},
-    {"pid", 0, INT32_MAX},
+    {"max_size", 1, UINT64_MAX}, {"max_files", 1, 10000},
+    {"max_line", 1, 16 << 20},   {"pid", 0, INT32_MAX}, /* the main process, or 0 */
+    {"last", 0, INT32_MAX},                             /* the one that ran most recently, or 0 */
 };
-enum { MAX_SIZE, MAX_FILES, MAX_LINE, PID };
-static_assert(ELEMENTS(settings) == PID + 1, "a row for every setting");
+enum { MAX_SIZE, MAX_FILES, MAX_LINE, PID, LAST };
+static_assert(ELEMENTS(settings) == LAST + 1, "a row for every setting");
 
 /* ---- writing ---- */
+
+/* A FIFO is left alone while the disk is full, and while it is not known who speaks. */
+static void update_listening(struct output *output) {
+    bool listening = list_is_empty(&output->blocked) && list_is_empty(&output->waiting);
+    if (listening == output->listening)
+        return;
+    output->listening = listening;
+    for (size_t i = 0; i < ELEMENTS(output->streams); i++) {
+        struct stream *stream = &output->streams[i];
+        struct epoll_event event = {.events = EPOLLIN, .data.ptr = stream};
+        if (stream->fd >= 0)
+            epoll_ctl(output->logger->epoll, listening ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, stream->fd,
+                      &event);
+    }
+}
 
 static void block(struct output *output, const struct fault *fault) {
     if (!list_is_empty(&output->blocked))
         return;
     logger_say("%s; its output waits until that works", fault->text);
     list_append(&output->logger->blocked, &output->blocked);
-    for (size_t i = 0; i < ELEMENTS(output->streams); i++)
-        if (output->streams[i].fd >= 0)
-            epoll_ctl(output->logger->epoll, EPOLL_CTL_DEL, output->streams[i].fd, NULL);
-}
-
-static int listen_to(struct stream *stream) {
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = stream};
-    return epoll_ctl(stream->output->logger->epoll, EPOLL_CTL_ADD, stream->fd, &event) < 0 ? -errno
-                                                                                           : 0;
+    update_listening(output);
 }
 
 static void unblock(struct output *output) {
@@ -58,9 +64,7 @@ static void unblock(struct output *output) {
         return;
     logger_say("the log of %s is written again", output->unit);
     list_remove(&output->blocked);
-    for (size_t i = 0; i < ELEMENTS(output->streams); i++)
-        if (output->streams[i].fd >= 0)
-            listen_to(&output->streams[i]);
+    update_listening(output);
 }
 
 static void write_batch(struct output *output) {
@@ -139,8 +143,22 @@ static ssize_t read_once(struct stream *stream) {
 }
 
 void stream_turn(struct stream *stream) {
-    if (stream->fd >= 0 && list_is_empty(&stream->output->blocked))
+    struct output *output = stream->output;
+    if (stream->fd < 0 || !output->listening)
+        return;
+    if (output->pid != 0 || output->anonymous) {
         read_once(stream);
+        return;
+    }
+    output->patience = logger_now() + LOG_PATIENCE;
+    list_append(&output->logger->waiting, &output->waiting);
+    update_listening(output);
+}
+
+void output_take_anonymous(struct output *output) {
+    output->anonymous = true;
+    list_remove(&output->waiting);
+    update_listening(output);
 }
 
 void stream_flush(struct stream *stream) {
@@ -181,6 +199,26 @@ static bool find_setting(const char *text, const struct setting *setting, uint64
     return false;
 }
 
+/* What is there was written by the process before. One that was so short that we never saw it as
+ * the main process is still the last. */
+static void hand_over(struct output *output, pid_t pid, pid_t last) {
+    pid_t writers[] = {output->pid, pid == 0 ? last : 0};
+    if (output->pid == pid && output->last == last)
+        return;
+    for (size_t i = 0; i < ELEMENTS(writers); i++) {
+        if (writers[i] == 0 || (i > 0 && writers[i] == output->last))
+            continue;
+        output->pid = writers[i];
+        for (size_t j = 0; j < ELEMENTS(output->streams); j++)
+            drain(&output->streams[j]);
+    }
+    output->pid = pid;
+    output->last = last;
+    output->anonymous = false;
+    list_remove(&output->waiting);
+    update_listening(output);
+}
+
 static void read_settings(struct output *output) {
     struct fault fault;
     scoped_free char *text = NULL;
@@ -197,13 +235,9 @@ static void read_settings(struct output *output) {
             logger_say("output of %s: no usable %s in its settings", output->unit, settings[i].key);
             return;
         }
-    /* What is there was written by the process before, if there was one. */
-    if (output->pid != 0 && output->pid != (pid_t)values[PID])
-        for (size_t i = 0; i < ELEMENTS(output->streams); i++)
-            drain(&output->streams[i]);
+    hand_over(output, (pid_t)values[PID], (pid_t)values[LAST]);
     output->limits = (struct log_limits){values[MAX_SIZE], (unsigned)values[MAX_FILES],
                                          (size_t)values[MAX_LINE]};
-    output->pid = (pid_t)values[PID];
 }
 
 static void close_stream(struct stream *stream) {
@@ -227,9 +261,11 @@ static void open_stream(struct stream *stream) {
     }
     close_stream(stream);
     stream->fd = openat(output->directory, name, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = stream};
     int error = stream->fd < 0 ? -errno : 0;
-    if (!error && list_is_empty(&output->blocked))
-        error = listen_to(stream);
+    if (!error && output->listening &&
+        epoll_ctl(output->logger->epoll, EPOLL_CTL_ADD, stream->fd, &event) < 0)
+        error = -errno;
     if (error)
         logger_say("output of %s: cannot open \"%s\": %s", output->unit, name, strerror(-error));
 }
@@ -256,6 +292,8 @@ int output_open(struct logger *logger, const char *unit, struct fault *fault) {
     output->logger = logger;
     output->limits = usual_limits;
     log_file_init(&output->file, logger->log_directory, output->unit);
+    output->listening = true;
+    list_init(&output->waiting);
     list_init(&output->blocked);
     for (size_t i = 0; i < ELEMENTS(output->streams); i++) {
         output->streams[i] =
@@ -285,6 +323,7 @@ void output_close(struct output *output) {
         logger_say("%zu bytes of output of %s could not be written and are lost",
                    output->batch.length - output->written, output->unit);
     list_remove(&output->link);
+    list_remove(&output->waiting);
     list_remove(&output->blocked);
     inotify_rm_watch(output->logger->inotify, output->watch);
     log_file_close(&output->file);

@@ -14,6 +14,7 @@ struct logger {
     int watch;                  /* of outputs */
     struct list units;          /* of struct output.link */
     struct list holding;        /* of struct stream.link, the longest waiting first */
+    struct list waiting;        /* of struct output.waiting, the longest waiting first */
     struct list blocked;        /* of struct output.blocked */
     char *buffer;               /* LOG_READ_MOST bytes, for one read(2) at a time */
 };
@@ -22,6 +23,9 @@ struct logger {
 #define LOG_READ_MOST 65536
 /* How long the beginning of a line waits for its end (ms). */
 #define LOG_HOLD 1000
+/* How long output waits for the settings to tell whose it is (ms): the first words of a process may
+ * come before the manager knows that it was executed. */
+#define LOG_PATIENCE 100
 
 struct stream {
     struct output *output; /* of which this is streams[which] */
@@ -36,13 +40,17 @@ struct output {
     struct logger *logger;
     char unit[LOG_UNIT_MOST];
     int directory, watch; /* of RUNTIME_DIR/output/NAME */
-    pid_t pid;            /* of the main process, as the settings tell; 0: not known */
+    pid_t pid;            /* of the main process, as the settings tell; 0: none runs */
+    pid_t last;           /* the one that ran most recently; 0: not known */
+    bool anonymous;       /* pid is 0, and output is taken nevertheless */
+    uint64_t patience;    /* until when it waits for a pid, ms of CLOCK_MONOTONIC */
+    bool listening;       /* epoll tells of its streams */
     struct log_limits limits;
     struct stream streams[2]; /* by enum log_stream */
     struct log_file file;
-    struct text batch;         /* records that are to be written */
-    size_t written;            /* of batch; the rest waits for a disk that is full */
-    struct list link, blocked; /* logger.units, logger.blocked */
+    struct text batch;                  /* records that are to be written */
+    size_t written;                     /* of batch; the rest waits for a disk that is full */
+    struct list link, waiting, blocked; /* logger.units, logger.waiting, logger.blocked */
 };
 
 /* Begins with RUNTIME_DIR/output/`unit`; what is not there yet comes with output_refresh. */
@@ -60,7 +68,10 @@ void stream_turn(struct stream *stream);
 /* The held beginning of a line is written as a partial record. */
 void stream_flush(struct stream *stream);
 
-/* Tries again to write what is waiting. */
+/* Takes output of which it is not known whose it is. */
+void output_take_anonymous(struct output *output);
+
+/* Tries again to write what a full disk has kept waiting. */
 void output_retry(struct output *output);
 
 /* Reads what is left, writes it, and ends. */

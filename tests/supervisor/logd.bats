@@ -19,15 +19,15 @@ teardown() {
     cd / && rm -rf "$scratch"
 }
 
-# unit NAME [MAX_SIZE [MAX_FILES [MAX_LINE [PID]]]]
+# unit NAME [MAX_SIZE [MAX_FILES [MAX_LINE [PID [LAST]]]]]
 unit() {
     mkdir -m 700 "run/output/$1"
     mkfifo -m 622 "run/output/$1/out" "run/output/$1/err"
     settings "$@"
 }
 settings() {
-    printf 'max_size=%s\nmax_files=%s\nmax_line=%s\npid=%s\n' "${2:-10485760}" "${3:-3}" \
-        "${4:-65536}" "${5:-42}" >"run/output/$1/settings.new"
+    printf 'max_size=%s\nmax_files=%s\nmax_line=%s\npid=%s\nlast=%s\n' "${2:-10485760}" \
+        "${3:-3}" "${4:-65536}" "${5:-42}" "${6:-42}" >"run/output/$1/settings.new"
     mv "run/output/$1/settings.new" "run/output/$1/settings"
 }
 begin() {
@@ -167,22 +167,35 @@ logged() { grep -qF "$2" "log/$1/current"; }
 }
 
 @test "a new process's words are not the old one's" {
-    unit web "" "" "" 1
+    unit web "" "" "" 1 1
     begin
     exec 7<>run/output/web/out
     echo begin >&7
     eventually logged web "web[1] out: begin"
     for pid in 2 3 4 5 6 7 8 9; do
         printf 'unfinished' >&7
-        settings web "" "" "" 0
-        sleep 0.1 # no process comes at once
-        settings web "" "" "" $pid
+        settings web "" "" "" 0 $((pid - 1))
+        sleep 0.05 # no process comes at once
         echo "I am $pid" >&7
+        settings web "" "" "" $pid $pid # the manager may be late
     done
     finish
     for pid in 2 3 4 5 6 7 8 9; do
-        grep -E "web\[($pid|0)\] out: I am $pid\$" log/web/current
+        grep -E "web\[$((pid - 1))\] out\+: unfinished\$" log/web/current
+        grep -E "web\[$pid\] out: I am $pid\$" log/web/current
     done
+}
+
+@test "words of a process that nobody saw running" {
+    unit web "" "" "" 0 0
+    begin
+    exec 7<>run/output/web/out
+    echo short >&7
+    settings web "" "" "" 0 77
+    eventually logged web "web[77] out: short"
+    echo stray >&7 # and no process is ever named for it
+    eventually logged web "web[0] out: stray"
+    finish
 }
 
 @test "a noisy service does not delay another" {
