@@ -159,6 +159,10 @@ static int draft_fill(struct batch *batch, struct draft *draft) {
         draft_check(draft);
     if (is_template(draft->name))
         draft->condition = UNIT_TEMPLATE;
+    /* The next unit's tree takes the place of this one's, so that no holes are left between the
+     * units that stay. */
+    for (size_t i = 0; i < draft->source_count; i++)
+        source_settle(&draft->sources[i]);
     return 0;
 }
 

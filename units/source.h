@@ -55,6 +55,9 @@ int sources_try(struct source *const *sources, struct complaints *const *complai
 /* Parses here; only after sources_try. */
 void source_parse(struct source *source, struct complaints *complaints);
 
+/* Lets libconfig's tree go; what is left serves for complaints. */
+void source_settle(struct source *source);
+
 /* units/scan.c: fills nodes, or complains. */
 void source_scan(struct source *source, struct complaints *complaints);
 
