@@ -83,7 +83,7 @@ TEST(the_host_is_out_of_reach) {
     CHECK_TEXT(box_shell(&box, "ls -A /run /tmp /var/tmp | grep -v : ; echo end"), "\n\nend");
     CHECK_TEXT(box_shell(&box, "cat /proc/1/cmdline | tr '\\0' ' '"),
                "/bin/sh -c cat /proc/1/cmdline | tr '\\0' ' ' ");
-    CHECK_TEXT(box_shell(&box, "ls -d /proc/[0-9]* | wc -l"), "3");
+    CHECK_TEXT(box_shell(&box, "set -- /proc/[0-9]*; echo $#"), "1");
     CHECK_TEXT(box_shell(&box, "mount -t tmpfs none /tmp 2>/dev/null || echo refused"), "refused");
     CHECK_TEXT(box_shell(&box, "cat /proc/net/dev | grep -c :"), "1");
     CHECK_TEXT(box_shell(&box, "cut -d ' ' -f 5 /proc/self/mountinfo | grep -c cgroup/"), "0");
