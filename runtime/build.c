@@ -23,7 +23,7 @@
 #include "units/base/fault.h"
 
 uid_t build_host_id(const struct build *build, uid_t id) {
-    return id < build->ids.count ? build->ids.base + id : id;
+    return id < build->ids.count ? build->ids.base + id : build->ids.count ? build->ids.base : id;
 }
 
 void build_note(const struct build *build, const char *format, ...) {

@@ -36,7 +36,7 @@ _Noreturn void build_run(struct build *build);
 void build_note(const struct build *build, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* ids of the user namespace as the host sees them. */
+/* An id inside as the host sees it; that of root inside for one that is beyond the range. */
 uid_t build_host_id(const struct build *build, uid_t id);
 
 /* Steps, each in the file of its subject. */

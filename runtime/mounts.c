@@ -15,7 +15,6 @@
 #include "runtime/private.h"
 #include "runtime/tree.h"
 #include "units/base/fault.h"
-#include "units/base/file.h"
 
 #define VOLUMES "volumes"
 
@@ -44,15 +43,19 @@ static size_t count_names(const char *path) {
 /* Ids inside the unit. NULL: the user of its process. */
 static int find_owner(const struct build *build, const char *owner, uid_t *ret_uid, gid_t *ret_gid,
                       struct fault *fault) {
-    if (owner)
-        return credentials_owner(build->root, owner, ret_uid, ret_gid, fault);
     static const struct strings none;
-    struct credentials credentials;
+    struct credentials credentials = {0};
     const struct process *process = &build->container->process;
     int error =
-        credentials_resolve(build->root, process->user, process->group, &none, &credentials, fault);
+        owner ? credentials_owner(build->root, owner, &credentials.uid, &credentials.gid, fault)
+              : credentials_resolve(build->root, process->user, process->group, &none, &credentials,
+                                    fault);
     if (error)
         return error;
+    uint32_t most = credentials.uid > credentials.gid ? credentials.uid : credentials.gid;
+    if (build->ids.count && most >= build->ids.count)
+        return fault_say(fault, -ERANGE, "owner %u lies beyond the unit's %u ids", most,
+                         build->ids.count);
     *ret_uid = credentials.uid;
     *ret_gid = credentials.gid;
     return 0;
@@ -118,14 +121,11 @@ static int apply_bind(struct build *build, const struct mount *mount, struct fau
  * ids are those inside the unit: another unit may have the volume next, under another range. */
 static int make_volume(struct build *build, const struct volume *volume, const char *path,
                        struct fault *fault) {
-    int error = directory_make(build->runtime->state, VOLUMES, 0711, fault);
-    if (error)
-        return error;
     if (mkdir(path, 0700) < 0)
         return errno == EEXIST ? 0 : fault_set(fault, errno, "cannot make volume \"%s\"", path);
     uid_t uid;
     gid_t gid;
-    error = find_owner(build, volume->owner, &uid, &gid, fault);
+    int error = find_owner(build, volume->owner, &uid, &gid, fault);
     if (!error && (chown(path, uid, gid) < 0 || chmod(path, volume->mode) < 0))
         error = fault_set(fault, errno, "cannot set the owner and mode of volume \"%s\"", path);
     if (error)

@@ -19,7 +19,6 @@
 #include "runtime/private.h"
 #include "runtime/tree.h"
 #include "units/base/fault.h"
-#include "units/base/file.h"
 
 #define UPPER "upper"
 #define WORK "work"
@@ -135,10 +134,6 @@ static int open_upper(struct build *build, struct fault *fault) {
         return tree_new("tmpfs", options, MOUNT_ATTR_NODEV, fault);
     }
     char path[PATH_MAX];
-    snprintf(path, sizeof path, "%s/uppers", build->runtime->state_directory);
-    int error = directory_make(AT_FDCWD, path, 0700, fault);
-    if (error)
-        return error;
     snprintf(path, sizeof path, "%s/uppers/%s", build->runtime->state_directory,
              build->container->name);
     if (mkdir(path, 0700) < 0 && errno != EEXIST)
@@ -146,7 +141,7 @@ static int open_upper(struct build *build, struct fault *fault) {
     scoped_fd int tree = tree_clone(AT_FDCWD, path, false, fault);
     if (tree < 0)
         return tree;
-    error = tree_restrict(tree, MOUNT_ATTR_NODEV, false, fault);
+    int error = tree_restrict(tree, MOUNT_ATTR_NODEV, false, fault);
     return error ? error : take_fd(&tree);
 }
 

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/vfs.h>
 
 #include "runtime/devices.h"
@@ -23,6 +24,8 @@
 #include "runtime/tree.h"
 #include "units/base/fault.h"
 #include "units/base/file.h"
+
+#define DESCRIPTORS_USUAL 1024 /* soft limit of open files since the kernel's first days */
 
 struct run {
     struct sandbox *sandbox;
@@ -51,7 +54,18 @@ static int open_console(int terminal, struct fault *fault) {
     return tree_clone(terminal, "", false, fault);
 }
 
-/* What takes the host's view or the host's power. */
+/* Of the manager's descriptors those that the run is about. */
+static int helper_close(struct helper *helper, struct fault *fault) {
+    int kept[NAMESPACE_KINDS + 6];
+    memcpy(kept, helper->sandbox->namespaces, sizeof helper->sandbox->namespaces);
+    memcpy(kept + NAMESPACE_KINDS, helper->request->standard, sizeof helper->request->standard);
+    kept[NAMESPACE_KINDS + 3] = helper->request->ready_fd;
+    kept[NAMESPACE_KINDS + 4] = helper->main;
+    kept[NAMESPACE_KINDS + 5] = helper->report;
+    return streams_keep(kept, ELEMENTS(kept), fault);
+}
+
+/* What takes the host's view. */
 static int helper_prepare(struct helper *helper, struct fault *fault) {
     struct stage *stage = &helper->stage;
     if (prctl(PR_SET_DUMPABLE, 0) < 0)
@@ -75,9 +89,26 @@ static int helper_prepare(struct helper *helper, struct fault *fault) {
     return 0;
 }
 
+/* The manager raises its own soft limit; a program that uses select(2), or closes all that it might
+ * have, wants the usual one unless its unit says otherwise. */
+static int limit_descriptors(struct fault *fault) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return fault_set(fault, errno, "cannot read the limit of open files");
+    if (limit.rlim_cur <= DESCRIPTORS_USUAL)
+        return 0;
+    limit.rlim_cur = DESCRIPTORS_USUAL;
+    if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return fault_set(fault, errno, "cannot lower the limit of open files");
+    return 0;
+}
+
+/* What takes the host's power. */
 static int helper_limit(struct helper *helper, struct fault *fault) {
     const struct process *process = &helper->sandbox->container->process;
-    int error = 0;
+    int error = limit_descriptors(fault);
+    if (error)
+        return error;
     if (process->oom_score_adjust != INTEGER_UNSET) {
         scoped_fd int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
         error = oom_score_apply(proc, process->oom_score_adjust, fault);
@@ -164,10 +195,8 @@ static const struct step {
     const char *name;
     int (*run)(struct helper *helper, struct fault *fault);
 } steps[] = {
-    {"helper", helper_prepare},
-    {"limits", helper_limit},
-    {"namespaces", helper_join},
-    {"process", helper_clone},
+    {"descriptors", helper_close}, {"helper", helper_prepare}, {"limits", helper_limit},
+    {"namespaces", helper_join},   {"process", helper_clone},
 };
 
 static _Noreturn void helper_run(struct helper *helper) {

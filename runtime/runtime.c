@@ -58,6 +58,13 @@ static int open_directories(struct runtime *runtime, const struct runtime_option
     error = directory_make(AT_FDCWD, path, 0700, fault);
     if (error)
         return error;
+    static const char *const kept[] = {"uppers", "volumes"};
+    for (size_t i = 0; i < ELEMENTS(kept); i++) {
+        snprintf(path, sizeof path, "%s/%s", runtime->state_directory, kept[i]);
+        error = directory_make(AT_FDCWD, path, 0700, fault);
+        if (error)
+            return error;
+    }
     if (options->log_directory) {
         runtime->log_directory = strdup(options->log_directory);
         if (!runtime->log_directory)

@@ -57,11 +57,13 @@ static int join_unit(struct sandbox *sandbox, enum namespace_kind kind, const st
     return 0;
 }
 
-/* Sharing a unit's network or ipc namespace is sharing its user namespace: the kernel demands it.
+/* Sharing a unit's network, ipc or pid namespace is sharing its user namespace: the kernel demands
+ * it (for a /proc of that pid namespace, too); sharing its mounts is sharing the owners of files.
  */
 static const struct sandbox *user_owner(struct sandbox *const joined[NAMESPACE_KINDS],
                                         const struct container *container) {
-    static const enum namespace_kind kinds[] = {NAMESPACE_USER, NAMESPACE_NETWORK, NAMESPACE_IPC};
+    static const enum namespace_kind kinds[] = {NAMESPACE_USER, NAMESPACE_NETWORK, NAMESPACE_IPC,
+                                                NAMESPACE_PID, NAMESPACE_MOUNT};
     const struct namespace_choice *choices = container->namespaces.choices;
     if (choices[NAMESPACE_USER].mode != NAMESPACE_UNIT &&
         choices[NAMESPACE_USER].mode != NAMESPACE_PRIVATE)
@@ -177,15 +179,21 @@ static int start_builder(struct sandbox *sandbox, const char *notify_directory,
     return 0;
 }
 
+static int check_names(const struct container *container, struct fault *fault) {
+    int error = name_check(container->name, fault);
+    for (size_t i = 0; i < container->volumes.count && !error; i++)
+        error = name_check(container->volumes.items[i].name, fault);
+    return error;
+}
+
 static int prepare(struct sandbox *sandbox, struct sandbox *const joined[NAMESPACE_KINDS],
                    struct fault *fault) {
     struct runtime *runtime = sandbox->runtime;
     const struct container *container = sandbox->container;
-    int error = name_check(container->name, fault);
-    for (size_t i = 0; i < container->volumes.count && !error; i++)
-        error = name_check(container->volumes.items[i].name, fault);
-    if (!error)
-        error = choose_namespaces(sandbox, joined, fault);
+    int error = check_names(container, fault);
+    if (error)
+        return fault_prefix(fault, error, "sandbox");
+    error = choose_namespaces(sandbox, joined, fault);
     if (error)
         return fault_prefix(fault, error, "namespaces");
     error = capabilities_prepare(&container->security, &sandbox->capabilities, fault);

@@ -38,7 +38,8 @@ int sandbox_advance(struct sandbox *sandbox, struct fault *fault);
 const char *sandbox_notes(const struct sandbox *sandbox);
 
 /* Kills what is left in it, removes the cgroup, lets the namespaces and the volatile upper go.
- * 0, or -EBUSY while killed processes are still dying: call again when sandbox_events_fd says so.
+ * 0, or -EBUSY while killed processes are still dying: call again when sandbox_events_fd says so,
+ * and after some milliseconds in any case, since it tells nothing of those that were put beside.
  * Frees the sandbox on 0. */
 int sandbox_remove(struct sandbox *sandbox, struct fault *fault);
 

@@ -133,8 +133,8 @@ static int join_keyring(struct progress *progress, struct fault *fault) {
     return 0;
 }
 
-static int close_descriptors(struct progress *progress, struct fault *fault) {
-    return streams_close_others(&progress->streams, fault);
+static int finish_streams(struct progress *progress, struct fault *fault) {
+    return streams_finish(&progress->streams, fault);
 }
 
 static int install_filter(struct progress *progress, struct fault *fault) {
@@ -241,7 +241,7 @@ static const struct step {
     {"credentials", find_user},
     {"working directory", change_directory},
     {"keyring", join_keyring},
-    {"descriptors", close_descriptors},
+    {"descriptors", finish_streams},
     {"seccomp", install_filter_early},
     {"capabilities", lower_capabilities},
     {"credentials", change_user},

@@ -30,8 +30,6 @@ int streams_place(struct streams *streams, struct fault *fault) {
     for (int i = 0; i < 3; i++)
         if (dup2(streams->standard[i], i) < 0)
             return fault_set(fault, errno, "cannot make descriptor %d", i);
-    if (streams->ready >= 0 && dup2(streams->ready, streams->ready_number) < 0)
-        return fault_set(fault, errno, "cannot make descriptor %d", streams->ready_number);
     return 0;
 }
 
@@ -41,21 +39,30 @@ int streams_take_terminal(struct fault *fault) {
     return 0;
 }
 
-int streams_close_others(const struct streams *streams, struct fault *fault) {
-    int low = streams->ready >= 0 ? streams->ready_number : streams->report;
-    int high = streams->report;
-    if (low > high) {
-        high = low;
-        low = streams->report;
-    }
-    /* Between 2, low, high and the end; an empty stretch is EINVAL and is left out. */
-    const struct {
-        unsigned first, last;
-    } gaps[] = {{3, (unsigned)low - 1},
-                {(unsigned)low + 1, (unsigned)high - 1},
-                {(unsigned)high + 1, UINT_MAX}};
-    for (size_t i = 0; i < sizeof gaps / sizeof gaps[0]; i++)
-        if (gaps[i].first <= gaps[i].last && close_range(gaps[i].first, gaps[i].last, 0) < 0)
+/* The lowest of the kept ones that is at least `from`; UINT_MAX where there is none. */
+static unsigned next_kept(const int *kept, size_t count, unsigned from) {
+    unsigned lowest = UINT_MAX;
+    for (size_t i = 0; i < count; i++)
+        if (kept[i] >= 0 && (unsigned)kept[i] >= from && (unsigned)kept[i] < lowest)
+            lowest = (unsigned)kept[i];
+    return lowest;
+}
+
+int streams_keep(const int *kept, size_t count, struct fault *fault) {
+    for (unsigned from = STDERR_FILENO + 1;;) {
+        unsigned next = next_kept(kept, count, from);
+        unsigned last = next == UINT_MAX ? UINT_MAX : next - 1;
+        if (from <= last && close_range(from, last, 0) < 0)
             return fault_set(fault, errno, "cannot close descriptors");
-    return 0;
+        if (next == UINT_MAX)
+            return 0;
+        from = next + 1;
+    }
+}
+
+int streams_finish(const struct streams *streams, struct fault *fault) {
+    if (streams->ready >= 0 && dup2(streams->ready, streams->ready_number) < 0)
+        return fault_set(fault, errno, "cannot make descriptor %d", streams->ready_number);
+    const int kept[] = {streams->ready >= 0 ? streams->ready_number : -1, streams->report};
+    return streams_keep(kept, 2, fault);
 }

@@ -2,7 +2,7 @@
 /* The descriptors that a payload starts with: 0, 1, 2, perhaps one to say that it is ready, and no
  * other. Called by the run's stage. */
 
-#include <stdbool.h>
+#include <stddef.h>
 
 struct fault;
 
@@ -12,11 +12,16 @@ struct streams {
     int report;              /* kept until execve(2) closes it */
 };
 
-/* Puts each where it belongs; report gets a new number if it was in the way. */
+/* Makes 0, 1 and 2; the report gets a number that is in nobody's way. */
 int streams_place(struct streams *streams, struct fault *fault);
+
+/* Closes all descriptors from 3 on but these (those that are negative do not count). A process of
+ * the manager's own has thousands; with few, the next one that it opens has a low number. */
+int streams_keep(const int *kept, size_t count, struct fault *fault);
 
 /* Makes standard input the controlling terminal. */
 int streams_take_terminal(struct fault *fault);
 
-/* Closes all but these. */
-int streams_close_others(const struct streams *streams, struct fault *fault);
+/* Makes the ready one, whose number anything else may have had until now, and closes all but
+ * these. */
+int streams_finish(const struct streams *streams, struct fault *fault);

@@ -160,11 +160,11 @@ struct sleeper {
     char stack[16 * 1024] __attribute__((aligned(16)));
 };
 
-/* A new namespace where `user_namespace` is -1: then the child shares the memory of the helper that
- * starts it, which saves copying the page tables. */
+/* A new namespace where `user_namespace` is -1: then the child shares memory and descriptors with
+ * the helper that starts it, which saves copying their tables. */
 static int sleeper_start(struct sleeper *sleeper, int user_namespace) {
     sleeper->user_namespace = user_namespace;
-    int flags = user_namespace < 0 ? CLONE_VM | CLONE_NEWUSER : 0;
+    int flags = user_namespace < 0 ? CLONE_VM | CLONE_FILES | CLONE_NEWUSER : 0;
     sleeper->pid = clone(sleep_in, sleeper->stack + sizeof sleeper->stack, flags | SIGCHLD,
                          &sleeper->user_namespace);
     if (sleeper->pid < 0)

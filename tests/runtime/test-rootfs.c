@@ -293,6 +293,8 @@ TEST(targets_that_are_refused) {
     mount.owner = (char *)"nobody-knows";
     CHECK(box_build(&box) < 0 && strstr(box.fault.text, "nobody-knows"));
     box_remove(&box);
+    mount.owner = (char *)"70000";
+    expect_failure("mounts: \"/x\": owner 70000 lies beyond the unit's 65536 ids");
     mount.owner = NULL;
     mount.target = (char *)"/inside/deeper";
     box_built(&box);
@@ -349,6 +351,8 @@ TEST(volumes) {
     struct stat status;
     CHECK(stat(box_path(&box, "state/volumes/data/file"), &status) == 0);
     CHECK(status.st_uid == 33 && status.st_gid == 44);
+    CHECK(stat(box_path(&box, "state/volumes"), &status) == 0);
+    CHECK(status.st_uid == 0 && (status.st_mode & 07777) == 0700);
     box_remove(&box);
     /* Another unit, another range, the same owners. */
     box.container.name = (char *)"other";

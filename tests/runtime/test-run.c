@@ -114,6 +114,9 @@ TEST(environment) {
 TEST(limits_of_the_process) {
     struct resource_limit limits[] = {{.resource = 7 /* RLIMIT_NOFILE */, .soft = 64, .hard = 128}};
     box_open(&box);
+    box_built(&box);
+    CHECK_TEXT(box_shell(&box, "ulimit -n"), "1024");
+    box_remove(&box);
     box.container.process.rlimits.items = limits;
     box.container.process.rlimits.count = 1;
     box.container.process.nice = 5;
@@ -122,6 +125,18 @@ TEST(limits_of_the_process) {
     CHECK_TEXT(box_shell(&box, "ulimit -n; ulimit -Hn; cat /proc/self/oom_score_adj; "
                                "cut -d ' ' -f 19 /proc/self/stat"),
                "64\n128\n321\n5");
+    box_close(&box);
+}
+
+TEST(among_many_descriptors) {
+    struct resource_limit limits[] = {{.resource = 7 /* RLIMIT_NOFILE */, .soft = 64, .hard = 64}};
+    box_open(&box);
+    box.container.process.rlimits.items = limits;
+    box.container.process.rlimits.count = 1;
+    for (int i = 0; i < 500; i++)
+        CHECK(fcntl(1, F_DUPFD, 3) >= 0);
+    box_built(&box);
+    CHECK_TEXT(box_shell(&box, "ls /proc/self/fd | wc -l"), "4");
     box_close(&box);
 }
 
