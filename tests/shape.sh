@@ -106,14 +106,28 @@ top_level() {
 # A key is named in its row alone. What gives a key away elsewhere is a string literal of C that
 # holds "section.key" as a person writes it.
 key_names() {
-    "$build/ringfence" describe --json |
-        grep -oE '"[a-z_]+\.[a-z_]+"' | tr -d '"' | sort -u
+    "$build/ringfence" describe | grep -oE '^  [a-z_]+\.[a-z_]+  ' | tr -d ' ' | sort -u
+}
+# The string literals of C files, as FILE:LINE:"LITERAL", those in comments left out.
+literals() {
+    awk '{ text = $0; if (FNR == 1) inside = 0
+           while (text != "") {
+               if (inside) {
+                   if (!(at = index(text, "*/"))) break
+                   text = substr(text, at + 2); inside = 0
+               } else if (match(text, /"([^"\\]|\\.)*"|\/\*|\/\/|'"'"'([^'"'"'\\]|\\.)'"'"'/)) {
+                   token = substr(text, RSTART, RLENGTH); text = substr(text, RSTART + RLENGTH)
+                   if (token == "/*") inside = 1
+                   else if (token == "//") break
+                   else if (token ~ /^"/) print FILENAME ":" FNR ":" token
+               } else break
+           } }' "$@"
 }
 keys_elsewhere() {
     key_names >"$scratch/keys"
-    [ "$(wc -l <"$scratch/keys")" -ge 50 ] || echo "ringfence describe --json names too few keys"
-    sources '*.[ch]' units runtime supervisor | grep -v '^units/keys' |
-        xargs grep -noE '"([^"\\]|\\.)*"' |
+    [ "$(wc -l <"$scratch/keys")" -ge 100 ] || echo "ringfence describe names too few keys"
+    mapfile -t files < <(sources '*.[ch]' units runtime supervisor | grep -v '^units/keys')
+    literals "${files[@]}" |
         awk -F: 'NR == FNR { keys[$1]; next }
                  { text = $0; sub(/^[^:]*:[^:]*:/, "", text)
                    while (match(text, /[a-z_]+\.[a-z_]+/)) {

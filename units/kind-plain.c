@@ -215,8 +215,8 @@ static int float_parse(const struct key *key, const char *text, void *target, st
 
 static void float_print(const struct key *key, const void *target, struct text *text) {
     (void)key;
-    double value = *(const double *)target;
-    text_format(text, value == floor(value) ? "%.1f" : "%g", value);
+    double value = *(const double *)target, whole;
+    text_format(text, modf(value, &whole) == 0.0 ? "%.1f" : "%g", value); /* floor is in libm */
 }
 
 const struct kind kind_float = {

@@ -144,16 +144,9 @@ void source_from(const char *path, const char *data, size_t length, struct sourc
     scan(ret_source, complaints);
 }
 
-void source_settle(struct source *source) {
+void source_close(struct source *source) {
     if (source->parsed)
         config_destroy(&source->config);
-    source->parsed = false;
-    for (size_t i = 0; i < source->count; i++)
-        source->nodes[i].setting = NULL;
-}
-
-void source_close(struct source *source) {
-    source_settle(source);
     free(source->nodes);
     free(source->data);
     free(source->path);
@@ -180,9 +173,8 @@ struct trial {
     struct verdict verdicts[];
 };
 
-#define TRIAL_SECONDS                                                                              \
-    1 /* of processor time for one file; the worst that passes the scan: 0.1 s                     \
-       */
+/* Of processor time for one file; the worst that passes the scan takes 0.1 s. */
+#define TRIAL_SECONDS 1
 
 /* libconfig's scanner calls exit(3) where it can go no further; nothing of the parent's, such as
  * its unwritten output, may be touched then. */
