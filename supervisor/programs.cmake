@@ -14,7 +14,6 @@ file(GLOB TOOL_SOURCES CONFIGURE_DEPENDS supervisor/ctl/*.c)
 if(EXISTS ${CMAKE_SOURCE_DIR}/units/describe.c)
     add_executable(ringfence ${TOOL_SOURCES})
     target_link_libraries(ringfence PRIVATE protocol units logs)
-    install(TARGETS ringfence DESTINATION ${CMAKE_INSTALL_SBINDIR})
 endif()
 
 # The log files: what ringfence-logd writes and `ringfence logs` reads.
@@ -57,7 +56,6 @@ endif()
 # The logger. RINGFENCE_LIBEXEC is where ringfenced looks for it, if not beside itself.
 add_executable(ringfence-logd supervisor/log/logd.c)
 target_link_libraries(ringfence-logd PRIVATE logs)
-install(TARGETS ringfence-logd DESTINATION ${RINGFENCE_LIBEXEC})
 
 # The manager. Its policy knows no kernel: the simulation (tests/supervisor) links it with a world of
 # its own.
@@ -75,5 +73,23 @@ if(TARGET units)
     add_executable(ringfence-manager supervisor/main.c)
     target_link_libraries(ringfence-manager PRIVATE world door policy world runtime units
                           PkgConfig::LIBSYSTEMD)
-    install(TARGETS ringfence-manager DESTINATION ${RINGFENCE_LIBEXEC})
+endif()
+
+# Manual pages, beside what they document.
+find_program(SCDOC scdoc)
+if(SCDOC)
+    file(GLOB MANUAL_SOURCES CONFIGURE_DEPENDS supervisor/*/*.scd)
+    foreach(source ${MANUAL_SOURCES})
+        get_filename_component(page ${source} NAME_WLE)
+        string(REGEX MATCH "[0-9]$" section ${page})
+        add_custom_command(
+            OUTPUT ${CMAKE_BINARY_DIR}/man/${page}
+            COMMAND ${CMAKE_COMMAND} -E make_directory ${CMAKE_BINARY_DIR}/man
+            COMMAND ${SCDOC} < ${source} > ${CMAKE_BINARY_DIR}/man/${page}
+            DEPENDS ${source})
+        list(APPEND MANUAL_PAGES ${CMAKE_BINARY_DIR}/man/${page})
+        install(FILES ${CMAKE_BINARY_DIR}/man/${page}
+                DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
+    endforeach()
+    add_custom_target(manual ALL DEPENDS ${MANUAL_PAGES})
 endif()
