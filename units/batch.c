@@ -51,19 +51,31 @@ static int add_source(struct draft *draft, const char *path) {
     return 0;
 }
 
+static int add_drop_in(struct draft *draft, const struct found *found) {
+    if (found_is_masked(found->path))
+        return 0;
+    if (found->bad)
+        complain(&draft->complaints, found->path, 0, 0, NULL, "its directory: %s", found->bad);
+    return add_source(draft, found->path);
+}
+
+static const struct found *next_drop_in(const struct search *search, const struct found *found) {
+    const struct found *next = found + 1;
+    bool last = next == search->drop_ins + search->drop_in_count;
+    return last || strcmp(next->name, found->name) != 0 ? NULL : next;
+}
+
+/* A unit's own and its template's in one order of file names; the template's first. */
 static int add_drop_ins(struct batch *batch, struct draft *draft, const char *template) {
-    for (size_t i = 0; i < batch->search.drop_in_count; i++) {
-        const struct found *found = &batch->search.drop_ins[i];
-        if (strcmp(found->name, draft->name) != 0 &&
-            (!template || strcmp(found->name, template) != 0))
-            continue;
-        if (found_is_masked(found->path))
-            continue;
-        if (found->bad)
-            complain(&draft->complaints, found->path, 0, 0, NULL, "its directory: %s", found->bad);
-        int error = add_source(draft, found->path);
+    const struct found *own = search_drop_ins(&batch->search, draft->name);
+    const struct found *common = template ? search_drop_ins(&batch->search, template) : NULL;
+    while (own || common) {
+        bool take_common = common && (!own || strcmp(common->file, own->file) <= 0);
+        const struct found **next = take_common ? &common : &own;
+        int error = add_drop_in(draft, *next);
         if (error)
             return error;
+        *next = next_drop_in(&batch->search, *next);
     }
     return 0;
 }
@@ -146,6 +158,10 @@ static int draft_fill(struct batch *batch, struct draft *draft) {
         draft_check(draft);
     if (is_template(draft->name))
         draft->condition = UNIT_TEMPLATE;
+    /* The next unit's tree takes the place of this one's, so that no holes are left between the
+     * units that stay. */
+    for (size_t i = 0; i < draft->source_count; i++)
+        source_settle(&draft->sources[i]);
     return 0;
 }
 

@@ -144,9 +144,16 @@ void source_from(const char *path, const char *data, size_t length, struct sourc
     scan(ret_source, complaints);
 }
 
-void source_close(struct source *source) {
+void source_settle(struct source *source) {
     if (source->parsed)
         config_destroy(&source->config);
+    source->parsed = false;
+    for (size_t i = 0; i < source->count; i++)
+        source->nodes[i].setting = NULL;
+}
+
+void source_close(struct source *source) {
+    source_settle(source);
     free(source->nodes);
     free(source->data);
     free(source->path);
