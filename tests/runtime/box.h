@@ -25,6 +25,8 @@ struct box {
     struct run *main;
     struct fault fault;
     char output[65536];
+    char *kept[64]; /* strings that live as long as the box */
+    size_t kept_count;
 };
 
 static inline const char *box_path(const struct box *box, const char *name) {
@@ -33,6 +35,13 @@ static inline const char *box_path(const struct box *box, const char *name) {
     char *path = paths[next++ % 4];
     snprintf(path, PATH_MAX, "%.3000s/%.1000s", box->directory, name);
     return path;
+}
+
+static inline char *box_keep(struct box *box, const char *string) {
+    CHECK(box->kept_count < sizeof box->kept / sizeof box->kept[0]);
+    char *copy = strdup(string);
+    CHECK(copy);
+    return box->kept[box->kept_count++] = copy;
 }
 
 static inline void box_defaults(struct container *container) {
@@ -216,5 +225,7 @@ static inline void box_close(struct box *box) {
     if (box->sandbox)
         box_remove(box);
     runtime_close(box->runtime);
+    while (box->kept_count > 0)
+        free(box->kept[--box->kept_count]);
     CHECK(directory_remove(AT_FDCWD, box->directory, NULL) == 0);
 }

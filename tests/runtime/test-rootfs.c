@@ -44,13 +44,13 @@ static void open_with_root(void) {
     if (access(BUSYBOX, X_OK) < 0)
         SKIP("needs a static busybox");
     make_root("root");
-    box.container.rootfs.path = strdup(box_path(&box, "root"));
+    box.container.rootfs.path = box_keep(&box, box_path(&box, "root"));
 }
 
 static void use_layers(const char *first, const char *second) {
-    char **layers = calloc(3, sizeof *layers);
-    layers[0] = strdup(box_path(&box, first));
-    layers[1] = second ? strdup(box_path(&box, second)) : NULL;
+    static char *layers[3];
+    layers[0] = box_keep(&box, box_path(&box, first));
+    layers[1] = second ? box_keep(&box, box_path(&box, second)) : NULL;
     box.container.rootfs.path = NULL;
     box.container.rootfs.layers = (struct strings){layers, second ? 2 : 1};
 }
@@ -101,6 +101,7 @@ TEST(seen_from_the_host) {
     char *data;
     CHECK(file_read(AT_FDCWD, path, 100, &data, NULL, NULL) == 0);
     CHECK_TEXT(data, "here");
+    free(data);
     run_free(box.main);
     box_close(&box);
 }
@@ -237,11 +238,11 @@ TEST(binds) {
     write_file("www/page", "hello");
     struct mount mounts[] = {
         {.type = MOUNT_BIND,
-         .source = strdup(box_path(&box, "www/page")),
+         .source = box_keep(&box, box_path(&box, "www/page")),
          .target = (char *)"/srv/www/one",
          .recursive = true},
         {.type = MOUNT_BIND,
-         .source = strdup(box_path(&box, "www")),
+         .source = box_keep(&box, box_path(&box, "www")),
          .target = (char *)"/srv/www",
          .readonly = true,
          .recursive = true},

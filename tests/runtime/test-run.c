@@ -35,8 +35,9 @@ TEST(an_interpreter_that_is_not_there) {
     int fd = open(box_path(&box, "bin/script"), O_CREAT | O_WRONLY | O_CLOEXEC, 0755);
     CHECK(fd >= 0 && write(fd, "#!/no/interpreter\n", 18) == 18);
     close(fd);
-    struct mount mount = {
-        .type = MOUNT_BIND, .source = strdup(box_path(&box, "bin")), .target = (char *)"/mnt"};
+    struct mount mount = {.type = MOUNT_BIND,
+                          .source = box_keep(&box, box_path(&box, "bin")),
+                          .target = (char *)"/mnt"};
     box.container.mounts.items = &mount;
     box.container.mounts.count = 1;
     box_built(&box);
@@ -93,7 +94,7 @@ TEST(environment) {
     char *own[] = {(char *)"A=1", (char *)"B=2"}, *added[] = {(char *)"B=3", (char *)"C=4"};
     char *files[] = {NULL, (char *)"-/not/there"};
     box_open(&box);
-    files[0] = strdup(box_path(&box, "env"));
+    files[0] = box_keep(&box, box_path(&box, "env"));
     int fd = open(files[0], O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
     CHECK(dprintf(fd, "# comment\n\n  A=0\nD=\"two words\"\r\nE='x'\n") > 0);
     close(fd);

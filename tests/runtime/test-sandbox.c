@@ -266,7 +266,7 @@ TEST(ranges_are_exhausted) {
     for (int i = 0; i < 17; i++) {
         many[i] = box;
         snprintf(name, sizeof name, "box%d", i);
-        many[i].container.name = strdup(name);
+        many[i].container.name = box_keep(&box, name);
         int error = box_build(&many[i]);
         CHECK(i < 16 ? error == 0 : error == -ENOSPC);
     }
