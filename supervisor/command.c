@@ -7,17 +7,17 @@
 #include "supervisor/world.h"
 #include "units/complain.h"
 
-static int find(struct manager *manager, const char *name, struct service **ret_service,
-                struct fault *fault) {
+/* NULL, and the sentence of -ENOENT, where there is none. */
+static struct service *find(struct manager *manager, const char *name, struct fault *fault) {
     struct service *service = unit_name_is_valid(name) ? manager_find(manager, name) : NULL;
-    if (service) {
-        *ret_service = service;
-        return 0;
-    }
+    if (service)
+        return service;
     struct unit_entry *entry = manager->set ? unit_set_find(manager->set, name) : NULL;
     if (entry && entry->condition == UNIT_MASKED)
-        return fault_say(fault, ENOENT, "%s is masked by %s", name, entry->path);
-    return fault_say(fault, ENOENT, "there is no unit \"%s\"", name);
+        fault_say(fault, ENOENT, "%s is masked by %s", name, entry->path);
+    else
+        fault_say(fault, ENOENT, "there is no unit \"%s\"", name);
+    return NULL;
 }
 
 static int refuse_invalid(const struct service *service, struct fault *fault) {
@@ -44,10 +44,10 @@ static int reload_service(struct service *service, struct fault *fault) {
 
 int manager_command(struct manager *manager, enum command command, const char *name,
                     command_done done, void *context, struct fault *fault) {
-    struct service *service;
-    int error = find(manager, name, &service, fault);
-    if (error >= 0 && command != COMMAND_STOP)
-        error = refuse_invalid(service, fault);
+    struct service *service = find(manager, name, fault);
+    if (!service)
+        return -ENOENT;
+    int error = command == COMMAND_STOP ? 0 : refuse_invalid(service, fault);
     if (error >= 0 && command != COMMAND_STOP && manager->stopping)
         error = fault_say(fault, ESHUTDOWN, "everything is being stopped");
     if (error >= 0 && command == COMMAND_RELOAD)
@@ -88,28 +88,26 @@ int manager_stop_all(struct manager *manager) {
 
 /* ---- signals, freezing ---- */
 
-int manager_kill(struct manager *manager, const char *name, int number, bool all,
+int manager_kill(struct manager *manager, const char *name, int signal, bool all,
                  struct fault *fault) {
-    struct service *service;
-    int error = find(manager, name, &service, fault);
-    if (error < 0)
-        return error;
+    struct service *service = find(manager, name, fault);
+    if (!service)
+        return -ENOENT;
     if (!state_traits(service->state)->running || !service->main || !service->private->run_pid)
         return fault_say(fault, ESRCH, "%s is not running", name);
-    return all ? sandbox_signal_all(service->sandbox, number, fault)
-               : service_signal_main(service, number, fault);
+    return all ? sandbox_signal_all(service->sandbox, signal, fault)
+               : service_signal_main(service, signal, fault);
 }
 
 int manager_pause(struct manager *manager, const char *name, bool pause, struct fault *fault) {
-    struct service *service;
-    int error = find(manager, name, &service, fault);
-    if (error < 0)
-        return error;
+    struct service *service = find(manager, name, fault);
+    if (!service)
+        return -ENOENT;
     if (!state_traits(service->state)->up || !service->main)
         return fault_say(fault, ESRCH, "%s is not running", name);
     if (service->paused == pause)
         return 0;
-    error = sandbox_freeze(service->sandbox, pause, fault);
+    int error = sandbox_freeze(service->sandbox, pause, fault);
     if (error < 0)
         return error;
     service->paused = pause;
@@ -149,16 +147,15 @@ static int remove_volumes(struct service *service, struct fault *fault) {
 }
 
 int manager_remove(struct manager *manager, const char *name, bool volumes, struct fault *fault) {
-    struct service *service;
-    int error = find(manager, name, &service, fault);
-    if (error < 0)
-        return error;
+    struct service *service = find(manager, name, fault);
+    if (!service)
+        return -ENOENT;
     if (!state_traits(service->state)->down || service->private->goal != GOAL_NONE)
         return fault_say(fault, EBUSY, "%s is %s: stop it first", name,
                          service_state_word(service->state));
     output_close(service->private->output);
     service->private->output = NULL;
-    error = runtime_forget_unit(manager->runtime, name, fault);
+    int error = runtime_forget_unit(manager->runtime, name, fault);
     if (error >= 0 && volumes && service->unit)
         error = remove_volumes(service, fault);
     return error;

@@ -43,9 +43,8 @@ static void connect(struct service *from, struct service *to, const char *name, 
             find(&to->private->needed_by, from->name)->kinds |= kinds;
         return;
     }
-    if (to && !append(&to->private->needed_by, (struct edge){from, from->name, kinds}))
-        log_line(LEVEL_ERROR, "%s: no memory for its dependency on %s", from->name, name);
-    else if (!append(&from->private->needs, (struct edge){to, name, kinds}))
+    if ((to && !append(&to->private->needed_by, (struct edge){from, from->name, kinds})) ||
+        !append(&from->private->needs, (struct edge){to, name, kinds}))
         log_line(LEVEL_ERROR, "%s: no memory for its dependency on %s", from->name, name);
 }
 

@@ -11,7 +11,7 @@ int timers_reserve(struct timers *timers, size_t count) {
     size_t capacity = timers->capacity ? timers->capacity : 64;
     while (capacity < count + 1)
         capacity *= 2;
-    struct deadline **heap = realloc(timers->heap, capacity * sizeof(*heap));
+    struct deadline **heap = realloc(timers->heap, capacity * sizeof(struct deadline *));
     if (!heap)
         return -ENOMEM;
     timers->heap = heap;

@@ -244,8 +244,8 @@ int sandbox_kill(struct sandbox *sandbox, struct fault *fault) {
     return 0;
 }
 
-int sandbox_signal_all(struct sandbox *sandbox, int signal, struct fault *fault) {
-    return sandbox->run ? run_signal(sandbox->run, signal, fault) : 0;
+int sandbox_signal_all(struct sandbox *sandbox, int number, struct fault *fault) {
+    return sandbox->run ? run_signal(sandbox->run, number, fault) : 0;
 }
 
 int sandbox_freeze(struct sandbox *sandbox, bool freeze, struct fault *fault) {
@@ -387,16 +387,16 @@ int run_pidfd(const struct run *run) {
     return -1;
 }
 
-int run_signal(const struct run *run, int signal, struct fault *fault) {
+int run_signal(const struct run *run, int number, struct fault *fault) {
     struct run *target = (struct run *)(uintptr_t)run;
     if (run->told || !run->executed)
         return fault_say(fault, ESRCH, "the process has ended");
-    if (!run->alive || signal == 0 || signal == SIGCONT)
+    if (!run->alive || number == 0 || number == SIGCONT)
         return 0;
     check_reverse(run->sandbox->service);
     if (run->sandbox->frozen)
         broken("it is asked to stop while it is frozen", run->sandbox->service);
-    if (signal == SIGKILL)
+    if (number == SIGKILL)
         die(target, KILLED(SIGKILL), run->plan.kill_time);
     else if (run->plan.stop_time != NEVER)
         die(target, run->plan.stop_status, run->plan.stop_time);
