@@ -118,7 +118,7 @@ static void take_valid(struct service *service, struct unit_entry *entry) {
 
 static int take_entry(struct manager *manager, struct unit_entry *entry) {
     struct service *service = manager_lookup(manager, entry->name);
-    if (entry->condition == UNIT_MASKED) {
+    if (entry->condition == UNIT_MASKED || entry->condition == UNIT_TEMPLATE) {
         if (service)
             service->private->gone = manager->private->sweep = true;
         return 0;

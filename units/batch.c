@@ -153,9 +153,7 @@ static int draft_fill(struct batch *batch, struct draft *draft) {
         if (!draft->sources[i].bad)
             draft_apply(draft, &draft->sources[i], 0, LAYER_FILE, &draft->complaints);
     }
-    /* Rules over several keys would only repeat what is wrong with one of them. */
-    if (!complaints_any(&draft->complaints))
-        draft_check(draft);
+    draft_check(draft);
     if (is_template(draft->name))
         draft->condition = UNIT_TEMPLATE;
     /* The next unit's tree takes the place of this one's, so that no holes are left between the

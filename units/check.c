@@ -212,6 +212,9 @@ static void check_unused(struct draft *draft) {
 }
 
 void draft_check(struct draft *draft) {
+    /* Rules over several keys would only repeat what is wrong with one of them. */
+    if (complaints_any(&draft->complaints))
+        return;
     if (complete(draft) < 0) {
         complain(&draft->complaints, draft->path, 0, 0, NULL, "out of memory");
         return;
