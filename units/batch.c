@@ -215,10 +215,10 @@ static void host_read(struct batch *batch, struct complaints *complaints) {
 
 /* The defaults are tried on a unit of no consequence, so that their faults are told once. */
 static int host_try(struct batch *batch, struct complaints *complaints, struct fault *fault) {
-    size_t before = complaints->count + complaints->dropped;
     host_read(batch, complaints);
     if (batch->defaults == 0)
         return 0;
+    size_t before = complaints->count + complaints->dropped;
     struct draft *scratch = calloc(1, sizeof(*scratch));
     if (!scratch)
         return fault_set(fault, ENOMEM, "cannot read the host's defaults");
