@@ -271,9 +271,9 @@ static void open_stream(struct stream *stream) {
 }
 
 void output_refresh(struct output *output) {
-    read_settings(output);
     for (size_t i = 0; i < ELEMENTS(output->streams); i++)
         open_stream(&output->streams[i]);
+    read_settings(output); /* they tell whose words are in the FIFOs now */
 }
 
 bool output_is_current(const struct output *output) {

@@ -179,7 +179,7 @@ listen() {
 
 @test "a first manager that refuses its configuration ends it all" {
     for code in 2 78; do
-        script manager "exit $code"
+        script manager "sleep 300" "exit $code"
         begin
         finish $code
         event "ringfence-logd SIGTERM"

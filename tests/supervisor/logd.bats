@@ -30,11 +30,16 @@ settings() {
         "${3:-3}" "${4:-65536}" "${5:-42}" "${6:-42}" >"run/output/$1/settings.new"
     mv "run/output/$1/settings.new" "run/output/$1/settings"
 }
-begin() {
+start() {
     "$logd" --runtime-dir run --log-dir log 2>>stderr 3>&- &
     daemon=$!
     pids+=" $daemon"
 }
+begin() {
+    start
+    eventually watching
+}
+watching() { grep -qs "^inotify wd" /proc/"$daemon"/fdinfo/*; }
 # Everything is drained, and it ends well.
 finish() {
     kill -TERM "$daemon"
@@ -155,11 +160,13 @@ logged() { grep -qF "$2" "log/$1/current"; }
     unit web
     begin
     exec 7<>run/output/web/out
+    echo 0 >&7
+    eventually logged web "out: 0"
     seq 1 1000 >&7
     printf 'last words' >&7
     rm -r run/output/web
     eventually logged web "out+: last words"
-    [ "$(texts web | wc -l)" -eq 1001 ]
+    [ "$(texts web | wc -l)" -eq 1002 ]
     unit web # and comes back
     echo again >run/output/web/out
     eventually logged web "out: again"
@@ -254,7 +261,7 @@ logged() { grep -qF "$2" "log/$1/current"; }
     begin
     eventually test -d log
     first=$daemon
-    begin
+    start
     eventually said "^ringfence-logd: another ringfence-logd reads \"run/output\"; waiting until it ends$"
     kill -TERM $first
     wait $first
@@ -349,7 +356,7 @@ full_disk() {
 @test "a full disk" {
     unshare --mount true 2>/dev/null || skip "no mount namespace can be made here"
     mkdir log
-    export -f full_disk unit settings begin finish eventually said texts logged
+    export -f full_disk unit settings begin finish eventually said texts logged start watching
     export logd
     unshare --mount --propagation private bash -euc 'pids=; full_disk' >trace 2>&1 3>&- ||
         { cat trace stderr; false; }
