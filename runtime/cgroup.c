@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "runtime/cgroup-root.h"
 #include "runtime/cgroup-tree.h"
@@ -23,6 +24,7 @@ struct cgroup {
     int root_fd;       /* borrowed */
     int fd, events_fd; /* the unit's directory; cgroup.events of main */
     bool protects;     /* what lies above has to count its memory.low and memory.min */
+    bool killed;       /* once at least */
 };
 
 static const char *const part_names[] = {
@@ -290,8 +292,20 @@ static int write_part(const struct cgroup *cgroup, enum cgroup_part part, const 
     return 0;
 }
 
-int cgroup_kill(const struct cgroup *cgroup, enum cgroup_part part, struct fault *fault) {
+int cgroup_kill(struct cgroup *cgroup, enum cgroup_part part, struct fault *fault) {
+    cgroup->killed = true;
     return write_part(cgroup, part, "cgroup.kill", "1", fault);
+}
+
+bool cgroup_was_killed(const struct cgroup *cgroup) {
+    return cgroup->killed;
+}
+
+int cgroup_enter(int directory, struct fault *fault) {
+    scoped_fd int procs = openat(directory, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+    if (procs < 0 || write(procs, "0", 1) != 1)
+        return fault_set(fault, errno, "cannot enter the unit's cgroup");
+    return 0;
 }
 
 int cgroup_freeze(const struct cgroup *cgroup, bool freeze, struct fault *fault) {

@@ -95,7 +95,14 @@ int cgroup_is_populated(const struct cgroup *cgroup, enum cgroup_part part);
 uint64_t cgroup_oom_kills(const struct cgroup *cgroup);
 
 /* SIGKILL to everything in that part, atomically, frozen or not (cgroup.kill, 5.14). */
-int cgroup_kill(const struct cgroup *cgroup, enum cgroup_part part, struct fault *fault);
+int cgroup_kill(struct cgroup *cgroup, enum cgroup_part part, struct fault *fault);
+/* Whether cgroup_kill was ever called. Then CLONE_INTO_CGROUP is of no use: since the kernel looks
+ * for forks that race with cgroup.kill (6.14, and the stable kernels of early 2025), it compares a
+ * count of kills of the parent's cgroup with that of the new one, and where they differ the child
+ * is killed at birth. */
+bool cgroup_was_killed(const struct cgroup *cgroup);
+/* Moves the calling process into a directory from cgroup_open. Blocks for some 10 ms. */
+int cgroup_enter(int directory, struct fault *fault);
 /* Stops or lets go all processes of main. It is done when cgroup.events says `frozen 1`. */
 int cgroup_freeze(const struct cgroup *cgroup, bool freeze, struct fault *fault);
 /* 1: main is frozen, 0: not (yet), -errno. */

@@ -43,6 +43,7 @@ struct helper {
     const struct run_request *request;
     int main; /* pidfd of the process to be put beside; -EBADF: none */
     int report;
+    int cgroup; /* the directory to move into; -EBADF: the helper was born there */
     struct stage stage;
 };
 
@@ -52,6 +53,10 @@ static int open_console(int terminal, struct fault *fault) {
     if (fstatfs(terminal, &status) < 0 || status.f_type != DEVPTS_SUPER_MAGIC)
         return fault_say(fault, -ENOTTY, "standard input is not a pseudo-terminal");
     return tree_clone(terminal, "", false, fault);
+}
+
+static int helper_enter(struct helper *helper, struct fault *fault) {
+    return helper->cgroup < 0 ? 0 : cgroup_enter(helper->cgroup, fault);
 }
 
 /* Of the manager's descriptors those that the run is about. */
@@ -195,8 +200,8 @@ static const struct step {
     const char *name;
     int (*run)(struct helper *helper, struct fault *fault);
 } steps[] = {
-    {"descriptors", helper_close}, {"helper", helper_prepare}, {"limits", helper_limit},
-    {"namespaces", helper_join},   {"process", helper_clone},
+    {"cgroup", helper_enter}, {"descriptors", helper_close}, {"helper", helper_prepare},
+    {"limits", helper_limit}, {"namespaces", helper_join},   {"process", helper_clone},
 };
 
 static _Noreturn void helper_run(struct helper *helper) {
@@ -259,12 +264,17 @@ static int start_helper(struct sandbox *sandbox, const struct run_request *reque
         return error;
     }
     scoped_fd int receiver = ends[0], sender = ends[1];
-    struct clone_args arguments = {
-        .flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD, .cgroup = (unsigned)cgroup};
+    bool born_in_cgroup = !cgroup_was_killed(sandbox->cgroup);
+    struct clone_args arguments = {.flags = born_in_cgroup ? CLONE_INTO_CGROUP : 0,
+                                   .exit_signal = SIGCHLD,
+                                   .cgroup = born_in_cgroup ? (unsigned)cgroup : 0};
     pid_t pid = process_clone(&arguments);
     if (pid == 0) {
-        struct helper helper = {
-            .sandbox = sandbox, .request = request, .main = main, .report = sender};
+        struct helper helper = {.sandbox = sandbox,
+                                .request = request,
+                                .main = main,
+                                .report = sender,
+                                .cgroup = born_in_cgroup ? -EBADF : cgroup};
         fill_stage(&helper.stage, sandbox, request, &environment, sender);
         helper_run(&helper);
     }

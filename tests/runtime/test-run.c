@@ -244,6 +244,21 @@ TEST(everything_is_killed) {
     box_close(&box);
 }
 
+/* What is cloned into a cgroup that was killed once dies at birth (6.14): it is moved there. */
+TEST(a_run_after_everything_was_killed) {
+    box_open(&box);
+    box_built(&box);
+    for (int i = 0; i < 2; i++) {
+        start_sleeper("exec sleep 1000");
+        CHECK(sandbox_is_populated(box.sandbox) == 1);
+        CHECK_TEXT(box_shell(&box, "echo beside"), "beside");
+        CHECK(sandbox_kill(box.sandbox, NULL) == 0);
+        CHECK(box_exit_code(run_pid(box.main)) == 128 + SIGKILL);
+        run_free(box.main);
+    }
+    box_close(&box);
+}
+
 /* Nothing in a unit may reach the manager's executable or memory through a process that is on its
  * way in (CVE-2019-5736): root inside looks at everything, as fast as it can. */
 TEST(no_way_to_the_managers_executable) {
