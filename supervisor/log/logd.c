@@ -209,6 +209,7 @@ static void run(struct logger *logger) {
                 stream_turn(events[i].data.ptr);
     }
     heed_changes(logger); /* a unit that came with the last events is drained, too */
+    logger->inotify = close_fd(logger->inotify);
     struct output *output, *following;
     list_for_each_safe(output, following, &logger->units, link) {
         output_close(output);
