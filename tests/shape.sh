@@ -90,11 +90,11 @@ header_openings() {
 }
 marks() {
     # The words are put together here so that this file does not name them.
-    tracked | xargs grep -nIE "\b(TO""DO|FIX""ME|HA""CK)\b"
+    tracked | xargs -d '\n' grep -nIE "\b(TO""DO|FIX""ME|HA""CK)\b"
     sources '*.[ch]' units runtime supervisor | xargs grep -nE '\bX''XX\b'
 }
 machine_paths() {
-    tracked | xargs grep -nIE "/(wo""rk|ro""ot/[a-z]|ho""me/[a-z]+/)[/\"' ]|/tmp/(w""t|bu""ild-)"
+    tracked | xargs -d '\n' grep -nIE "/(wo""rk|ro""ot/[a-z]|ho""me/[a-z]+/)[/\"' ]|/tmp/(w""t|bu""ild-)"
 }
 top_level() {
     tracked | sed 's,/.*,,' | sort -u |

@@ -345,6 +345,7 @@ int main(int argc, char **argv) {
         return 1;
     if (bus_new(&manager, &manager.bus, &fault) < 0) {
         fprintf(stderr, "%s\n", fault.text);
+        sd_event_unref(manager.event);
         return 1;
     }
     printf("listening\n");
