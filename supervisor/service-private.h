@@ -60,7 +60,8 @@ struct service_private {
 
     bool built;                /* the sandbox is whole */
     bool executed;             /* of the present run */
-    bool ended;                /* its process was reaped */
+    bool reaped;               /* its process */
+    bool ended;                /* and that was told, after all that it had said before */
     bool signalled;            /* it was asked to stop */
     pid_t run_pid;             /* of the present run, claimed from the reaper; 0: not known */
     bool awaits_pid;           /* counted in manager_private.without_pid */

@@ -86,6 +86,26 @@ static int claim(struct service *service, int *ret_wait_status) {
     return early;
 }
 
+static void note_end(struct service *service, int wait_status) {
+    struct service_private *own = service->private;
+    own->reaped = true;
+    own->ending =
+        ending_of(service->unit, wait_status, sandbox_oom_kills(service->sandbox) > own->oom_kills);
+    if (own->main_pidfd < 0)
+        service->main_pid = 0;
+}
+
+/* What was said before the end counts before it. */
+static void tell_end(struct service *service) {
+    struct service_private *own = service->private;
+    notify_receive(own->notify);
+    ready_pipe_receive(own->ready_pipe);
+    if (!service->main || own->ended)
+        return;
+    own->ended = true;
+    service_handle(service, EVENT_ENDED);
+}
+
 void service_poll_run(struct service *service) {
     struct service_private *own = service->private;
     struct fault fault = {{0}};
@@ -93,19 +113,19 @@ void service_poll_run(struct service *service) {
     if (!service->main || !own->report_watch)
         return;
     int progress = run_advance(service->main, &fault);
-    int early = claim(service, &wait_status);
-    if (progress == RUN_PREPARING && early != 1)
+    if (claim(service, &wait_status) == 1)
+        note_end(service, wait_status);
+    if (progress == RUN_PREPARING)
         return;
-    if (progress != RUN_PREPARING)
-        service_unwatch_report(service);
+    service_unwatch_report(service);
     if (progress < 0) {
         service_fail(service, "%s", fault.text);
         service_handle(service, EVENT_LAUNCH_FAILED);
-    } else if (progress == RUN_EXECUTED) {
+    } else {
         service_handle(service, EVENT_EXECUTED);
     }
-    if (early == 1 && service->main)
-        main_ended(service, wait_status);
+    if (service->main && own->reaped)
+        tell_end(service);
 }
 
 static void run_progressed(void *context) {
@@ -125,29 +145,23 @@ int service_watch_run(struct service *service, struct fault *fault) {
     return 0;
 }
 
-/* The pipe's end, a READY=1 and the end of the process may be told in any order: what was said
- * before the end counts before it. */
+/* The report may not have ended yet: it alone tells a program that could not be executed from one
+ * that ended at once, and it ends soon, since its other holder is a helper that has done its work.
+ */
 static void main_ended(void *context, int wait_status) {
     struct service *service = context;
     struct service_private *own = service->private;
+    note_end(service, wait_status);
     service_poll_run(service);
-    notify_receive(own->notify);
-    ready_pipe_receive(own->ready_pipe);
-    if (!service->main)
-        return;
-    own->ended = true;
-    own->ending =
-        ending_of(service->unit, wait_status, sandbox_oom_kills(service->sandbox) > own->oom_kills);
-    if (own->main_pidfd < 0)
-        service->main_pid = 0;
-    service_handle(service, EVENT_ENDED);
+    if (service->main && !own->report_watch)
+        tell_end(service);
     end_event(service);
 }
 
 void service_drop_run(struct service *service) {
     struct service_private *own = service->private;
     service_unwatch_report(service);
-    if (own->run_pid && !own->ended)
+    if (own->run_pid && !own->reaped)
         children_remove(&service->manager->private->children, own->run_pid);
     own->run_pid = service->main_pid = 0;
     own->main_pidfd = close_fd(own->main_pidfd);

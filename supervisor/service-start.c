@@ -66,7 +66,8 @@ enum service_state ask_for_start(struct service *service) {
 
 static void attempt_begins(struct service *service) {
     struct service_private *own = service->private;
-    own->executed = own->ended = own->signalled = own->was_ready = own->expected = false;
+    own->executed = own->reaped = own->ended = own->signalled = own->was_ready = own->expected =
+        false;
     own->cause = RESULT_NONE;
     own->ending = (struct ending){0};
     if (service->result == RESULT_DEPENDENCY)

@@ -36,7 +36,7 @@ static void thaw(struct service *service) {
 /* A run that was killed before its pid was told has no end that we would hear of. */
 static bool is_over(const struct service *service) {
     const struct service_private *own = service->private;
-    return !service->main || own->ended || !own->run_pid;
+    return !service->main || own->reaped || !own->run_pid;
 }
 
 static enum service_state kill_all(struct service *service) {

@@ -88,6 +88,7 @@ static const service_action table[SERVICE_STATES][SERVICE_EVENTS] = {
     [SERVICE_READY] =
         {
             [EVENT_DEPENDENCY_LOST] = wait_again_if_group,
+            [EVENT_EXECUTED] = note_executed, /* it said that it is ready before */
             [EVENT_SAID_READY] = stay,
             [EVENT_SAID_STOPPING] = to_stopping,
             [EVENT_ENDED] = clear_up,
@@ -97,6 +98,7 @@ static const service_action table[SERVICE_STATES][SERVICE_EVENTS] = {
         },
     [SERVICE_STOPPING] =
         {
+            [EVENT_EXECUTED] = note_executed,
             [EVENT_SAID_READY] = stay,
             [EVENT_SAID_STOPPING] = stay,
             [EVENT_ENDED] = clear_up,

@@ -26,6 +26,7 @@ struct run {
     pid_t pid;
     struct deadline execed, report, ready, exits, reaped;
     bool executed, failed, alive, told, killed;
+    bool concluded; /* the report has ended */
     int exit_status;
 };
 
@@ -270,6 +271,7 @@ static void run_dispose(struct run *run) {
 
 static void reported(struct deadline *deadline) {
     struct run *run = OWNER(deadline, struct run, report);
+    run->concluded = true;
     if (run->report_fd >= 0)
         fake_fd_fire(run->report_fd);
 }
@@ -370,6 +372,8 @@ int run_report_fd(const struct run *run) {
 }
 
 int run_advance(struct run *run, struct fault *fault) {
+    if (!run->concluded)
+        return RUN_PREPARING;
     if (run->executed)
         return RUN_EXECUTED;
     if (run->failed)
