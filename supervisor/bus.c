@@ -103,6 +103,7 @@ static int connection_new(struct bus_client *client, int fd) {
         (error = sd_bus_negotiate_creds(client->connection, true,
                                         SD_BUS_CREDS_PID | SD_BUS_CREDS_UID | SD_BUS_CREDS_EUID)) <
             0 ||
+        (error = sd_bus_set_close_on_exit(client->connection, false)) < 0 || /* bus_free does */
         (error = sd_bus_add_filter(client->connection, NULL, on_message, client)) < 0 ||
         (error = bus_driver_attach(client)) < 0 || (error = bus_manager_attach(client)) < 0 ||
         (error = bus_unit_attach(client)) < 0 || (error = sd_bus_start(client->connection)) < 0 ||

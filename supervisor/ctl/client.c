@@ -103,10 +103,12 @@ int client_broken(int error, struct fault *fault) {
 int client_error(const sd_bus_error *error, int number, struct fault *fault) {
     enum bus_error known = error->name ? bus_error_parse(error->name) : BUS_FAILED;
 
-    /* Without a name, or with one that sd-bus made itself, no answer came. */
-    if (!error->name || strcmp(error->name, SD_BUS_ERROR_NO_REPLY) == 0 ||
+    if (!error->name)
+        return client_broken(number, fault);
+    /* Made by sd-bus itself for what is unanswered when the connection ends: no call times out. */
+    if (strcmp(error->name, SD_BUS_ERROR_NO_REPLY) == 0 ||
         strcmp(error->name, SD_BUS_ERROR_DISCONNECTED) == 0)
-        return client_broken(number < 0 ? number : -ECONNRESET, fault);
+        return client_broken(-ECONNRESET, fault);
     if (known == BUS_ACCESS_DENIED)
         fault_say(fault, EPERM, "only root may do this");
     else

@@ -120,8 +120,7 @@ static int verify_file(struct verification *verification, const char *path) {
         return code;
     struct unit_entry *entry = unit_set_find(set, name);
     if (!entry)
-        return tool_fail(EXIT_INVALID, "verify: \"%s\": \"%s\" may not be a unit's name", path,
-                         name);
+        return tool_fail(EXIT_FAILED, "verify: \"%s\" went away", path);
     judge(verification, entry, !slash);
     return EXIT_OK;
 }
