@@ -108,15 +108,18 @@ LIST_KIND(groups, check_group, "group", "names or numbers");
 
 /* ---- commands ---- */
 
-/* The first item is the program. */
+/* The first item is the program. It is kept even where it is wrong, lest the next one be taken for
+ * it. */
 static int arguments_parse(const struct key *key, const char *item, void *target,
                            struct fault *fault) {
     (void)key;
     const struct strings *arguments = target;
-    if (arguments->count == 0 && item[0] != '/')
-        return fault_say(fault, -EINVAL,
-                         "the program \"%s\" is not an absolute path; no PATH is searched", item);
-    return list_add(target, item, fault);
+    bool is_program = arguments->count == 0;
+    int error = list_add(target, item, fault);
+    if (error || !is_program || item[0] == '/')
+        return error;
+    return fault_say(fault, -EINVAL,
+                     "the program \"%s\" is not an absolute path; no PATH is searched", item);
 }
 
 const struct kind kind_arguments = {
