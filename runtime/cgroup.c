@@ -23,8 +23,8 @@ struct cgroup {
     size_t root;       /* bytes of `path` that are the root's, without '/' */
     int root_fd;       /* borrowed */
     int fd, events_fd; /* the unit's directory; cgroup.events of main */
+    unsigned renewed;  /* how often something was killed here */
     bool protects;     /* what lies above has to count its memory.low and memory.min */
-    bool killed;       /* once at least */
 };
 
 static const char *const part_names[] = {
@@ -231,6 +231,27 @@ int cgroup_open(const struct cgroup *cgroup, enum cgroup_part part, struct fault
     return fd;
 }
 
+int cgroup_open_birthplace(struct cgroup *cgroup, enum cgroup_part part, struct fault *fault) {
+    scoped_fd int fd = cgroup_open(cgroup, part, fault);
+    if (fd < 0 || cgroup->renewed == 0)
+        return take_fd(&fd);
+    char name[16];
+    snprintf(name, sizeof name, "%u", cgroup->renewed);
+    int fresh = cgroup_tree_open(fd, name);
+    if (fresh == -ENOENT) {
+        cgroup_tree_clear(fd); /* earlier ones, as far as they are empty */
+        fresh = cgroup_tree_make(fd, name);
+    }
+    if (fresh < 0)
+        return fault_set(fault, fresh, "cannot make cgroup \"%s/%s/%s\"", cgroup->path,
+                         part_names[part], name);
+    return fresh;
+}
+
+void cgroup_renew(struct cgroup *cgroup) {
+    cgroup->renewed++;
+}
+
 int cgroup_events_fd(const struct cgroup *cgroup) {
     return cgroup->events_fd;
 }
@@ -293,12 +314,8 @@ static int write_part(const struct cgroup *cgroup, enum cgroup_part part, const 
 }
 
 int cgroup_kill(struct cgroup *cgroup, enum cgroup_part part, struct fault *fault) {
-    cgroup->killed = true;
+    cgroup_renew(cgroup);
     return write_part(cgroup, part, "cgroup.kill", "1", fault);
-}
-
-bool cgroup_was_killed(const struct cgroup *cgroup) {
-    return cgroup->killed;
 }
 
 int cgroup_enter(int directory, struct fault *fault) {

@@ -81,8 +81,16 @@ SCOPED(cgroup_free, struct cgroup *)
 
 const char *cgroup_path(const struct cgroup *cgroup); /* absolute, of the unit's directory */
 int cgroup_fd(const struct cgroup *cgroup);           /* the unit's directory; borrowed */
-/* A new descriptor of one directory, for CLONE_INTO_CGROUP; the caller closes it. */
+/* A new descriptor of one directory; the caller closes it. */
 int cgroup_open(const struct cgroup *cgroup, enum cgroup_part part, struct fault *fault);
+/* A new descriptor of the directory that a process of main or aux is to be cloned into
+ * (CLONE_INTO_CGROUP); the caller closes it. The part itself, until something was killed there;
+ * then a fresh one below it: since the kernel looks for forks that race with cgroup.kill (6.14, and
+ * the stable kernels of early 2025), it compares a count of kills of the parent's cgroup with that
+ * of the new one, and where they differ the child is killed at birth. */
+int cgroup_open_birthplace(struct cgroup *cgroup, enum cgroup_part part, struct fault *fault);
+/* Processes are to be born in fresh directories from now on: one was killed at birth. */
+void cgroup_renew(struct cgroup *cgroup);
 
 /* cgroup.events of main, for EPOLLPRI: main became empty or not; borrowed. */
 int cgroup_events_fd(const struct cgroup *cgroup);
@@ -96,12 +104,7 @@ uint64_t cgroup_oom_kills(const struct cgroup *cgroup);
 
 /* SIGKILL to everything in that part, atomically, frozen or not (cgroup.kill, 5.14). */
 int cgroup_kill(struct cgroup *cgroup, enum cgroup_part part, struct fault *fault);
-/* Whether cgroup_kill was ever called. Then CLONE_INTO_CGROUP is of no use: since the kernel looks
- * for forks that race with cgroup.kill (6.14, and the stable kernels of early 2025), it compares a
- * count of kills of the parent's cgroup with that of the new one, and where they differ the child
- * is killed at birth. */
-bool cgroup_was_killed(const struct cgroup *cgroup);
-/* Moves the calling process into a directory from cgroup_open. Blocks for some 10 ms. */
+/* Moves the calling process into a directory that was opened. Blocks for some 10 ms. */
 int cgroup_enter(int directory, struct fault *fault);
 /* Stops or lets go all processes of main. It is done when cgroup.events says `frozen 1`. */
 int cgroup_freeze(const struct cgroup *cgroup, bool freeze, struct fault *fault);

@@ -43,7 +43,6 @@ struct helper {
     const struct run_request *request;
     int main; /* pidfd of the process to be put beside; -EBADF: none */
     int report;
-    int cgroup; /* the directory to move into; -EBADF: the helper was born there */
     struct stage stage;
 };
 
@@ -53,10 +52,6 @@ static int open_console(int terminal, struct fault *fault) {
     if (fstatfs(terminal, &status) < 0 || status.f_type != DEVPTS_SUPER_MAGIC)
         return fault_say(fault, -ENOTTY, "standard input is not a pseudo-terminal");
     return tree_clone(terminal, "", false, fault);
-}
-
-static int helper_enter(struct helper *helper, struct fault *fault) {
-    return helper->cgroup < 0 ? 0 : cgroup_enter(helper->cgroup, fault);
 }
 
 /* Of the manager's descriptors those that the run is about. */
@@ -200,8 +195,8 @@ static const struct step {
     const char *name;
     int (*run)(struct helper *helper, struct fault *fault);
 } steps[] = {
-    {"cgroup", helper_enter}, {"descriptors", helper_close}, {"helper", helper_prepare},
-    {"limits", helper_limit}, {"namespaces", helper_join},   {"process", helper_clone},
+    {"descriptors", helper_close}, {"helper", helper_prepare}, {"limits", helper_limit},
+    {"namespaces", helper_join},   {"process", helper_clone},
 };
 
 static _Noreturn void helper_run(struct helper *helper) {
@@ -251,8 +246,8 @@ static int start_helper(struct sandbox *sandbox, const struct run_request *reque
                         int *ret_report, struct fault *fault) {
     struct environment environment;
     int ends[2];
-    scoped_fd int cgroup =
-        cgroup_open(sandbox->cgroup, request->place == RUN_MAIN ? CGROUP_MAIN : CGROUP_AUX, fault);
+    scoped_fd int cgroup = cgroup_open_birthplace(
+        sandbox->cgroup, request->place == RUN_MAIN ? CGROUP_MAIN : CGROUP_AUX, fault);
     if (cgroup < 0)
         return cgroup;
     int error = environment_prepare(sandbox->container, request->environment, &environment, fault);
@@ -264,17 +259,12 @@ static int start_helper(struct sandbox *sandbox, const struct run_request *reque
         return error;
     }
     scoped_fd int receiver = ends[0], sender = ends[1];
-    bool born_in_cgroup = !cgroup_was_killed(sandbox->cgroup);
-    struct clone_args arguments = {.flags = born_in_cgroup ? CLONE_INTO_CGROUP : 0,
-                                   .exit_signal = SIGCHLD,
-                                   .cgroup = born_in_cgroup ? (unsigned)cgroup : 0};
+    struct clone_args arguments = {
+        .flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD, .cgroup = (unsigned)cgroup};
     pid_t pid = process_clone(&arguments);
     if (pid == 0) {
-        struct helper helper = {.sandbox = sandbox,
-                                .request = request,
-                                .main = main,
-                                .report = sender,
-                                .cgroup = born_in_cgroup ? -EBADF : cgroup};
+        struct helper helper = {
+            .sandbox = sandbox, .request = request, .main = main, .report = sender};
         fill_stage(&helper.stage, sandbox, request, &environment, sender);
         helper_run(&helper);
     }
@@ -331,8 +321,10 @@ static int conclude(struct run *run, struct fault *fault) {
         fault_say(fault, run->failure.error, "%s", run->failure.text);
         return run->failure.value == STAGE_EXECUTING ? run->failure.error : -ECANCELED;
     }
-    if (run->pid == 0)
+    if (run->pid == 0) {
+        cgroup_renew(run->sandbox->cgroup);
         return fault_say(fault, -ECANCELED, "process: the helper that starts it was killed");
+    }
     return RUN_EXECUTED;
 }
 

@@ -241,6 +241,14 @@ TEST(everything_is_killed) {
     while (sandbox_is_populated(box.sandbox) > 0)
         CHECK(poll(&events, 1, 5000) == 1);
     run_free(box.main);
+    /* A kernel that kills what is born where something was killed does not stop the next run. */
+    CHECK_TEXT(box_shell(&box, "echo again; grep -c unit- /proc/self/cgroup"), "again\n0");
+    CHECK(sandbox_kill(box.sandbox, NULL) == 0);
+    start_sleeper("exec sleep 1000");
+    CHECK(sandbox_is_populated(box.sandbox) == 1);
+    CHECK(sandbox_signal_all(box.sandbox, SIGKILL, NULL) == 0);
+    CHECK(box_exit_code(run_pid(box.main)) == 128 + SIGKILL);
+    run_free(box.main);
     box_close(&box);
 }
 
