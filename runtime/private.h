@@ -18,6 +18,7 @@ struct runtime {
     struct seccomp_cache *filters;
     struct id_ranges *ranges;
     bool missing_controllers_warn;
+    bool killed_at_birth; /* what is cloned into a fresh cgroup is, here */
 };
 
 struct sandbox {
@@ -42,6 +43,8 @@ struct sandbox {
 /* clone3(2) without sharing memory: 0 in the child, which must end in _exit(2) or execve(2). */
 struct clone_args;
 pid_t process_clone(struct clone_args *arguments);
+/* The same, born in a cgroup: a directory's descriptor. */
+pid_t process_clone_into(const struct runtime *runtime, struct clone_args *arguments, int cgroup);
 
 /* The names that become files below the state directory: letters, digits and "_.:@-", none that
  * leads elsewhere. */

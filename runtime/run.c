@@ -259,9 +259,8 @@ static int start_helper(struct sandbox *sandbox, const struct run_request *reque
         return error;
     }
     scoped_fd int receiver = ends[0], sender = ends[1];
-    struct clone_args arguments = {
-        .flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD, .cgroup = (unsigned)cgroup};
-    pid_t pid = process_clone(&arguments);
+    struct clone_args arguments = {.exit_signal = SIGCHLD};
+    pid_t pid = process_clone_into(sandbox->runtime, &arguments, cgroup);
     if (pid == 0) {
         struct helper helper = {
             .sandbox = sandbox, .request = request, .main = main, .report = sender};

@@ -10,6 +10,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include "runtime/private.h"
 #include "units/base/fault.h"
@@ -20,6 +21,36 @@
 pid_t process_clone(struct clone_args *arguments) {
     long pid = syscall(SYS_clone3, arguments, sizeof *arguments);
     return pid < 0 ? -errno : (pid_t)pid;
+}
+
+pid_t process_clone_into(const struct runtime *runtime, struct clone_args *arguments, int cgroup) {
+    if (!runtime->killed_at_birth) {
+        arguments->flags |= CLONE_INTO_CGROUP;
+        arguments->cgroup = (unsigned)cgroup;
+        return process_clone(arguments);
+    }
+    pid_t pid = process_clone(arguments);
+    if (pid == 0 && cgroup_enter(cgroup, NULL) < 0)
+        _exit(1);
+    return pid;
+}
+
+/* As the manager's own cgroup may have been killed before (a service manager that starts a service
+ * again may keep it), a fresh one may be deadly too: see cgroup_open_birthplace. Such a manager
+ * moves its helpers, which is slower. */
+static int try_birth(struct runtime *runtime, struct fault *fault) {
+    struct clone_args arguments = {.exit_signal = SIGCHLD};
+    pid_t pid = process_clone_into(runtime, &arguments, cgroup_root_fd(runtime->cgroups));
+    if (pid < 0)
+        return fault_set(fault, pid, "cannot start a process in \"%s\"",
+                         cgroup_root_path(runtime->cgroups));
+    if (pid == 0)
+        _exit(0);
+    int status = 0;
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    runtime->killed_at_birth = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+    return 0;
 }
 
 int name_check(const char *name, struct fault *fault) {
@@ -103,6 +134,8 @@ int runtime_open(const struct runtime_options *options, struct runtime **ret_run
         error = cgroup_root_open(options->cgroup, &runtime->cgroups, fault);
     if (!error)
         error = cgroup_root_clean(runtime->cgroups, fault);
+    if (!error)
+        error = try_birth(runtime, fault);
     if (error)
         return error;
     *ret_runtime = take(runtime);

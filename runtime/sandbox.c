@@ -152,12 +152,8 @@ static int start_builder(struct sandbox *sandbox, const char *notify_directory,
     scoped_fd int cgroup = cgroup_open(sandbox->cgroup, CGROUP_UNIT, fault);
     if (cgroup < 0)
         return cgroup;
-    struct clone_args arguments = {
-        .flags = CLONE_INTO_CGROUP | CLONE_NEWPID | CLONE_NEWNS,
-        .exit_signal = SIGCHLD,
-        .cgroup = (unsigned)cgroup,
-    };
-    pid_t pid = process_clone(&arguments);
+    struct clone_args arguments = {.flags = CLONE_NEWPID | CLONE_NEWNS, .exit_signal = SIGCHLD};
+    pid_t pid = process_clone_into(sandbox->runtime, &arguments, cgroup);
     if (pid < 0)
         return fault_set(fault, pid, "cannot start the helper that builds");
     if (pid == 0) {

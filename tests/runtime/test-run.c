@@ -252,7 +252,7 @@ TEST(everything_is_killed) {
     box_close(&box);
 }
 
-/* What is cloned into a cgroup that was killed once dies at birth (6.14): it is moved there. */
+/* What is cloned into a cgroup that was killed once dies at birth (6.14). */
 TEST(a_run_after_everything_was_killed) {
     box_open(&box);
     box_built(&box);
@@ -264,6 +264,31 @@ TEST(a_run_after_everything_was_killed) {
         CHECK(box_exit_code(run_pid(box.main)) == 128 + SIGKILL);
         run_free(box.main);
     }
+    box_close(&box);
+}
+
+TEST(a_manager_whose_own_cgroup_was_killed_before) {
+    char directory[PATH_MAX];
+    box_open(&box);
+    snprintf(directory, sizeof directory, "%.4000s-manager", runtime_cgroup(box.runtime));
+    CHECK(mkdir(directory, 0755) == 0);
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    CHECK(file_write(fd, "cgroup.kill", "1", &box.fault) == 0);
+    runtime_close(box.runtime);
+    pid_t manager = fork();
+    if (manager == 0) {
+        CHECK(file_write(fd, "cgroup.procs", "0", &box.fault) == 0);
+        box_open_runtime(&box);
+        box_built(&box);
+        CHECK_TEXT(box_shell(&box, "echo alive; grep -c 0::/main /proc/self/cgroup"), "alive\n1");
+        box_remove(&box);
+        runtime_close(box.runtime);
+        exit(0);
+    }
+    CHECK(box_exit_code(manager) == 0);
+    CHECK(rmdir(directory) == 0);
+    close(fd);
+    box_open_runtime(&box);
     box_close(&box);
 }
 
