@@ -24,8 +24,8 @@ static char *template_of(const char *name) {
 static int draft_add(struct batch *batch, const char *name, const char *path,
                      struct draft **ret_draft) {
     if ((batch->count & (batch->count - 1)) == 0) {
-        struct draft **drafts =
-            reallocarray(batch->drafts, batch->count ? batch->count * 2 : 8, sizeof(*drafts));
+        struct draft **drafts = reallocarray(batch->drafts, batch->count ? batch->count * 2 : 8,
+                                             sizeof(struct draft *));
         if (!drafts)
             return -ENOMEM;
         batch->drafts = drafts;
@@ -117,8 +117,8 @@ static int batch_try(struct batch *batch, size_t first, struct complaints *host_
     size_t count = 1, next = 0;
     for (size_t i = first; i < batch->count; i++)
         count += batch->drafts[i]->source_count;
-    scoped_free struct source **sources = calloc(count, sizeof(*sources));
-    scoped_free struct complaints **complaints = calloc(count, sizeof(*complaints));
+    scoped_free struct source **sources = calloc(count, sizeof(struct source *));
+    scoped_free struct complaints **complaints = calloc(count, sizeof(struct complaints *));
     if (!sources || !complaints)
         return fault_set(fault, ENOMEM, "cannot load the units");
     if (host_complaints && batch->host.data) {
@@ -304,7 +304,7 @@ static int compare_drafts(const void *left, const void *right) {
 
 int batch_order(struct batch *batch, struct fault *fault) {
     if (batch->count)
-        qsort(batch->drafts, batch->count, sizeof(*batch->drafts), compare_drafts);
+        qsort(batch->drafts, batch->count, sizeof(struct draft *), compare_drafts);
     return drafts_order(batch->drafts, batch->count, &batch->settings, fault);
 }
 

@@ -61,6 +61,7 @@ static const char *reserved(const char *target) {
 struct target_list {
     const struct section *section;
     const struct key *target;
+    size_t size, offset; /* of an element, and of the target in it */
     const struct section_list *list;
 };
 
@@ -79,15 +80,15 @@ static const struct key *key_of_element(const struct section *section, size_t of
     return NULL;
 }
 
-static struct target_list target_list(const struct unit *unit, size_t list, size_t target) {
+static struct target_list target_list(const struct unit *unit, size_t list, size_t size,
+                                      size_t target) {
     const struct section *section = section_of_list(list);
-    return (struct target_list){section, key_of_element(section, target),
+    return (struct target_list){section, key_of_element(section, target), size, target,
                                 (const void *)((const char *)unit + list)};
 }
 
 static const char *target_at(const struct target_list *list, size_t item) {
-    return *(char *const *)((const char *)list->list->items + item * list->section->element_size +
-                            list->target->offset);
+    return *(char *const *)((const char *)list->list->items + item * list->size + list->offset);
 }
 
 static void check_target(struct draft *draft, const struct target_list *list, size_t item) {
@@ -149,8 +150,10 @@ static void check_volume_names(struct draft *draft, const struct section *sectio
 void check_mounts(struct draft *draft) {
     const struct unit *unit = draft->unit;
     struct target_list lists[] = {
-        target_list(unit, AT(container.mounts), offsetof(struct mount, target)),
-        target_list(unit, AT(container.volumes), offsetof(struct volume, target)),
+        target_list(unit, AT(container.mounts), sizeof(struct mount),
+                    offsetof(struct mount, target)),
+        target_list(unit, AT(container.volumes), sizeof(struct volume),
+                    offsetof(struct volume, target)),
     };
     for (size_t i = 0; i < ELEMENTS(lists); i++)
         for (size_t item = 0; item < lists[i].list->count; item++) {

@@ -43,25 +43,34 @@ static void entry_free(struct unit_entry *entry) {
     unit_unref(entry->unit);
 }
 
+static int set_fill(struct unit_set *set, struct batch *batch, struct fault *fault) {
+    struct unit_entry *entries = calloc(batch->count + 1, sizeof(*entries));
+    if (!entries)
+        return fault_set(fault, ENOMEM, "cannot keep the units");
+    for (size_t i = 0; i < batch->count; i++)
+        entry_take(&entries[i], batch->drafts[i]);
+    set->entries = entries;
+    set->count = batch->count;
+    set->settings = batch->settings;
+    batch->settings = (struct manager_settings){0};
+    return 0;
+}
+
 int unit_set_load(const struct unit_sources *sources, struct unit_set **ret_set,
                   struct complaints *host_complaints, struct fault *fault) {
     struct batch batch = {0};
     scoped(unit_set_free) struct unit_set *set = calloc(1, sizeof(*set));
-    int error = set ? batch_open(&batch, sources, host_complaints, fault)
-                    : fault_set(fault, ENOMEM, "cannot load the units");
+    if (!set)
+        return fault_set(fault, ENOMEM, "cannot load the units");
+    int error = batch_open(&batch, sources, host_complaints, fault);
     if (!error)
         error = batch_load_all(&batch, host_complaints, fault);
     if (!error)
         error = batch_order(&batch, fault);
-    if (!error && !(set->entries = calloc(batch.count + 1, sizeof(*set->entries))))
-        error = fault_set(fault, ENOMEM, "cannot keep the units");
-    if (!error) {
-        for (size_t i = 0; i < batch.count; i++)
-            entry_take(&set->entries[set->count++], batch.drafts[i]);
-        set->settings = batch.settings;
-        batch.settings = (struct manager_settings){0};
+    if (!error)
+        error = set_fill(set, &batch, fault);
+    if (!error)
         *ret_set = take(set);
-    }
     batch_close(&batch);
     malloc_trim(0); /* the files' bytes and trees lay between the units */
     return error;
