@@ -47,8 +47,8 @@ static bool node_add(struct scan *scan, size_t offset, size_t *ret_number) {
         source->nodes = nodes;
         scan->capacity = capacity;
     }
-    *ret_number = source->count;
-    source->nodes[source->count++] = (struct node){
+    *ret_number = source->count++;
+    source->nodes[*ret_number] = (struct node){
         .name = (uint32_t)offset,
         .value = (uint32_t)offset,
         .end = (uint32_t)source->count,

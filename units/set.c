@@ -24,11 +24,11 @@ bool unit_name_is_valid(const char *name) {
 /* Takes what the draft has made. */
 static void entry_take(struct unit_entry *entry, struct draft *draft) {
     *entry = (struct unit_entry){
-        .name = take(draft->name),
-        .path = take(draft->path),
         .condition = draft->condition,
         .complaints = draft->complaints,
     };
+    entry->name = take(draft->name);
+    entry->path = take(draft->path);
     draft->complaints = (struct complaints){0};
     if (complaints_any(&entry->complaints))
         entry->condition = UNIT_INVALID;
