@@ -5,7 +5,7 @@ setup() {
     export RINGFENCE_BUILD=${RINGFENCE_BUILD:-$top/build/gcc} TZ=UTC LC_ALL=C.UTF-8
     unset NO_COLOR PAGER RINGFENCE_PAGER
     scratch=$(mktemp -d "${BATS_TMPDIR:-/tmp}/ctl.XXXXXX")
-    cd "$scratch"
+    cd "$scratch" || return
     mkdir run log
     export RINGFENCE_RUNTIME_DIR=$scratch/run
     manager=
