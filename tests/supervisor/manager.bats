@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # ringfence-manager with real services, in a scratch directory and a cgroup of its own.
+bats_require_minimum_version 1.5.0
 
 setup() {
     top=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
@@ -49,6 +50,8 @@ eventually() {
     return 1
 }
 said() { grep -Eq "$1" "$scratch/stderr"; }
+# times N TEXT: it was said so often.
+times() { [ "$(grep -c "$2" "$scratch/stderr")" = "$1" ]; }
 quiet() { ! said "$1"; }
 ended() { [ ! -e "/proc/$manager" ] || [ "$(awk '/^State/ { print $2 }' "/proc/$manager/status")" = Z ]; }
 
@@ -189,7 +192,8 @@ U
     begin
     eventually said "deaf: ready"
     eventually said "bare: ready"
-    eventually test "$(main_pids deaf | wc -l)" -ge 4
+    many() { [ "$(main_pids deaf | wc -l)" -ge 4 ]; }
+    eventually many
     before=$(date +%s%N)
     ring stop bare # no handler, and PID 1 of its namespace: it is not waited for
     took=$((($(date +%s%N) - before) / 1000000))
@@ -250,5 +254,70 @@ U
     for pid in $pids; do
         [ ! -e "/proc/$pid" ]
     done
-    [ "$(grep -c ": stopped" "$scratch/stderr")" = 200 ]
+    times 200 ": stopped"
+}
+
+@test "units that share namespaces follow the one whose they are" {
+    unit db <<'U'
+service = { exec = [ "/bin/sleep", "1000" ]; };
+U
+    unit side <<'U'
+service = { exec = [ "/bin/sleep", "1000" ]; };
+network = { mode = "unit:db"; };
+U
+    begin
+    eventually said "side: ready"
+    run grep -oE "(db|side): ready" "$scratch/stderr"
+    [ "$output" = $'db: ready\nside: ready' ]
+    net() { readlink "/proc/$(main_pids "$1" | head -n 1)/ns/net"; }
+    [ "$(net db)" = "$(net side)" ]
+    before=$(net db)
+    kill -KILL "$(main_pids db)" # a restart of its own enters the same sandbox
+    eventually said "db: was ended by SIGKILL; restart 1"
+    eventually times 2 "db: ready"
+    [ "$(net db)" = "$before" ]
+    times 1 "side: ready"
+    ring restart db # by command it is made anew, and side goes along
+    eventually times 2 "side: ready"
+    [ "$(net db)" = "$(net side)" ]
+    ring stop db
+    said "side: stopped"
+    finish
+}
+
+@test "a process beside a service: its code, its end with the service" {
+    unit web <<'U'
+service = { exec = [ "/bin/sleep", "1000" ]; };
+U
+    begin
+    eventually said "web: ready"
+    run ring exec web -- /bin/sh -c 'echo hello; exit 7'
+    [ "$status" -eq 7 ] && [ "$output" = hello ]
+    run -127 ring exec web -- /no/such/program
+    ring exec web -- /bin/sleep 1000 3>&- &
+    client=$!
+    eventually grep -q . "$cgroup/unit-web/aux/cgroup.procs"
+    ring stop web
+    run wait "$client"
+    [ "$status" -eq 137 ]
+    run ring exec web -- /bin/true
+    [ "$status" -eq 125 ] && [[ $output == *"web is not running"* ]]
+    finish
+}
+
+@test "paused, it does not move; stopped, it is thawed" {
+    unit ticks <<'U'
+service = { exec = [ "/bin/sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.05; done" ]; };
+U
+    begin
+    eventually said "ticks: ready"
+    ring kill -s CONT ticks
+    ring pause ticks
+    eventually grep -q "frozen 1" "$cgroup/unit-ticks/main/cgroup.events"
+    ring stop ticks
+    said "ticks: stopped"
+    quiet "did not stop within"
+    run ring pause ticks
+    [ "$status" -ne 0 ] && [[ $output == *"ticks is not running"* ]]
+    finish
 }
