@@ -17,6 +17,7 @@ struct build {
     struct id_range ids;                        /* count 0: the host's */
     int user;                                   /* the user namespace; -EBADF: the host's */
     int joined[NAMESPACE_KINDS];
+    int ipc_mounts; /* mount namespace of the unit whose ipc is shared; -EBADF: none */
     int report;
     int notify; /* the mount that becomes SANDBOX_NOTIFY_DIRECTORY; -EBADF: none */
     int proc;   /* procfs of this helper's own pid namespace: empty once the helper is gone */

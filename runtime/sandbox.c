@@ -130,7 +130,7 @@ static void release(struct sandbox *sandbox) {
 SCOPED(release, struct sandbox *)
 
 /* One helper, born in the unit's cgroup, which becomes the root of its cgroup namespace. */
-static int start_builder(struct sandbox *sandbox, const char *notify_directory,
+static int start_builder(struct sandbox *sandbox, const char *notify_directory, int ipc_mounts,
                          struct fault *fault) {
     scoped_fd int notify = -EBADF;
     if (notify_directory) {
@@ -161,6 +161,7 @@ static int start_builder(struct sandbox *sandbox, const char *notify_directory,
                               .container = sandbox->container,
                               .ids = sandbox->ids,
                               .user = -EBADF,
+                              .ipc_mounts = ipc_mounts,
                               .report = report,
                               .notify = notify,
                               .proc = -EBADF,
@@ -204,8 +205,11 @@ static int prepare(struct sandbox *sandbox, struct sandbox *const joined[NAMESPA
     return error ? fault_prefix(fault, error, "cgroup") : 0;
 }
 
-static int start(struct sandbox *sandbox, const char *notify_directory, struct fault *fault) {
+static int start(struct sandbox *sandbox, struct sandbox *const joined[NAMESPACE_KINDS],
+                 const char *notify_directory, struct fault *fault) {
     struct runtime *runtime = sandbox->runtime;
+    bool shares_ipc = sandbox->modes[NAMESPACE_IPC] == NAMESPACE_UNIT;
+    int ipc_mounts = shares_ipc ? joined[NAMESPACE_IPC]->namespaces[NAMESPACE_MOUNT] : -EBADF;
     int error = limits_apply(cgroup_fd(sandbox->cgroup), cgroup_root_controllers(runtime->cgroups),
                              &sandbox->container->resources, runtime->missing_controllers_warn,
                              &sandbox->notes, fault);
@@ -213,7 +217,7 @@ static int start(struct sandbox *sandbox, const char *notify_directory, struct f
         error = cgroup_protect(sandbox->cgroup, fault);
     if (error)
         return fault_prefix(fault, error, "limits");
-    error = start_builder(sandbox, notify_directory, fault);
+    error = start_builder(sandbox, notify_directory, ipc_mounts, fault);
     return error ? fault_prefix(fault, error, "sandbox") : 0;
 }
 
@@ -232,7 +236,7 @@ int sandbox_build(struct runtime *runtime, const struct container *container,
     int error = prepare(sandbox, joined, fault);
     if (error)
         return error;
-    error = start(sandbox, notify_directory, fault);
+    error = start(sandbox, joined, notify_directory, fault);
     if (error) {
         if (cgroup_remove(sandbox->cgroup, NULL) == 0)
             sandbox->cgroup = NULL;

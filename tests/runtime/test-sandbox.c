@@ -310,6 +310,56 @@ TEST(units_share_a_network) {
     box_close(&box);
 }
 
+TEST(units_share_everything) {
+    static struct box other;
+    box_open(&box);
+    box_built(&box);
+    start_sleeper();
+    other = box;
+    other.container.name = (char *)"other";
+    struct sandbox *joined[NAMESPACE_KINDS];
+    for (int kind = 0; kind < NAMESPACE_KINDS; kind++) {
+        joined[kind] = box.sandbox;
+        other.container.namespaces.choices[kind] =
+            (struct namespace_choice){.mode = NAMESPACE_UNIT, .name = (char *)"box"};
+    }
+    int error = box_build_joined(&other, joined, NULL);
+    if (error)
+        printf("# %s\n", other.fault.text);
+    CHECK(error == 0);
+    for (int kind = 0; kind < NAMESPACE_KINDS; kind++) {
+        char path[64];
+        snprintf(path, sizeof path, "/proc/%d/ns/%s", run_pid(box.main), kinds[kind]);
+        uint64_t inode = sandbox_namespace_inode(other.sandbox, (enum namespace_kind)kind);
+        if (kind == NAMESPACE_TIME)
+            CHECK(inode == 0);
+        else if (kind != NAMESPACE_MOUNT) /* each process has a copy of its own */
+            CHECK(inode == inode_of(path));
+    }
+    CHECK_TEXT(box_shell(&other, "cat /proc/1/comm; uname -n; set -- /proc/[0-9]*; echo $#"),
+               "sleep\nbox\n2");
+    box_remove(&other);
+    end_sleeper();
+    box_close(&box);
+}
+
+TEST(units_share_memory_with_ipc) {
+    static struct box other;
+    box_open(&box);
+    box_built(&box);
+    other = box;
+    other.container.name = (char *)"other";
+    other.container.namespaces.choices[NAMESPACE_IPC] =
+        (struct namespace_choice){.mode = NAMESPACE_UNIT, .name = (char *)"box"};
+    struct sandbox *joined[NAMESPACE_KINDS] = {[NAMESPACE_IPC] = box.sandbox};
+    CHECK(box_build_joined(&other, joined, NULL) == 0);
+    CHECK_TEXT(box_shell(&box, "echo shared >/dev/shm/x; stat -c %u /dev/shm/x"), "0");
+    CHECK_TEXT(box_shell(&other, "cat /dev/shm/x && echo more >>/dev/shm/x && echo fine"),
+               "shared\nfine");
+    box_remove(&other);
+    box_close(&box);
+}
+
 TEST(a_namespace_file_is_joined) {
     box_open(&box);
     /* A network namespace of the host's, kept by a file. */
