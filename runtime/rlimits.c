@@ -12,6 +12,8 @@
 #include "units/base/names.h"
 #include "units/base/scoped.h"
 
+#define FILES_USUAL 1024 /* soft limit of open files since the kernel's first days */
+
 static const char *const resource_items[] = {
     [RLIMIT_CPU] = "cpu",           [RLIMIT_FSIZE] = "fsize",
     [RLIMIT_DATA] = "data",         [RLIMIT_STACK] = "stack",
@@ -36,17 +38,51 @@ static int refused(const struct resource_limit *limit, int error, struct fault *
                      (unsigned long long)limit->soft, (unsigned long long)limit->hard);
 }
 
+static int set(const struct resource_limit *limit, struct fault *fault) {
+    if (limit->soft > limit->hard)
+        return fault_say(fault, -EINVAL, "limit \"%s\": soft %llu exceeds hard %llu",
+                         names_word(&resource_names, limit->resource),
+                         (unsigned long long)limit->soft, (unsigned long long)limit->hard);
+    struct rlimit pair = {.rlim_cur = limit->soft, .rlim_max = limit->hard};
+    if (prlimit(0, (__rlimit_resource_t)limit->resource, &pair, NULL) < 0)
+        return refused(limit, errno, fault);
+    return 0;
+}
+
+/* Only upward, while the host's capabilities are there: rlimits_apply_files does the rest. */
+static int raise_files(const struct resource_limit *limit, struct fault *fault) {
+    struct rlimit now;
+    if (getrlimit(RLIMIT_NOFILE, &now) < 0)
+        return fault_set(fault, errno, "cannot read the limit of open files");
+    if (limit->hard <= now.rlim_max)
+        return 0;
+    struct rlimit raised = {.rlim_cur = now.rlim_cur, .rlim_max = limit->hard};
+    return setrlimit(RLIMIT_NOFILE, &raised) < 0 ? refused(limit, errno, fault) : 0;
+}
+
 int rlimits_apply(const struct resource_limits *limits, struct fault *fault) {
     for (size_t i = 0; i < limits->count; i++) {
         const struct resource_limit *limit = &limits->items[i];
-        if (limit->soft > limit->hard)
-            return fault_say(fault, -EINVAL, "limit \"%s\": soft %llu exceeds hard %llu",
-                             names_word(&resource_names, limit->resource),
-                             (unsigned long long)limit->soft, (unsigned long long)limit->hard);
-        struct rlimit pair = {.rlim_cur = limit->soft, .rlim_max = limit->hard};
-        if (prlimit(0, (__rlimit_resource_t)limit->resource, &pair, NULL) < 0)
-            return refused(limit, errno, fault);
+        int error =
+            limit->resource == RLIMIT_NOFILE ? raise_files(limit, fault) : set(limit, fault);
+        if (error)
+            return error;
     }
+    return 0;
+}
+
+int rlimits_apply_files(const struct resource_limits *limits, struct fault *fault) {
+    for (size_t i = limits->count; i-- > 0;)
+        if (limits->items[i].resource == RLIMIT_NOFILE)
+            return set(&limits->items[i], fault);
+    struct rlimit now;
+    if (getrlimit(RLIMIT_NOFILE, &now) < 0)
+        return fault_set(fault, errno, "cannot read the limit of open files");
+    if (now.rlim_cur <= FILES_USUAL)
+        return 0;
+    now.rlim_cur = FILES_USUAL;
+    if (setrlimit(RLIMIT_NOFILE, &now) < 0)
+        return fault_set(fault, errno, "cannot lower the limit of open files");
     return 0;
 }
 

@@ -12,7 +12,6 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/vfs.h>
 
 #include "runtime/devices.h"
@@ -24,8 +23,6 @@
 #include "runtime/tree.h"
 #include "units/base/fault.h"
 #include "units/base/file.h"
-
-#define DESCRIPTORS_USUAL 1024 /* soft limit of open files since the kernel's first days */
 
 struct run {
     struct sandbox *sandbox;
@@ -89,26 +86,10 @@ static int helper_prepare(struct helper *helper, struct fault *fault) {
     return 0;
 }
 
-/* The manager raises its own soft limit; a program that uses select(2), or closes all that it might
- * have, wants the usual one unless its unit says otherwise. */
-static int limit_descriptors(struct fault *fault) {
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-        return fault_set(fault, errno, "cannot read the limit of open files");
-    if (limit.rlim_cur <= DESCRIPTORS_USUAL)
-        return 0;
-    limit.rlim_cur = DESCRIPTORS_USUAL;
-    if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
-        return fault_set(fault, errno, "cannot lower the limit of open files");
-    return 0;
-}
-
 /* What takes the host's power. */
 static int helper_limit(struct helper *helper, struct fault *fault) {
     const struct process *process = &helper->sandbox->container->process;
-    int error = limit_descriptors(fault);
-    if (error)
-        return error;
+    int error = 0;
     if (process->oom_score_adjust != INTEGER_UNSET) {
         scoped_fd int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
         error = oom_score_apply(proc, process->oom_score_adjust, fault);

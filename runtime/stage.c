@@ -20,6 +20,7 @@
 #include "runtime/masks.h"
 #include "runtime/path.h"
 #include "runtime/report.h"
+#include "runtime/rlimits.h"
 #include "runtime/seccomp.h"
 #include "runtime/tree.h"
 #include "units/base/fault.h"
@@ -137,6 +138,10 @@ static int finish_streams(struct progress *progress, struct fault *fault) {
     return streams_finish(&progress->streams, fault);
 }
 
+static int limit_files(struct progress *progress, struct fault *fault) {
+    return rlimits_apply_files(&progress->stage->container->process.rlimits, fault);
+}
+
 static int install_filter(struct progress *progress, struct fault *fault) {
     int error = seccomp_install(progress->stage->filter);
     return error ? fault_set(fault, error, "cannot install the system call filter") : 0;
@@ -242,6 +247,7 @@ static const struct step {
     {"working directory", change_directory},
     {"keyring", join_keyring},
     {"descriptors", finish_streams},
+    {"limits", limit_files},
     {"seccomp", install_filter_early},
     {"capabilities", lower_capabilities},
     {"credentials", change_user},

@@ -14,6 +14,8 @@ TEST(limits_take_effect) {
     struct resource_limits limits = {items, 2};
     struct rlimit now;
     CHECK(rlimits_apply(&limits, NULL) == 0);
+    CHECK(getrlimit(RLIMIT_NOFILE, &now) == 0 && now.rlim_max > 128);
+    CHECK(rlimits_apply_files(&limits, NULL) == 0);
     CHECK(getrlimit(RLIMIT_NOFILE, &now) == 0 && now.rlim_cur == 64 && now.rlim_max == 128);
     CHECK(getrlimit(RLIMIT_CORE, &now) == 0 && now.rlim_max == 0);
     CHECK(dup2(1, 64) < 0 && errno == EBADF);
@@ -23,7 +25,7 @@ TEST(soft_above_hard_is_refused) {
     struct resource_limit item = {RLIMIT_NOFILE, 9, 8};
     struct resource_limits limits = {&item, 1};
     struct fault fault;
-    CHECK(rlimits_apply(&limits, &fault) == -EINVAL);
+    CHECK(rlimits_apply_files(&limits, &fault) == -EINVAL);
     CHECK_TEXT(fault.text, "limit \"nofile\": soft 9 exceeds hard 8");
 }
 
@@ -31,13 +33,28 @@ TEST(raising_without_the_capability_says_so) {
     struct resource_limit item = {RLIMIT_NOFILE, 64, 64};
     struct resource_limits limits = {&item, 1};
     struct fault fault;
-    CHECK(rlimits_apply(&limits, NULL) == 0);
+    CHECK(rlimits_apply_files(&limits, NULL) == 0);
     if (geteuid() == 0)
         CHECK(setresuid(1234, 1234, 1234) == 0);
     item.hard = 65;
     CHECK(rlimits_apply(&limits, &fault) == -EPERM);
     CHECK_TEXT(fault.text, "cannot raise the hard limit \"nofile\" to 65: this host's root lacks "
                            "CAP_SYS_RESOURCE, or the kernel's own bound is lower");
+}
+
+/* A manager with more descriptors than a program may have still launches it. */
+TEST(files_are_limited_last) {
+    struct resource_limits none = {NULL, 0};
+    struct rlimit now;
+    CHECK(getrlimit(RLIMIT_NOFILE, &now) == 0);
+    now.rlim_cur = now.rlim_max;
+    CHECK(setrlimit(RLIMIT_NOFILE, &now) == 0);
+    if (now.rlim_max <= 1024)
+        SKIP("the hard limit of open files is no more than the usual soft one");
+    CHECK(rlimits_apply(&none, NULL) == 0);
+    CHECK(dup2(1, 1100) == 1100);
+    CHECK(rlimits_apply_files(&none, NULL) == 0);
+    CHECK(getrlimit(RLIMIT_NOFILE, &now) == 0 && now.rlim_cur == 1024);
 }
 
 TEST(nice_is_set) {
