@@ -48,7 +48,7 @@ static const struct unit *unit(const char *name) {
     const struct unit_entry *entry = unit_set_find(set, name);
     CHECK(entry);
     if (entry->condition != UNIT_VALID) {
-        struct text text = {0};
+        static struct text text;
         complaints_print(&entry->complaints, &text);
         printf("# %s\n", text.data);
     }
@@ -236,7 +236,7 @@ TEST(a_reference_keeps_a_unit) {
 }
 
 TEST(complaints_are_json_too) {
-    struct text text = {0};
+    static struct text text;
     enter();
     put("a.unit", "service = { exec = [ \"/bin/true\" ]; nice = 99; };");
     load();
@@ -249,7 +249,7 @@ TEST(complaints_are_json_too) {
 }
 
 static void describe_one(void *context, const char *key, const char *value, bool given) {
-    struct text text = {0};
+    static struct text text;
     (void)context, (void)value, (void)given;
     if (describe_text(key, &text, NULL) < 0)
         printf("# %s\n", key);
@@ -258,7 +258,7 @@ static void describe_one(void *context, const char *key, const char *value, bool
 }
 
 TEST(every_key_is_described) {
-    struct text text = {0};
+    static struct text text;
     struct fault fault;
     enter();
     put("a.unit", TRUE_SERVICE);
@@ -278,7 +278,7 @@ TEST(every_key_is_described) {
 
 /* Brackets outside of strings pair up. */
 TEST(the_schema_is_whole) {
-    struct text text = {0};
+    static struct text text;
     describe_schema(&text);
     CHECK(!text.failed);
     int depth = 0;
