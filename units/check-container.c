@@ -1,3 +1,4 @@
+#include <limits.h>
 #include <string.h>
 
 #include "units/base/names.h"
@@ -193,6 +194,11 @@ void check_namespaces(struct draft *draft) {
         draft_complain(draft, AT(container.process.hostname),
                        "it needs a uts namespace of its own, and %s says otherwise",
                        key_title(CHOICE(NAMESPACE_UTS), title, sizeof(title)));
+    if (!container->process.hostname && choices[NAMESPACE_UTS].mode == NAMESPACE_PRIVATE &&
+        strlen(container->name) > HOST_NAME_MAX)
+        draft_complain(draft, AT(container.process.hostname),
+                       "the unit's name is longer than the %d bytes of a host name; give one",
+                       HOST_NAME_MAX);
     if (choices[NAMESPACE_MOUNT].mode == NAMESPACE_HOST && !has_host_root(container))
         draft_complain(draft, CHOICE(NAMESPACE_MOUNT),
                        "with the host's mounts there is no root of its own");

@@ -125,7 +125,8 @@ const struct key timer_keys[TIMER_KEYS] = {
 
 const struct key install_keys[INSTALL_KEYS] = {
     {"wanted_by", &kind_unit_names, AT(install.wanted_by), .fallback = "default", .since = "0.1",
-     .doc = "Units that pull this one in when they start; \"default\" is what starts at boot."},
+     .doc = "Units that want this one, as if they said so themselves; \"default\" is what starts "
+            "at boot."},
     {"enabled", &kind_bool, AT(install.enabled), .fallback = "true", .since = "0.1",
      .doc = "Whether wanted_by holds."},
     {"alias", &kind_unit_name, AT(install.alias), .flags = KEY_LATER, .since = "0.1",

@@ -5,6 +5,7 @@
 #include "units/base/names.h"
 #include "units/base/text.h"
 #include "units/draft.h"
+#include "units/kinds.h"
 
 /* Who starts after whom, as a graph: an edge from a unit to each that must be ready before it.
  * Cycles are the strongly connected components of more than one unit (Tarjan 1972), found with a
@@ -159,25 +160,53 @@ static int unit_relate(struct graph *graph, size_t number) {
     return error;
 }
 
+static bool is_listed(const struct strings *strings, const char *name) {
+    for (size_t i = 0; i < strings->count; i++)
+        if (strcmp(strings->items[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* What a unit says of who wants it stands in that one's wants, as if it had said so itself. */
+static int want(struct graph *graph, struct vertex *wanting, size_t number) {
+    struct strings *wants = &wanting->draft->unit->dependencies.wants;
+    const char *name = graph->vertices[number].draft->name;
+    if (is_listed(wants, name))
+        return 0;
+    int error = strings_add(wants, name);
+    return error ? error
+                 : edge_add(graph, (size_t)(wanting - graph->vertices), number,
+                            offsetof(struct unit, install.wanted_by), number);
+}
+
 /* The boot target may be a name alone: then it is all that wants to be started by it. */
-static void check_wanted_by(struct graph *graph, struct draft *draft) {
-    const struct strings *list = &draft->unit->install.wanted_by;
-    for (size_t i = 0; i < list->count && !draft->loaded_before; i++)
-        if (strcmp(list->items[i], graph->settings->boot_target) != 0 &&
-            strcmp(list->items[i], UNIT_BOOT_TARGET) != 0 && !is_unit(find(graph, list->items[i])))
-            complain_unknown(graph, draft, offsetof(struct unit, install.wanted_by),
-                             list->items[i]);
+static int unit_be_wanted(struct graph *graph, size_t number) {
+    struct draft *draft = graph->vertices[number].draft;
+    const struct install *install = &draft->unit->install;
+    int error = 0;
+    for (size_t i = 0; i < install->wanted_by.count && !draft->loaded_before && !error; i++) {
+        const char *name = install->wanted_by.items[i];
+        struct vertex *wanting = find(graph, name);
+        bool boot =
+            strcmp(name, graph->settings->boot_target) == 0 || strcmp(name, UNIT_BOOT_TARGET) == 0;
+        if (!is_unit(wanting) && !boot)
+            complain_unknown(graph, draft, offsetof(struct unit, install.wanted_by), name);
+        /* A unit that was loaded before is in use, and does not change any more. */
+        else if (is_unit(wanting) && wanting->draft->unit && !wanting->draft->loaded_before &&
+                 wanting != &graph->vertices[number] && install->enabled)
+            error = want(graph, wanting, number);
+    }
+    return error;
 }
 
 static int graph_relate(struct graph *graph) {
+    int (*const passes[])(struct graph *, size_t) = {unit_relate, unit_be_wanted};
     int error = 0;
-    for (size_t i = 0; i < graph->count && !error; i++) {
-        struct draft *draft = graph->vertices[i].draft;
-        if (!draft->unit || draft->condition == UNIT_TEMPLATE)
-            continue;
-        check_wanted_by(graph, draft);
-        error = unit_relate(graph, i);
-    }
+    for (size_t pass = 0; pass < ELEMENTS(passes); pass++)
+        for (size_t i = 0; i < graph->count && !error; i++)
+            if (graph->vertices[i].draft->unit &&
+                graph->vertices[i].draft->condition != UNIT_TEMPLATE)
+                error = passes[pass](graph, i);
     return error;
 }
 

@@ -152,6 +152,20 @@ TEST(the_first_directory_wins) {
     leave();
 }
 
+TEST(who_is_wanted_by_a_unit_stands_in_its_wants) {
+    enter();
+    put("shop.unit", "unit = { wants = [ \"a\" ]; };");
+    put("a.unit", TRUE_SERVICE "install = { wanted_by = [ \"shop\", \"default\" ]; };");
+    put("b.unit", TRUE_SERVICE "install = { wanted_by = [ \"shop\" ]; };");
+    put("c.unit", TRUE_SERVICE "install = { wanted_by = [ \"shop\" ]; enabled = false; };");
+    load();
+    const struct strings *wants = &unit("shop")->dependencies.wants;
+    CHECK(wants->count == 2);
+    CHECK_TEXT(wants->items[0], "a");
+    CHECK_TEXT(wants->items[1], "b");
+    leave();
+}
+
 TEST(instances_come_when_they_are_asked_for) {
     struct unit_entry *entry = NULL, *again = NULL;
     struct fault fault;
