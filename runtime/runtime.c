@@ -16,6 +16,7 @@
 #include "units/base/fault.h"
 #include "units/base/file.h"
 
+#define BIRTH_DIRECTORY "birth"
 #define PLAIN_NAME "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.:@-"
 
 pid_t process_clone(struct clone_args *arguments) {
@@ -40,15 +41,20 @@ pid_t process_clone_into(const struct runtime *runtime, struct clone_args *argum
  * moves its helpers, which is slower. */
 static int try_birth(struct runtime *runtime, struct fault *fault) {
     struct clone_args arguments = {.exit_signal = SIGCHLD};
-    pid_t pid = process_clone_into(runtime, &arguments, cgroup_root_fd(runtime->cgroups));
-    if (pid < 0)
-        return fault_set(fault, pid, "cannot start a process in \"%s\"",
-                         cgroup_root_path(runtime->cgroups));
+    int root = cgroup_root_fd(runtime->cgroups), status = 0;
+    /* A leaf: one that hands controllers down takes no process. */
+    if (mkdirat(root, BIRTH_DIRECTORY, 0755) < 0 && errno != EEXIST)
+        return fault_set(fault, errno, "cannot make cgroup \"%s\"", BIRTH_DIRECTORY);
+    scoped_fd int leaf = openat(root, BIRTH_DIRECTORY, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    pid_t pid = leaf < 0 ? -errno : process_clone_into(runtime, &arguments, leaf);
     if (pid == 0)
         _exit(0);
-    int status = 0;
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
+    unlinkat(root, BIRTH_DIRECTORY, AT_REMOVEDIR);
+    if (pid < 0)
+        return fault_set(fault, pid, "cannot start a process in cgroup \"%s/%s\"",
+                         cgroup_root_path(runtime->cgroups), BIRTH_DIRECTORY);
     runtime->killed_at_birth = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
     return 0;
 }
