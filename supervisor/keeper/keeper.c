@@ -183,7 +183,9 @@ static void manager_ended(struct keeper *keeper, int wait_status) {
     } else if (clean || keeper->exit_code) {
         begin_draining(keeper);
     } else {
-        keeper->exit_code = EXIT_FAILURE;
+        /* One that was not ready may have had no time to heed SIGTERM. */
+        bool early = first && WIFSIGNALED(wait_status) && WTERMSIG(wait_status) == SIGTERM;
+        keeper->exit_code = early ? 0 : EXIT_FAILURE;
         keeper->phase = PHASE_KILLING;
         keeper->deadline = now() + LAST_WORDS;
     }
@@ -213,44 +215,51 @@ static void heed_signal(struct keeper *keeper, const struct signalfd_siginfo *si
     } else if (keeper->phase == PHASE_KEEPING) {
         begin_stopping(keeper);
     } else {
-        child_signal(&keeper->manager, number);
+        child_signal(&keeper->manager, hung_up ? SIGTERM : number);
     }
 }
 
-/* Does what is due. Returns when to be called again at the latest, UINT64_MAX: not before an
- * event. */
-static uint64_t advance(struct keeper *keeper) {
-    if (keeper->phase == PHASE_KILLING &&
-        (children_kill(keeper->logd.pid) == 0 || now() >= keeper->deadline))
-        begin_draining(keeper);
-    if (keeper->phase == PHASE_KILLING)
-        return keeper->deadline;
-    if (keeper->phase == PHASE_DRAINING) {
-        if (keeper->logd.pid == 0) {
-            keeper->phase = PHASE_ENDED;
-            return UINT64_MAX;
-        }
-        if (now() < keeper->deadline)
-            return keeper->deadline;
+/* Starts what is due; returns when the next is, or UINT64_MAX. */
+static uint64_t keep(struct child *child) {
+    if (child->pid == 0 && now() >= child->due)
+        child_start(child);
+    return child->pid == 0 ? child->due : UINT64_MAX;
+}
+
+static uint64_t drain(struct keeper *keeper) {
+    if (keeper->logd.pid == 0) {
+        keeper->phase = PHASE_ENDED;
+        return UINT64_MAX;
+    }
+    if (now() >= keeper->deadline) {
         say("ringfence-logd has not ended in %d s and is killed", LAST_WORDS / 1000);
         child_signal(&keeper->logd, SIGKILL);
-        return UINT64_MAX;
+        keeper->deadline = UINT64_MAX;
     }
+    return keeper->deadline;
+}
 
-    if (keeper->phase == PHASE_ENDED)
-        return UINT64_MAX;
-
-    uint64_t next = UINT64_MAX;
-    struct child *children[] = {&keeper->logd, &keeper->manager};
-    for (size_t i = 0; i < ELEMENTS(children); i++) {
-        if (children[i] == &keeper->manager && keeper->phase != PHASE_KEEPING)
-            continue;
-        if (children[i]->pid == 0 && now() >= children[i]->due)
-            child_start(children[i]);
-        if (children[i]->pid == 0 && children[i]->due < next)
-            next = children[i]->due;
+/* Does what is due. Returns when to be called again at the latest, UINT64_MAX: after an event. */
+static uint64_t advance(struct keeper *keeper) {
+    uint64_t logd, manager;
+    switch (keeper->phase) {
+    case PHASE_KEEPING:
+        logd = keep(&keeper->logd);
+        manager = keep(&keeper->manager);
+        return logd < manager ? logd : manager;
+    case PHASE_STOPPING:
+        return keep(&keeper->logd);
+    case PHASE_KILLING:
+        if (children_kill(keeper->logd.pid) > 0 && now() < keeper->deadline)
+            return keeper->deadline;
+        begin_draining(keeper);
+        return drain(keeper);
+    case PHASE_DRAINING:
+        return drain(keeper);
+    case PHASE_ENDED:
+        break;
     }
-    return next;
+    return UINT64_MAX;
 }
 
 static void run(struct keeper *keeper) {
@@ -258,9 +267,7 @@ static void run(struct keeper *keeper) {
         uint64_t next = advance(keeper), time = now();
         if (keeper->phase == PHASE_ENDED && keeper->may_end)
             return;
-        int timeout = next == UINT64_MAX || keeper->phase == PHASE_ENDED ? -1
-                      : next <= time                                     ? 0
-                                                                         : (int)(next - time);
+        int timeout = next == UINT64_MAX ? -1 : next <= time ? 0 : (int)(next - time);
         struct pollfd polled[] = {{keeper->notifications, POLLIN, 0}, {keeper->signals, POLLIN, 0}};
         if (poll(polled, ELEMENTS(polled), timeout) <= 0)
             continue;

@@ -123,8 +123,8 @@ listen() {
     [ "$(cat logd-got)" = "$scratch/run/keeper --runtime-dir run --log-dir log" ]
     [ "$(stat -c '%a %F' run/keeper)" = "600 socket" ]
     [ "$(stat -c %a run)" = 755 ]
-    kill -TERM $keeper # sleep knows no better than to die of it
-    finish 1
+    kill -TERM $keeper # sleep knows no better than to die of it, but it was not ready
+    finish 0
 }
 
 @test "READY and its like are passed upward" {
@@ -208,11 +208,11 @@ listen() {
 }
 
 @test "the end comes in order, and leaves nothing" {
-    script manager wait "sleep 100" "note last words" "exit 0"
+    script manager "note started" wait "sleep 100" "note last words" "exit 0"
     begin
     eventually test -S run/keeper
+    eventually event "ringfence-manager started"
     eventually event "ringfence-logd started"
-    sleep 0.1
     kill -TERM $keeper
     finish 0
     [ "$(grep -v started events)" = $'ringfence-manager SIGTERM\nringfence-manager last words\nringfence-logd SIGTERM' ]
@@ -237,6 +237,7 @@ listen() {
     script manager "orphan 100000" wait "raise 9"
     begin
     eventually grep -q orphan events
+    eventually event "ringfence-logd started"
     kill -TERM $keeper
     finish 1
     [ ! -e "/proc/$(awk '/orphan/ { print $3 }' events)" ]
@@ -262,6 +263,7 @@ listen() {
 @test "a logger that does not end" {
     script logd "note started" wait "note ignored" wait
     begin
+    eventually event "ringfence-manager started"
     eventually event "ringfence-logd started"
     kill -TERM $keeper
     eventually event "ringfence-logd ignored"
@@ -276,6 +278,7 @@ listen() {
     run ./ringfenced --runtime-dir run
     [ "$status" -eq 1 ]
     [[ "$output" == "ringfenced: another ringfenced serves \"$scratch/run\"; --runtime-dir names another place" ]]
+    eventually event "ringfence-logd started"
     kill -KILL $keeper # its socket stays, its children go
     eventually event "ringfence-logd SIGTERM"
     eventually gone
@@ -299,12 +302,23 @@ listen() {
     finish 0
 }
 
+@test "the end before the manager is ready" {
+    mv ringfence-manager fake
+    printf '#!/bin/sh\nexec sleep 100\n' >ringfence-manager
+    chmod +x ringfence-manager
+    begin
+    eventually event "ringfence-logd started"
+    kill -TERM $keeper
+    finish 0
+}
+
 @test "the end of its terminal is its end" {
     command -v script >/dev/null || skip "script(1) is not installed"
     command script -qfc "exec ./ringfenced --foreground --runtime-dir run --log-dir log 2>stderr" \
         /dev/null </dev/zero >/dev/null 2>&1 3>&- &
     keeper=$!
     eventually event "ringfence-manager started"
+    eventually event "ringfence-logd started"
     kill -KILL $keeper
     eventually event "ringfence-logd SIGTERM"
     event "ringfence-manager SIGTERM"
@@ -318,6 +332,7 @@ listen() {
         init.unit=web --help --units= --runtime-dir "$scratch/run" --log-dir "$scratch/log" 2>stderr 3>&- &
     keeper=$!
     eventually event "ringfence-manager ready"
+    eventually event "ringfence-logd started"
     read -r first <"/proc/$keeper/task/$keeper/children" || true # no newline
     tr '\0' ' ' </proc/$first/cmdline | grep -q splash
     kill -TERM $first
