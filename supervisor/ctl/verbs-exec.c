@@ -4,11 +4,13 @@
 #include <sys/signalfd.h>
 
 #include "supervisor/ctl/client.h"
+#include "supervisor/ctl/terminal.h"
 
 const struct flag exec_flags[] = {
     {"env", 'e', "NAME=VALUE", "an environment variable more; may be repeated"},
     {"user", 'u', "USER[:GROUP]", "as this user instead of the unit's"},
     {"workdir", 'w', "DIR", "in this directory instead of the unit's"},
+    {"no-tty", 'T', NULL, "no terminal of its own, even where this is one"},
     {0},
 };
 
@@ -17,6 +19,7 @@ struct execution {
     sd_bus *bus;
     uint64_t serial; /* of the call, by which ExecSignal names it */
     int signals;     /* signalfd */
+    struct terminal terminal;
     bool done;
     int code;
 };
@@ -62,7 +65,9 @@ static int append_environment(sd_bus_message *call, const struct arguments *argu
     return error < 0 ? error : sd_bus_message_close_container(call);
 }
 
-static int send_call(struct execution *execution, const struct arguments *arguments) {
+/* standard: what become its 0, 1 and 2. */
+static int send_call(struct execution *execution, const struct arguments *arguments,
+                     const int standard[3]) {
     scoped(sd_bus_message_unref) sd_bus_message *call = NULL;
     const char *user = arguments_value(arguments, "user");
     const char *directory = arguments_value(arguments, "workdir");
@@ -77,7 +82,8 @@ static int send_call(struct execution *execution, const struct arguments *argume
         error = append_environment(call, arguments);
     if (error >= 0)
         error = sd_bus_message_append(call, "ssbhhh", user ? user : "", directory ? directory : "",
-                                      false, STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO);
+                                      execution->terminal.master >= 0, standard[0], standard[1],
+                                      standard[2]);
     if (error >= 0)
         error = sd_bus_call_async(execution->bus, NULL, call, on_answer, execution, UINT64_MAX);
     return error < 0 ? error : sd_bus_message_get_cookie(call, &execution->serial);
@@ -89,6 +95,10 @@ static int forward_signal(struct execution *execution) {
 
     if (read(execution->signals, &information, sizeof(information)) != sizeof(information))
         return 0;
+    if (information.ssi_signo == SIGWINCH) {
+        terminal_resize(&execution->terminal);
+        return 0;
+    }
     return sd_bus_call_method_async(execution->bus, NULL, NULL, BUS_MANAGER_PATH, BUS_MANAGER,
                                     "ExecSignal", NULL, NULL, "ti", execution->serial,
                                     (int)information.ssi_signo);
@@ -96,18 +106,23 @@ static int forward_signal(struct execution *execution) {
 
 static int run(struct execution *execution) {
     while (!execution->done) {
+        struct pollfd waited[2 + TERMINAL_POLLS];
         int events, result = sd_bus_process(execution->bus, NULL);
         if (result > 0)
             continue;
         if (result < 0 || (events = sd_bus_get_events(execution->bus)) < 0)
             return result < 0 ? result : events;
-        struct pollfd waited[] = {
-            {.fd = sd_bus_get_fd(execution->bus), .events = (short)events},
-            {.fd = execution->signals, .events = POLLIN},
-        };
-        if (poll(waited, ELEMENTS(waited), -1) < 0 && errno != EINTR)
-            return -errno;
+        waited[0] = (struct pollfd){.fd = sd_bus_get_fd(execution->bus), .events = (short)events};
+        waited[1] = (struct pollfd){.fd = execution->signals, .events = POLLIN};
+        terminal_prepare(&execution->terminal, waited + 2);
+        if (poll(waited, ELEMENTS(waited), -1) < 0) {
+            if (errno != EINTR)
+                return -errno;
+            continue;
+        }
         if ((waited[1].revents & POLLIN) && (result = forward_signal(execution)) < 0)
+            return result;
+        if ((result = terminal_relay(&execution->terminal, waited + 2)) < 0)
             return result;
     }
     return 0;
@@ -115,8 +130,8 @@ static int run(struct execution *execution) {
 
 /* What a shell or a supervisor sends to a program in the foreground, all that may be caught. */
 static int catch_signals(void) {
-    static const int forwarded[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM,
-                                    SIGUSR1, SIGUSR2, SIGALRM, SIGCONT};
+    static const int forwarded[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGUSR1,
+                                    SIGUSR2, SIGALRM, SIGCONT, SIGWINCH};
     sigset_t set;
 
     sigemptyset(&set);
@@ -128,20 +143,41 @@ static int catch_signals(void) {
     return fd < 0 ? -errno : fd;
 }
 
+/* On a terminal the program gets one of its own, else our three streams as they are. */
+static int choose_streams(struct execution *execution, const struct arguments *arguments,
+                          int standard[3], int *ret_slave) {
+    if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO) || arguments_value(arguments, "no-tty"))
+        return EXIT_OK;
+    int error = terminal_open(&execution->terminal, ret_slave);
+    if (error < 0)
+        return tool_fail(EXIT_EXEC_FAILED,
+                         "exec: cannot make a terminal: %s; --no-tty does without",
+                         strerror(-error));
+    standard[0] = standard[1] = *ret_slave;
+    if (isatty(STDERR_FILENO))
+        standard[2] = *ret_slave;
+    return EXIT_OK;
+}
+
 int verb_exec(const struct tool *tool, const struct arguments *arguments) {
     scoped(sd_bus_flush_close_unref) sd_bus *bus = NULL;
-    struct execution execution = {0};
+    struct execution execution = {.terminal.master = -EBADF};
     struct fault fault;
     int error;
 
     if (client_open(tool, &bus, &fault) != EXIT_OK)
         return tool_fail(EXIT_EXEC_FAILED, "%s", fault.text);
-    scoped_fd int signals = catch_signals();
+    scoped_fd int signals = catch_signals(), slave = -EBADF;
+    int standard[3] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO};
     execution.bus = bus;
     execution.signals = signals;
-    error = signals < 0 ? signals : send_call(&execution, arguments);
+    if (choose_streams(&execution, arguments, standard, &slave) != EXIT_OK)
+        return EXIT_EXEC_FAILED;
+    error = signals < 0 ? signals : send_call(&execution, arguments, standard);
+    slave = close_fd(slave); /* so that the program's end is the terminal's */
     if (error >= 0)
         error = run(&execution);
+    terminal_close(&execution.terminal);
     if (error < 0) {
         client_broken(error, &fault);
         return tool_fail(EXIT_EXEC_FAILED, "%s", fault.text);

@@ -259,6 +259,21 @@ ringfence: idle is loaded'
     is 125 'ringfence: exec: no program is named'
 }
 
+@test "exec on a terminal gives the program one of its own" {
+    command -v script >/dev/null || skip "script is not installed"
+    serve
+    on_terminal() {
+        { sleep 0.3; printf 'typed\n'; sleep 0.3; } |
+            script -qec "$RINGFENCE_BUILD/ringfence exec $1 web -- /bin/sh -c '$2'" /dev/null
+    }
+    local status=0
+    output=$(on_terminal "" 'test -t 0 && test -t 2 && read -r line && echo "got $line"; exit 5') || status=$?
+    [ "$status" -eq 5 ] && [[ $output == *"got typed"* ]]
+    behind exec web -- /bin/sh -c 'test -t 0 || echo none' >said
+    wait "$started"
+    [ "$(<said)" = none ]
+}
+
 @test "exec forwards signals" {
     serve
     behind exec web -- /bin/sh -c 'trap "exit 42" TERM; echo up; while :; do sleep 0.05; done' \
