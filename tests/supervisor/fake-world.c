@@ -67,15 +67,20 @@ static struct watch **places;
 static int *free_fds;
 static int place_count, free_count, place_capacity;
 
+static void *grown(void *memory, size_t size) {
+    void *larger = realloc(memory, size);
+    if (!larger)
+        abort();
+    return larger;
+}
+
 int fake_fd_open(void) {
     if (free_count > 0)
         return free_fds[--free_count];
     if (place_count == place_capacity) {
         place_capacity = place_capacity ? place_capacity * 2 : 256;
-        places = realloc(places, (size_t)place_capacity * sizeof(struct watch *));
-        free_fds = realloc(free_fds, (size_t)place_capacity * sizeof(int));
-        if (!places || !free_fds)
-            abort();
+        places = grown(places, (size_t)place_capacity * sizeof(struct watch *));
+        free_fds = grown(free_fds, (size_t)place_capacity * sizeof(int));
     }
     places[place_count] = NULL;
     return place_count++;
