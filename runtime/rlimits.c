@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/vfs.h>
@@ -102,21 +104,30 @@ int nice_apply(int64_t nice, struct fault *fault) {
     return fault_set(fault, errno, "cannot set the nice value %lld", (long long)nice);
 }
 
+/* What protects the manager and its keeper is not for what they start. */
+static int current_oom_score(int fd) {
+    char text[16];
+    ssize_t length = pread(fd, text, sizeof text - 1, 0);
+    text[length < 0 ? 0 : length] = '\0';
+    return atoi(text);
+}
+
 int oom_score_apply(int proc, int64_t score, struct fault *fault) {
-    if (score == INTEGER_UNSET)
-        return 0;
-    if (score < -1000 || score > 1000)
+    bool given = score != INTEGER_UNSET;
+    if (given && (score < -1000 || score > 1000))
         return fault_say(fault, -ERANGE, "out-of-memory score %lld is not between -1000 and 1000",
                          (long long)score);
     struct statfs status;
     if (fstatfs(proc, &status) < 0 || status.f_type != PROC_SUPER_MAGIC)
         return fault_say(fault, -EINVAL, "cannot set the out-of-memory score: no procfs");
     /* Without O_NOFOLLOW: "self" is a link, and procfs is the kernel's own. */
-    scoped_fd int fd = openat(proc, "self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    scoped_fd int fd = openat(proc, "self/oom_score_adj", O_RDWR | O_CLOEXEC);
     if (fd < 0)
         return fault_set(fault, errno, "cannot open the out-of-memory score");
+    if (!given && current_oom_score(fd) >= 0)
+        return 0;
     char text[16];
-    int length = snprintf(text, sizeof text, "%d", (int)score);
+    int length = snprintf(text, sizeof text, "%d", given ? (int)score : 0);
     if (write(fd, text, (size_t)length) >= 0)
         return 0;
     if (errno == EACCES || errno == EPERM)

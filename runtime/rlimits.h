@@ -19,6 +19,7 @@ int rlimits_apply_files(const struct resource_limits *limits, struct fault *faul
 /* INTEGER_UNSET: nothing is done. -20..19 */
 int nice_apply(int64_t nice, struct fault *fault);
 
-/* INTEGER_UNSET: nothing is done. -1000..1000. proc: a directory descriptor of a procfs in which
- * "self" is the caller; -EINVAL where it is no procfs. */
+/* -1000..1000; INTEGER_UNSET: the caller's own, but not one that protects it (below 0: then 0).
+ * proc: a directory descriptor of a procfs in which "self" is the caller; -EINVAL where it is no
+ * procfs. */
 int oom_score_apply(int proc, int64_t score, struct fault *fault);

@@ -89,11 +89,8 @@ static int helper_prepare(struct helper *helper, struct fault *fault) {
 /* What takes the host's power. */
 static int helper_limit(struct helper *helper, struct fault *fault) {
     const struct process *process = &helper->sandbox->container->process;
-    int error = 0;
-    if (process->oom_score_adjust != INTEGER_UNSET) {
-        scoped_fd int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
-        error = oom_score_apply(proc, process->oom_score_adjust, fault);
-    }
+    scoped_fd int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int error = oom_score_apply(proc, process->oom_score_adjust, fault);
     if (!error)
         error = nice_apply(process->nice, fault);
     return error ? error : rlimits_apply(&process->rlimits, fault);

@@ -204,7 +204,7 @@ struct process {
     char *hostname; /* NULL: the unit's name */
     bool init, tty;
     enum standard_input standard_input;
-    int64_t oom_score_adjust, nice; /* INTEGER_UNSET: as the manager's */
+    int64_t oom_score_adjust, nice; /* INTEGER_UNSET: 0; as the manager's */
     char *cpu_scheduling, *io_priority;
     struct resource_limits rlimits;
 };

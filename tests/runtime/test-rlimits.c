@@ -86,6 +86,16 @@ TEST(the_oom_score_is_set) {
     CHECK_TEXT(fault.text, "cannot set the out-of-memory score: no procfs");
 }
 
+TEST(what_protects_the_manager_is_not_inherited) {
+    scoped_fd int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (oom_score_apply(proc, -500, NULL) == -EPERM)
+        SKIP("this host's root lacks CAP_SYS_RESOURCE");
+    CHECK(oom_score_apply(proc, INTEGER_UNSET, NULL) == 0);
+    scoped_free char *text = NULL;
+    CHECK(file_read(proc, "self/oom_score_adj", 64, &text, NULL, NULL) == 0);
+    CHECK_TEXT(text, "0\n");
+}
+
 TEST(lowering_the_oom_score_without_the_capability_says_so) {
     struct fault fault;
     scoped_fd int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
