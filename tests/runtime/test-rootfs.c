@@ -335,8 +335,9 @@ TEST(images_that_try_to_get_out) {
     struct run_request request = {
         .place = RUN_MAIN, .exec = &command, .ready_fd = -1, .user = "daemon"};
     CHECK(box_run_request(&box, &request, NULL) == -ECANCELED);
-    printf("# %s\n", box.fault.text);
-    CHECK(strncmp(box.fault.text, "credentials: ", 13) == 0);
+    CHECK_TEXT(box.fault.text,
+               "credentials: cannot open the root's /etc/passwd: Too many levels of "
+               "symbolic links");
     box_close(&box);
 }
 
