@@ -82,16 +82,19 @@ void table_print(const struct tool *tool, const struct table *table, struct text
     }
     for (size_t column = 0; column < table->columns; column++)
         widths[column] = width_of(title_of(table, column));
-    for (size_t i = 0; i < table->count; i++) {
+    for (size_t i = 0, column = 0; i < table->count; i++) {
         size_t width = width_of(table->cells[i].text);
-        if (width > widths[i % table->columns])
-            widths[i % table->columns] = width;
+        if (width > widths[column])
+            widths[column] = width;
+        column = column + 1 < table->columns ? column + 1 : 0;
     }
     for (size_t column = 0; column < table->columns; column++)
         print_cell(tool, table, column, title_of(table, column), COLOUR_BOLD, widths[column], text);
-    for (size_t i = 0; i < table->count; i++)
-        print_cell(tool, table, i % table->columns, table->cells[i].text, table->cells[i].colour,
-                   widths[i % table->columns], text);
+    for (size_t i = 0, column = 0; i < table->count; i++) {
+        print_cell(tool, table, column, table->cells[i].text, table->cells[i].colour,
+                   widths[column], text);
+        column = column + 1 < table->columns ? column + 1 : 0;
+    }
 }
 
 void table_free(struct table *table) {

@@ -234,6 +234,22 @@ static int report(const struct tool *tool, const struct vigil *vigil) {
     return code;
 }
 
+static int vigil_fill(struct vigil *vigil, const struct views *views) {
+    struct target *targets = calloc(views->count + 1, sizeof(*targets));
+
+    if (!targets)
+        return -ENOMEM;
+    vigil->targets = targets;
+    for (size_t i = 0; i < views->count; i++) {
+        const struct view *view = &views->items[i];
+        char *state = strdup(view->state);
+        if (!state)
+            return -ENOMEM;
+        targets[vigil->count++] = (struct target){view->name, state, view->main_pid != 0, false};
+    }
+    return 0;
+}
+
 static int keep_vigil(const struct tool *tool, sd_bus *bus, struct vigil *vigil, char **operands,
                       uint64_t deadline) {
     scoped_views struct views views = {0};
@@ -242,12 +258,11 @@ static int keep_vigil(const struct tool *tool, sd_bus *bus, struct vigil *vigil,
 
     if ((code = views_list(bus, operands, &views, &fault)) != EXIT_OK)
         return tool_fail(code, "%s", fault.text);
-    vigil->targets = calloc(views.count + 1, sizeof(*vigil->targets));
-    for (size_t i = 0; vigil->targets && i < views.count; i++)
-        vigil->targets[vigil->count++] = (struct target){
-            views.items[i].name, strdup(views.items[i].state), views.items[i].main_pid != 0, false};
-    look(vigil);
-    int error = vigil->targets ? follow(bus, &vigil->done, deadline) : -ENOMEM;
+    int error = vigil_fill(vigil, &views);
+    if (error >= 0) {
+        look(vigil);
+        error = follow(bus, &vigil->done, deadline);
+    }
     if (error < 0 && error != -ETIMEDOUT) {
         code = client_broken(error, &fault);
         return tool_fail(code, "%s", fault.text);
