@@ -2,8 +2,8 @@
 trap 'echo "goodbye"; exit 0' TERM
 echo "visiting http://127.0.0.1/ as $(id -u), from $(hostname)"
 while :; do
-    if title=$(wget -q -O - http://127.0.0.1/ | sed -n 's,.*<h1>\(.*\)</h1>.*,\1,p'); then
-        echo "read: $title"
+    if page=$(wget -q -O - http://127.0.0.1/ 2>/dev/null); then
+        echo "read: $(echo "$page" | sed -n 's,.*<h1>\(.*\)</h1>.*,\1,p')"
     else
         echo "no page: the server is away"
     fi
