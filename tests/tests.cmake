@@ -84,7 +84,7 @@ if(TESTS)
 endif()
 
 # The language's fuzz targets: with libFuzzer, and as tests that replay the corpus.
-foreach(name loader number ports schedule)
+foreach(name loader number ports schedule zone)
     if(FUZZ)
         add_executable(fuzz-${name} tests/fuzz/fuzz-${name}.c ${UNITS_SOURCES} ${BASE_SOURCES})
         target_link_libraries(fuzz-${name} PRIVATE PkgConfig::LIBCONFIG)

@@ -151,10 +151,11 @@ struct zone_span zone_rule_span(const struct zone_rule *rule, int64_t when) {
     if (!rule->has_daylight)
         return span;
 
-    /* A change may lie a week off its year, by its time and the offset. Of changes at one instant
-     * (daylight saving all year: it ends where it starts anew) the later in this order counts. */
+    /* A change may lie a week off its year, by its time and the offset, and then both changes of a
+     * year belong to its neighbour: hence two years each way. Of changes at one instant (daylight
+     * saving all year: it ends where it starts anew) the later in this order counts. */
     int64_t year = civil_from_days(when / SECONDS_PER_DAY).year;
-    for (int64_t y = year - 1; y <= year + 1; y++) {
+    for (int64_t y = year - 2; y <= year + 2; y++) {
         int64_t start = change_instant(&rule->start, y, rule->standard);
         int64_t end = change_instant(&rule->end, y, rule->daylight);
         bool start_first = start <= end;

@@ -6,6 +6,7 @@
 #include "tests/test.h"
 #include "units/base/fault.h"
 #include "units/base/text.h"
+#include "units/calendar.h"
 #include "units/capability-names.h"
 #include "units/draft.h"
 #include "units/expand.h"
@@ -54,7 +55,7 @@ TEST(sockets) {
 }
 
 TEST(schedules) {
-    struct schedule schedule;
+    struct calendar schedule;
     CHECK(schedule_parse("0 3 * * *", &schedule, NULL) == 0);
     CHECK(schedule.minutes == 1 && schedule.hours == 8 && schedule.days == 0xfffffffe);
     CHECK(schedule.weekdays == 0x7f && schedule.months == 0x1ffe);
