@@ -100,7 +100,9 @@ void complaints_json(const struct complaints *complaints, struct text *text) {
         json_string(text, "file", or_nothing(complaint->file));
         json_signed(text, "line", complaint->line);
         json_signed(text, "column", complaint->column);
+        json_string(text, "severity", "error");
         json_string(text, "message", or_nothing(complaint->text));
+        json_string(text, "source", complaint->source);
         json_close(text, '}');
     }
 }

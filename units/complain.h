@@ -32,5 +32,6 @@ void complaints_free(struct complaints *complaints);
 
 /* file:line:column: error: text, then the source line and a caret under the column. */
 void complaints_print(const struct complaints *complaints, struct text *text);
-/* Members of an open JSON array: { "file", "line", "column", "message" }. */
+/* Members of an open JSON array: { "file", "line", "column", "severity", "message", "source" }:
+ * line and column from 1, 0 where unknown; the source line or null. */
 void complaints_json(const struct complaints *complaints, struct text *text);

@@ -4,10 +4,12 @@
 #include <strings.h>
 
 #include "units/base/scoped.h"
+#include "units/base/text.h"
 #include "units/source.h"
 
 /* What libconfig silently accepts, refuses without a word of help, or cannot bear, found in the
- * bytes. All else is left to libconfig, which is the judge of the syntax. */
+ * bytes. All else is left to libconfig, which is the judge of the syntax. A complaint ends the scan
+ * where nothing sensible can be made of what follows. */
 
 struct scan {
     struct source *source;
@@ -22,7 +24,9 @@ struct scan {
     bool equals;       /* its "=" was seen */
     bool after_string; /* the token before was a string in a list */
     bool after_comma;
-    size_t comma; /* its offset */
+    size_t comma;         /* its offset */
+    struct text repaired; /* of data, up to `copied`; empty as long as nothing had to be repaired */
+    size_t copied;
 };
 
 static bool in_list(const struct scan *scan) {
@@ -34,6 +38,14 @@ static bool in_list(const struct scan *scan) {
         source_complain(scan->source, scan->complaints, (offset), __VA_ARGS__);                    \
         return false;                                                                              \
     } while (0)
+
+/* What is plain is complained about and put right for libconfig, so that all that is wrong with a
+ * file is told at once: `text` instead of the `length` bytes at the offset. */
+static void repair(struct scan *scan, size_t offset, size_t length, const char *text) {
+    text_append(&scan->repaired, scan->data + scan->copied, offset - scan->copied);
+    text_add(&scan->repaired, text);
+    scan->copied = offset + length;
+}
 
 static bool node_add(struct scan *scan, size_t offset, size_t *ret_number) {
     struct source *source = scan->source;
@@ -72,11 +84,14 @@ static bool value_begin(struct scan *scan, size_t *ret_number) {
 
 static bool scan_string(struct scan *scan) {
     size_t start = scan->at, number;
-    if (scan->after_string && in_list(scan))
-        REFUSE(start, "a comma is missing: the strings before and after this place would be "
-                      "joined to one");
+    if (scan->after_string && in_list(scan)) {
+        source_complain_at(scan->source, scan->complaints, start,
+                           "a comma is missing: the strings before and after this place would be "
+                           "joined to one");
+        repair(scan, start, 0, ",");
+    }
     /* Outside of lists, strings that stand side by side are one long string. */
-    bool joined = scan->after_string;
+    bool joined = scan->after_string && !in_list(scan);
     if (!joined && !value_begin(scan, &number))
         return false;
     for (scan->at++; scan->data[scan->at] != '"'; scan->at++) {
@@ -180,8 +195,12 @@ static bool scan_close(struct scan *scan) {
     if (scan->brackets[scan->depth - 1] != opener)
         REFUSE(scan->at, "\"%c\" does not close the \"%c\" that is open", closer,
                scan->brackets[scan->depth - 1]);
-    if (scan->after_comma && in_list(scan))
-        REFUSE(scan->comma, "a comma after the last item");
+    if (scan->after_comma && in_list(scan)) {
+        source_complain_at(scan->source, scan->complaints, scan->comma,
+                           "a comma after the last item");
+        repair(scan, scan->comma, 1, "");
+        scan->after_comma = false;
+    }
     scan->depth--;
     scan->source->nodes[scan->open[scan->depth]].end = (uint32_t)scan->source->count;
     scan->at++;
@@ -278,6 +297,12 @@ void source_scan(struct source *source, struct complaints *complaints) {
     }
     if (scan_all(&scan))
         source->empty = source->count == 1;
+    if (scan.copied > 0 && !source->bad) {
+        repair(&scan, source->length, 0, "");
+        source->bad = scan.repaired.failed;
+        source->repaired = take(scan.repaired.data);
+    }
+    text_free(&scan.repaired);
 }
 
 size_t source_member(const struct source *source, size_t parent, const char *name) {

@@ -155,6 +155,7 @@ void source_settle(struct source *source) {
 void source_close(struct source *source) {
     source_settle(source);
     free(source->nodes);
+    free(source->repaired);
     free(source->data);
     free(source->path);
     *source = (struct source){0};
@@ -166,7 +167,8 @@ void source_close(struct source *source) {
 static bool parse(const struct source *source, config_t *config) {
     config_init(config);
     config_set_include_dir(config, "/dev/null");
-    return config_read_string(config, source->data) == CONFIG_TRUE;
+    return config_read_string(config, source->repaired ? source->repaired : source->data) ==
+           CONFIG_TRUE;
 }
 
 /* What the throw-away process tells, in shared memory, so that it is told however it ends. */

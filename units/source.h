@@ -30,6 +30,7 @@ struct source {
     char *path; /* as it was named */
     char *data;
     size_t length;
+    char *repaired; /* what libconfig gets instead, where the scan put commas right; or NULL */
     struct node *nodes;
     size_t count;
     bool empty; /* nothing but white space and comments */
