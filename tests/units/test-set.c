@@ -257,8 +257,10 @@ TEST(complaints_are_json_too) {
     json_open(&text, NULL, '[');
     complaints_json(&set->entries[0].complaints, &text);
     json_close(&text, ']');
-    CHECK_TEXT(text.data, "[{\"file\":\"./a.unit\",\"line\":1,\"column\":44,\"message\":"
-                          "\"service.nice: 99 is out of range: from -20 to 19\"}]");
+    CHECK_TEXT(text.data,
+               "[{\"file\":\"./a.unit\",\"line\":1,\"column\":44,\"severity\":\"error\","
+               "\"message\":\"service.nice: 99 is out of range: from -20 to 19\","
+               "\"source\":\"service = { exec = [ \\\"/bin/true\\\" ]; nice = 99; };\"}]");
     leave();
 }
 
