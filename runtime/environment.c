@@ -120,7 +120,22 @@ static int put_own(struct list *list, const struct container *container, struct 
     return error;
 }
 
+static int put_listen(struct list *list, size_t count, const char *names) {
+    char number[32];
+    scoped_free char *named = NULL;
+    if (asprintf(&named, "LISTEN_FDNAMES=%s", names) < 0) {
+        named = NULL;
+        return -ENOMEM;
+    }
+    snprintf(number, sizeof number, "LISTEN_FDS=%zu", count);
+    int error = put(list, number, strlen(number));
+    if (!error)
+        error = put(list, named, strlen(named));
+    return error ? error : put(list, "LISTEN_PID=", strlen("LISTEN_PID="));
+}
+
 int environment_prepare(const struct container *container, const struct strings *added,
+                        size_t listen_count, const char *listen_names,
                         struct environment *ret_environment, struct fault *fault) {
     struct list list = {0};
     bool own_home = false;
@@ -129,6 +144,8 @@ int environment_prepare(const struct container *container, const struct strings 
         error = put_all(&list, &container->process.environment);
         if (!error)
             error = put_all(&list, added);
+        if (!error && listen_count > 0)
+            error = put_listen(&list, listen_count, listen_names);
         own_home = find(&list, "HOME=") >= 0;
         if (!error && !own_home)
             error = put(&list, "HOME=/", strlen("HOME=/"));
@@ -142,6 +159,8 @@ int environment_prepare(const struct container *container, const struct strings 
     }
     if (!own_home)
         environment.home = &list.items[list.count - 1];
+    if (listen_count > 0)
+        environment.listen_pid = &list.items[find(&list, "LISTEN_PID=")];
     *ret_environment = environment;
     return 0;
 }

@@ -53,13 +53,17 @@ static int open_console(int terminal, struct fault *fault) {
 
 /* Of the manager's descriptors those that the run is about. */
 static int helper_close(struct helper *helper, struct fault *fault) {
-    int kept[NAMESPACE_KINDS + 6];
+    const struct run_request *request = helper->request;
+    int kept[NAMESPACE_KINDS + 6 + SOCKETS_MAX];
+    size_t count = NAMESPACE_KINDS + 6;
     memcpy(kept, helper->sandbox->namespaces, sizeof helper->sandbox->namespaces);
-    memcpy(kept + NAMESPACE_KINDS, helper->request->standard, sizeof helper->request->standard);
-    kept[NAMESPACE_KINDS + 3] = helper->request->ready_fd;
+    memcpy(kept + NAMESPACE_KINDS, request->standard, sizeof request->standard);
+    kept[NAMESPACE_KINDS + 3] = request->ready_fd;
     kept[NAMESPACE_KINDS + 4] = helper->main;
     kept[NAMESPACE_KINDS + 5] = helper->report;
-    return streams_keep(kept, ELEMENTS(kept), fault);
+    for (size_t i = 0; i < request->listen_count; i++)
+        kept[count++] = request->listen[i];
+    return streams_keep(STDERR_FILENO + 1, kept, count, fault);
 }
 
 /* What takes the host's view. */
@@ -216,6 +220,9 @@ static void fill_stage(struct stage *stage, const struct sandbox *sandbox,
         .null = -EBADF,
         .console = -EBADF,
     };
+    for (size_t i = 0; i < request->listen_count; i++)
+        stage->streams.listen[i] = request->listen[i];
+    stage->streams.listen_count = request->listen_count;
     if (!stage->working_directory)
         stage->working_directory = "/";
 }
@@ -228,7 +235,8 @@ static int start_helper(struct sandbox *sandbox, const struct run_request *reque
         sandbox->cgroup, request->place == RUN_MAIN ? CGROUP_MAIN : CGROUP_AUX, fault);
     if (cgroup < 0)
         return cgroup;
-    int error = environment_prepare(sandbox->container, request->environment, &environment, fault);
+    int error = environment_prepare(sandbox->container, request->environment, request->listen_count,
+                                    request->listen_names, &environment, fault);
     if (error)
         return fault_prefix(fault, error, "environment");
     error = report_open(ends, fault);
@@ -259,6 +267,8 @@ int run_start(struct sandbox *sandbox, const struct run_request *request, const 
         return fault_say(fault, -EINVAL, "the sandbox is not there");
     if (!request->exec || request->exec->count == 0)
         return fault_say(fault, -EINVAL, "there is no program to execute");
+    if (request->listen_count > SOCKETS_MAX)
+        return fault_say(fault, -EINVAL, "there are more than %d sockets", SOCKETS_MAX);
     if (beside && (!main || main->pidfd < 0))
         return fault_say(fault, -ESRCH, "the unit has no main process");
     scoped(run_free) struct run *run = calloc(1, sizeof *run);

@@ -21,7 +21,10 @@ struct run_request {
     int standard[3];                   /* become 0, 1, 2; -1: /dev/null. Not consumed. */
     int ready_fd; /* source descriptor handed in as ready_fd_number; -1: none */
     int ready_fd_number;
-    bool tty; /* standard[0] is a terminal: make it the controlling one */
+    const int *listen;   /* become 3, 4, ..., with LISTEN_FDS, LISTEN_PID (sd_listen_fds(3)) and */
+    size_t listen_count; /* at most SOCKETS_MAX; 0: none of it. Not consumed. */
+    const char *listen_names; /* LISTEN_FDNAMES, "web:admin" */
+    bool tty;                 /* standard[0] is a terminal: make it the controlling one */
 };
 
 /* Starts. The request's strings are copied. main: the running main run, for RUN_BESIDE. */

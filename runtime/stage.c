@@ -36,6 +36,7 @@ struct progress {
     int root;
     struct credentials credentials;
     char home[HOME_SIZE];
+    char listen_pid[32];
 };
 
 /* ---- steps ---- */
@@ -185,6 +186,17 @@ static int forbid_privileges(struct progress *progress, struct fault *fault) {
     return 0;
 }
 
+/* What sd_listen_fds(3) compares with getpid(2): in a pid namespace of its own, 1. */
+static int name_listener(struct progress *progress, struct fault *fault) {
+    char **place = progress->stage->environment->listen_pid;
+    (void)fault;
+    if (place) {
+        snprintf(progress->listen_pid, sizeof progress->listen_pid, "LISTEN_PID=%d", getpid());
+        *place = progress->listen_pid;
+    }
+    return 0;
+}
+
 /* ---- execve ---- */
 
 static const char *search_path(char *const *environment) {
@@ -254,6 +266,7 @@ static const struct step {
     {"capabilities", apply_capabilities},
     {"privileges", forbid_privileges},
     {"seccomp", install_filter_late},
+    {"sockets", name_listener},
     {"exec", execute},
 };
 

@@ -109,6 +109,8 @@ struct device {
 
 /* ---- network ---- */
 
+#define SOCKETS_MAX 64 /* of one unit */
+
 struct network {
     char *name; /* network.network, for bridge */
     struct strings publish;
