@@ -357,7 +357,7 @@ static int signal_one(void *context, int directory) {
 }
 
 /* Processes that were forked meanwhile may have missed it: again, until there is nobody new. */
-int cgroup_signal_all(const struct cgroup *cgroup, int signal, struct fault *fault) {
+int cgroup_signal_all(const struct cgroup *cgroup, int signal, pid_t spared, struct fault *fault) {
     scoped_fd int main_fd = cgroup_open(cgroup, CGROUP_MAIN, fault);
     if (main_fd < 0)
         return main_fd;
@@ -365,6 +365,8 @@ int cgroup_signal_all(const struct cgroup *cgroup, int signal, struct fault *fau
     if (!seen)
         return fault_set(fault, ENOMEM, "cannot signal \"%s\"", cgroup->path);
     struct signalling signalling = {.signal = signal, .seen = seen};
+    if (spared > 0 && spared < PIDS_MOST)
+        seen[spared / 8] = (unsigned char)(1u << (spared % 8));
     int error = 0;
     for (int pass = 0; pass < SIGNAL_PASSES; pass++) {
         signalling.fresh = 0;

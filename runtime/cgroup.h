@@ -111,4 +111,4 @@ int cgroup_freeze(const struct cgroup *cgroup, bool freeze, struct fault *fault)
 /* 1: main is frozen, 0: not (yet), -errno. */
 int cgroup_is_frozen(const struct cgroup *cgroup);
 /* The signal once to each process of main and of what it made below. */
-int cgroup_signal_all(const struct cgroup *cgroup, int signal, struct fault *fault);
+int cgroup_signal_all(const struct cgroup *cgroup, int signal, pid_t spared, struct fault *fault);

@@ -6,11 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/run.h"
 #include "units/base/fault.h"
 #include "units/base/file.h"
 #include "units/base/scoped.h"
 
 #define FILE_MOST (64 * 1024) /* bytes of an environment file */
+#define PID_OF_LISTEN "LISTEN_PID="
+#define PID_OF_WATCHDOG "WATCHDOG_PID="
 #define PATH_DEFAULT "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 struct list {
@@ -120,22 +123,37 @@ static int put_own(struct list *list, const struct container *container, struct 
     return error;
 }
 
-static int put_listen(struct list *list, size_t count, const char *names) {
+static int put_listen(struct list *list, const struct run_request *request) {
     char number[32];
     scoped_free char *named = NULL;
-    if (asprintf(&named, "LISTEN_FDNAMES=%s", names) < 0) {
+    if (request->listen_count == 0)
+        return 0;
+    if (asprintf(&named, "LISTEN_FDNAMES=%s", request->listen_names) < 0) {
         named = NULL;
         return -ENOMEM;
     }
-    snprintf(number, sizeof number, "LISTEN_FDS=%zu", count);
+    snprintf(number, sizeof number, "LISTEN_FDS=%zu", request->listen_count);
     int error = put(list, number, strlen(number));
     if (!error)
         error = put(list, named, strlen(named));
-    return error ? error : put(list, "LISTEN_PID=", strlen("LISTEN_PID="));
+    return error ? error : put(list, PID_OF_LISTEN, strlen(PID_OF_LISTEN));
 }
 
-int environment_prepare(const struct container *container, const struct strings *added,
-                        size_t listen_count, const char *listen_names,
+static int put_watchdog(struct list *list, const struct run_request *request) {
+    char time[48];
+    if (request->watchdog == 0)
+        return 0;
+    int length =
+        snprintf(time, sizeof time, "WATCHDOG_USEC=%llu", (unsigned long long)request->watchdog);
+    int error = put(list, time, (size_t)length);
+    return error ? error : put(list, PID_OF_WATCHDOG, strlen(PID_OF_WATCHDOG));
+}
+
+static char **place_of(const struct list *list, const char *item, bool used) {
+    return used ? &list->items[find(list, item)] : NULL;
+}
+
+int environment_prepare(const struct container *container, const struct run_request *request,
                         struct environment *ret_environment, struct fault *fault) {
     struct list list = {0};
     bool own_home = false;
@@ -143,9 +161,11 @@ int environment_prepare(const struct container *container, const struct strings 
     if (!error) {
         error = put_all(&list, &container->process.environment);
         if (!error)
-            error = put_all(&list, added);
-        if (!error && listen_count > 0)
-            error = put_listen(&list, listen_count, listen_names);
+            error = put_all(&list, request->environment);
+        if (!error)
+            error = put_listen(&list, request);
+        if (!error)
+            error = put_watchdog(&list, request);
         own_home = find(&list, "HOME=") >= 0;
         if (!error && !own_home)
             error = put(&list, "HOME=/", strlen("HOME=/"));
@@ -159,8 +179,8 @@ int environment_prepare(const struct container *container, const struct strings 
     }
     if (!own_home)
         environment.home = &list.items[list.count - 1];
-    if (listen_count > 0)
-        environment.listen_pid = &list.items[find(&list, "LISTEN_PID=")];
+    environment.pids[0] = place_of(&list, PID_OF_LISTEN, request->listen_count > 0);
+    environment.pids[1] = place_of(&list, PID_OF_WATCHDOG, request->watchdog > 0);
     *ret_environment = environment;
     return 0;
 }

@@ -13,6 +13,7 @@ enum report_kind {
     REPORT_NOTE,       /* text: a line a person should know */
     REPORT_NAMESPACES, /* value: bits of enum namespace_kind; a descriptor for each, in order */
     REPORT_PROCESS,    /* value: the payload's pid; its pidfd */
+    REPORT_PROGRAM,    /* the pidfd of the program, where the payload is its init */
     REPORT_KINDS
 };
 

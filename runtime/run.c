@@ -16,9 +16,11 @@
 
 #include "runtime/devices.h"
 #include "runtime/environment.h"
+#include "runtime/init.h"
 #include "runtime/private.h"
 #include "runtime/report.h"
 #include "runtime/rlimits.h"
+#include "runtime/scheduling.h"
 #include "runtime/stage.h"
 #include "runtime/tree.h"
 #include "units/base/fault.h"
@@ -30,6 +32,12 @@ struct run {
     int report;
     pid_t pid; /* 0: not known yet */
     int pidfd;
+    bool has_init;
+    pid_t program; /* with an init: its child; 0: not known yet */
+    int program_pidfd;
+    int status; /* of an init that lingers */
+    bool program_ended;
+    int wait_status;       /* of the program, once it has ended */
     struct report failure; /* of a step; kind is REPORT_FAULT once there is one */
 };
 
@@ -54,13 +62,15 @@ static int open_console(int terminal, struct fault *fault) {
 /* Of the manager's descriptors those that the run is about. */
 static int helper_close(struct helper *helper, struct fault *fault) {
     const struct run_request *request = helper->request;
-    int kept[NAMESPACE_KINDS + 6 + SOCKETS_MAX];
-    size_t count = NAMESPACE_KINDS + 6;
+    int kept[NAMESPACE_KINDS + 8 + RUN_LISTEN_MAX];
+    size_t count = NAMESPACE_KINDS + 8;
     memcpy(kept, helper->sandbox->namespaces, sizeof helper->sandbox->namespaces);
     memcpy(kept + NAMESPACE_KINDS, request->standard, sizeof request->standard);
     kept[NAMESPACE_KINDS + 3] = request->ready_fd;
     kept[NAMESPACE_KINDS + 4] = helper->main;
     kept[NAMESPACE_KINDS + 5] = helper->report;
+    kept[NAMESPACE_KINDS + 6] = helper->stage.init;
+    kept[NAMESPACE_KINDS + 7] = helper->stage.status;
     for (size_t i = 0; i < request->listen_count; i++)
         kept[count++] = request->listen[i];
     return streams_keep(STDERR_FILENO + 1, kept, count, fault);
@@ -97,6 +107,10 @@ static int helper_limit(struct helper *helper, struct fault *fault) {
     int error = oom_score_apply(proc, process->oom_score_adjust, fault);
     if (!error)
         error = nice_apply(process->nice, fault);
+    if (!error)
+        error = scheduling_apply(process->cpu_scheduling, fault);
+    if (!error)
+        error = io_priority_apply(process->io_priority, fault);
     return error ? error : rlimits_apply(&process->rlimits, fault);
 }
 
@@ -195,6 +209,10 @@ static _Noreturn void helper_run(struct helper *helper) {
 
 /* ---- the manager's side ---- */
 
+static bool wants_init(const struct sandbox *sandbox, const struct run_request *request) {
+    return sandbox->container->process.init && request->place == RUN_MAIN;
+}
+
 static void fill_stage(struct stage *stage, const struct sandbox *sandbox,
                        const struct run_request *request, const struct environment *environment,
                        int report) {
@@ -217,6 +235,8 @@ static void fill_stage(struct stage *stage, const struct sandbox *sandbox,
         .user_private = sandbox->modes[NAMESPACE_USER] != NAMESPACE_HOST,
         .own_mounts = fresh && sandbox->modes[NAMESPACE_MOUNT] != NAMESPACE_HOST,
         .fresh_proc = fresh && sandbox->modes[NAMESPACE_PID] != NAMESPACE_HOST,
+        .init = wants_init(sandbox, request) ? sandbox->runtime->init : -EBADF,
+        .status = -EBADF,
         .null = -EBADF,
         .console = -EBADF,
     };
@@ -228,15 +248,14 @@ static void fill_stage(struct stage *stage, const struct sandbox *sandbox,
 }
 
 static int start_helper(struct sandbox *sandbox, const struct run_request *request, int main,
-                        int *ret_report, struct fault *fault) {
+                        int init_status, int *ret_report, struct fault *fault) {
     struct environment environment;
     int ends[2];
     scoped_fd int cgroup = cgroup_open_birthplace(
         sandbox->cgroup, request->place == RUN_MAIN ? CGROUP_MAIN : CGROUP_AUX, fault);
     if (cgroup < 0)
         return cgroup;
-    int error = environment_prepare(sandbox->container, request->environment, request->listen_count,
-                                    request->listen_names, &environment, fault);
+    int error = environment_prepare(sandbox->container, request, &environment, fault);
     if (error)
         return fault_prefix(fault, error, "environment");
     error = report_open(ends, fault);
@@ -251,6 +270,7 @@ static int start_helper(struct sandbox *sandbox, const struct run_request *reque
         struct helper helper = {
             .sandbox = sandbox, .request = request, .main = main, .report = sender};
         fill_stage(&helper.stage, sandbox, request, &environment, sender);
+        helper.stage.status = init_status;
         helper_run(&helper);
     }
     environment_free(&environment);
@@ -260,15 +280,38 @@ static int start_helper(struct sandbox *sandbox, const struct run_request *reque
     return 0;
 }
 
+/* Its image, and, where it is to outlive the program, a pipe for how that ended. */
+static int prepare_init(struct sandbox *sandbox, const struct run_request *request, int *ret_status,
+                        int *ret_init_status, struct fault *fault) {
+    int ends[2];
+    if (sandbox->modes[NAMESPACE_PID] != NAMESPACE_PRIVATE)
+        return fault_say(fault, -EINVAL,
+                         "an init is PID 1 of a pid namespace of its own, and there is none");
+    int error = init_open(&sandbox->runtime->init, fault);
+    if (error || !request->init_lingers)
+        return error;
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+        return fault_set(fault, errno, "cannot make the channel of an init");
+    *ret_status = ends[0];
+    *ret_init_status = ends[1];
+    return 0;
+}
+
 int run_start(struct sandbox *sandbox, const struct run_request *request, const struct run *main,
               struct run **ret_run, struct fault *fault) {
     bool beside = request->place == RUN_BESIDE;
+    scoped_fd int status = -1, init_status = -1;
+    int error = 0;
     if (!sandbox->created)
         return fault_say(fault, -EINVAL, "the sandbox is not there");
     if (!request->exec || request->exec->count == 0)
         return fault_say(fault, -EINVAL, "there is no program to execute");
-    if (request->listen_count > SOCKETS_MAX)
-        return fault_say(fault, -EINVAL, "there are more than %d sockets", SOCKETS_MAX);
+    if (request->listen_count > RUN_LISTEN_MAX)
+        return fault_say(fault, -EINVAL, "there are more than %d sockets", RUN_LISTEN_MAX);
+    if (wants_init(sandbox, request))
+        error = prepare_init(sandbox, request, &status, &init_status, fault);
+    if (error)
+        return error;
     if (beside && (!main || main->pidfd < 0))
         return fault_say(fault, -ESRCH, "the unit has no main process");
     scoped(run_free) struct run *run = calloc(1, sizeof *run);
@@ -276,16 +319,35 @@ int run_start(struct sandbox *sandbox, const struct run_request *request, const 
         return fault_set(fault, ENOMEM, "cannot start a run");
     run->sandbox = sandbox;
     run->place = request->place;
-    run->report = run->pidfd = -EBADF;
-    int error = start_helper(sandbox, request, beside ? main->pidfd : -EBADF, &run->report, fault);
+    run->report = run->pidfd = run->program_pidfd = -EBADF;
+    run->has_init = wants_init(sandbox, request);
+    error = start_helper(sandbox, request, beside ? main->pidfd : -EBADF, init_status, &run->report,
+                         fault);
     if (error)
         return error;
+    run->status = take_fd(&status);
     *ret_run = take(run);
     return 0;
 }
 
 int run_report_fd(const struct run *run) {
     return run->report;
+}
+
+/* It told its number as its own namespace counts; the descriptor tells ours. */
+static void keep_program(struct run *run, const struct report *report) {
+    scoped_free char *info = NULL;
+    char path[48];
+    if (report->descriptor_count != 1)
+        return;
+    run->program_pidfd = report->descriptors[0];
+    snprintf(path, sizeof path, "/proc/self/fdinfo/%d", run->program_pidfd);
+    int pid = 0;
+    if (file_read(AT_FDCWD, path, 4096, &info, NULL, NULL) == 0) {
+        const char *line = strstr(info, "\nPid:");
+        if (line && sscanf(line, "\nPid:%d", &pid) == 1 && pid > 0)
+            run->program = pid;
+    }
 }
 
 static void keep_process(struct run *run, const struct report *report) {
@@ -325,6 +387,8 @@ int run_advance(struct run *run, struct fault *fault) {
             return conclude(run, fault);
         if (report.kind == REPORT_PROCESS)
             keep_process(run, &report);
+        else if (report.kind == REPORT_PROGRAM)
+            keep_program(run, &report);
         else if (report.kind == REPORT_FAULT)
             run->failure = report;
     }
@@ -338,11 +402,35 @@ int run_pidfd(const struct run *run) {
     return run->pidfd;
 }
 
+pid_t run_program_pid(const struct run *run) {
+    return run->has_init ? run->program : run->pid;
+}
+
+int run_status_fd(const struct run *run) {
+    return run->status;
+}
+
+int run_program_ended(struct run *run, int *ret_wait_status) {
+    int wait_status;
+    if (!run->program_ended && run->status >= 0 &&
+        read(run->status, &wait_status, sizeof wait_status) == (ssize_t)sizeof wait_status) {
+        run->program_ended = true;
+        run->wait_status = wait_status;
+        run->status = close_fd(run->status);
+    }
+    if (!run->program_ended)
+        return 0;
+    *ret_wait_status = run->wait_status;
+    return 1;
+}
+
 int run_signal(const struct run *run, int number, struct fault *fault) {
-    if (run->pidfd < 0)
+    int pidfd = run->has_init ? run->program_pidfd : run->pidfd;
+    if (pidfd < 0)
         return fault_say(fault, -ESRCH, "the process is not there");
-    if (pidfd_send_signal(run->pidfd, number, NULL, 0) < 0)
-        return fault_set(fault, errno, "cannot send signal %d to process %d", number, run->pid);
+    if (pidfd_send_signal(pidfd, number, NULL, 0) < 0)
+        return fault_set(fault, errno, "cannot send signal %d to process %d", number,
+                         run_program_pid(run));
     return 0;
 }
 
@@ -356,8 +444,9 @@ static uint64_t status_mask(const char *status, const char *name) {
 bool run_would_drop(const struct run *run, int number) {
     char path[32];
     scoped_free char *status = NULL;
-    snprintf(path, sizeof path, "/proc/%d/status", run->pid);
-    if (run->pid == 0 || number < 1 || number > 64 || number == SIGKILL || number == SIGSTOP ||
+    pid_t pid = run_program_pid(run);
+    snprintf(path, sizeof path, "/proc/%d/status", pid);
+    if (pid == 0 || number < 1 || number > 64 || number == SIGKILL || number == SIGSTOP ||
         file_read(AT_FDCWD, path, 65536, &status, NULL, NULL) < 0)
         return false;
     const char *pids = strstr(status, "\nNSpid:");
@@ -373,5 +462,7 @@ void run_free(struct run *run) {
         return;
     close_fd(run->report);
     close_fd(run->pidfd);
+    close_fd(run->program_pidfd);
+    close_fd(run->status);
     free(run);
 }

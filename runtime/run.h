@@ -12,6 +12,9 @@ enum run_place {
     RUN_BESIDE, /* inside the pid and mount namespace of the running main process (exec, probes) */
 };
 
+/* Sockets, and descriptors that the program stored with us. */
+#define RUN_LISTEN_MAX (SOCKETS_MAX + 128)
+
 struct run_request {
     enum run_place place;
     const struct strings *exec;        /* argument vector */
@@ -22,9 +25,13 @@ struct run_request {
     int ready_fd; /* source descriptor handed in as ready_fd_number; -1: none */
     int ready_fd_number;
     const int *listen;   /* become 3, 4, ..., with LISTEN_FDS, LISTEN_PID (sd_listen_fds(3)) and */
-    size_t listen_count; /* at most SOCKETS_MAX; 0: none of it. Not consumed. */
+    size_t listen_count; /* at most RUN_LISTEN_MAX; 0: none of it. Not consumed. */
     const char *listen_names; /* LISTEN_FDNAMES, "web:admin" */
-    bool tty;                 /* standard[0] is a terminal: make it the controlling one */
+    uint64_t watchdog;        /* microseconds; WATCHDOG_USEC, WATCHDOG_PID; 0: none */
+    /* With container->process.init and RUN_MAIN: the init goes on until all that the program left
+     * behind has ended; else it ends with the program, and the kernel ends the rest. */
+    bool init_lingers;
+    bool tty; /* standard[0] is a terminal: make it the controlling one */
 };
 
 /* Starts. The request's strings are copied. main: the running main run, for RUN_BESIDE. */
@@ -41,11 +48,21 @@ int run_advance(struct run *run, struct fault *fault);
 
 /* The payload's pid in our pid namespace, a child of the caller; 0 until known. It is known at the
  * latest when run_advance returns RUN_EXECUTED. Its end is told by waitid(2) to the caller's
- * reaper; children with other pids are helpers, reaped without notice. */
+ * reaper; children with other pids are helpers, reaped without notice. With an init it is the
+ * init's. */
 pid_t run_pid(const struct run *run);
-int run_pidfd(const struct run *run); /* -1 until known; for signalling and polling only */
+int run_pidfd(const struct run *run); /* negative until known; for signalling and polling only */
 
-/* pidfd_send_signal. */
+/* The program's own pid in our pid namespace: with an init, its child's. */
+pid_t run_program_pid(const struct run *run);
+/* With an init that lingers: readable once the program has ended, though its init goes on. Negative
+ * without, and once run_program_ended said so. */
+int run_status_fd(const struct run *run);
+/* 1: the program has ended, though perhaps not its init; *ret_wait_status as of waitpid(2). 0: as
+ * far as the run knows, it has not. */
+int run_program_ended(struct run *run, int *ret_wait_status);
+
+/* pidfd_send_signal to the program. */
 int run_signal(const struct run *run, int number, struct fault *fault);
 /* Whether the program has neither handler nor is ignoring the signal and is PID 1 of its
  * namespace: the kernel would drop it (SigCgt, SigIgn of /proc/PID/status). */

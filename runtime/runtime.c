@@ -125,7 +125,7 @@ int runtime_open(const struct runtime_options *options, struct runtime **ret_run
     scoped(runtime_close) struct runtime *runtime = calloc(1, sizeof *runtime);
     if (!runtime)
         return fault_set(fault, ENOMEM, "cannot open the runtime");
-    runtime->state = -EBADF;
+    runtime->state = runtime->init = -EBADF;
     runtime->missing_controllers_warn = options->missing_controllers_warn;
     int error = open_directories(runtime, options, fault);
     if (!error && options->id_range_count)
@@ -154,6 +154,7 @@ void runtime_close(struct runtime *runtime) {
     cgroup_root_close(runtime->cgroups);
     seccomp_cache_close(runtime->filters);
     id_ranges_close(runtime->ranges);
+    close_fd(runtime->init);
     close_fd(runtime->state);
     free(runtime->runtime_directory);
     free(runtime->state_directory);

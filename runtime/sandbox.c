@@ -323,7 +323,10 @@ uint64_t sandbox_oom_kills(struct sandbox *sandbox) {
 }
 
 int sandbox_signal_all(struct sandbox *sandbox, int number, struct fault *fault) {
-    return cgroup_signal_all(sandbox->cgroup, number, fault);
+    /* The init would hand it on to the program, which has it already. */
+    pid_t init =
+        sandbox->container->process.init && sandbox->main_pidfd >= 0 ? sandbox->main_pid : 0;
+    return cgroup_signal_all(sandbox->cgroup, number, init, fault);
 }
 
 int sandbox_kill(struct sandbox *sandbox, struct fault *fault) {

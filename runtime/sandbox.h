@@ -52,6 +52,7 @@ int sandbox_is_populated(struct sandbox *sandbox);
 /* Number of processes that the kernel's out-of-memory killer ended here since the build. */
 uint64_t sandbox_oom_kills(struct sandbox *sandbox);
 
+/* All of the unit's own processes but its init. */
 int sandbox_signal_all(struct sandbox *sandbox, int number, struct fault *fault);
 int sandbox_kill(struct sandbox *sandbox, struct fault *fault); /* cgroup.kill: everything, now */
 int sandbox_freeze(struct sandbox *sandbox, bool freeze, struct fault *fault);

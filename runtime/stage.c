@@ -5,6 +5,7 @@
 #include <grp.h>
 #include <limits.h>
 #include <linux/keyctl.h>
+#include <linux/sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 #include "runtime/environment.h"
 #include "runtime/masks.h"
 #include "runtime/path.h"
+#include "runtime/private.h"
 #include "runtime/report.h"
 #include "runtime/rlimits.h"
 #include "runtime/seccomp.h"
@@ -27,16 +29,18 @@
 #include "units/base/scoped.h"
 
 #define EXIT_STEP_FAILED 125
+#define PID_SIZE sizeof "WATCHDOG_PID=2147483647"
 #define HOME_SIZE (CREDENTIALS_HOME + sizeof "HOME=")
 
 /* What the steps find out for each other. */
 struct progress {
     const struct stage *stage;
     struct streams streams;
+    pid_t program; /* in the init: its child, which is the program; else 0 */
     int root;
     struct credentials credentials;
     char home[HOME_SIZE];
-    char listen_pid[32];
+    char pids[ENVIRONMENT_PIDS][PID_SIZE];
 };
 
 /* ---- steps ---- */
@@ -87,10 +91,29 @@ static int place_streams(struct progress *progress, struct fault *fault) {
     return streams_place(&progress->streams, fault);
 }
 
+/* Where the unit wants an init, PID 1 becomes that, and the program its child. Both go through the
+ * steps that follow: the init is locked up like the program. */
+static int divide(struct progress *progress, struct fault *fault) {
+    if (progress->stage->init < 0)
+        return 0;
+    int pidfd = -EBADF;
+    struct clone_args arguments = {
+        .flags = CLONE_PIDFD, .pidfd = (uint64_t)(uintptr_t)&pidfd, .exit_signal = SIGCHLD};
+    pid_t pid = process_clone(&arguments);
+    if (pid < 0)
+        return fault_set(fault, pid, "cannot start the program beside its init");
+    if (pid == 0)
+        return 0;
+    progress->program = pid;
+    struct report report = {.kind = REPORT_PROGRAM, .descriptors = {pidfd}, .descriptor_count = 1};
+    report_send(progress->streams.report, &report);
+    return 0;
+}
+
 static int start_session(struct progress *progress, struct fault *fault) {
     if (setsid() < 0)
         return fault_set(fault, errno, "cannot start a session");
-    if (!progress->stage->terminal)
+    if (!progress->stage->terminal || progress->program)
         return 0;
     int error = streams_take_terminal(fault);
     if (error || progress->stage->console < 0)
@@ -136,7 +159,10 @@ static int join_keyring(struct progress *progress, struct fault *fault) {
 }
 
 static int finish_streams(struct progress *progress, struct fault *fault) {
-    return streams_finish(&progress->streams, fault);
+    if (!progress->program)
+        return streams_finish(&progress->streams, fault);
+    const int kept[] = {progress->streams.report, progress->stage->init, progress->stage->status};
+    return streams_keep(STDERR_FILENO + 1, kept, ELEMENTS(kept), fault);
 }
 
 static int limit_files(struct progress *progress, struct fault *fault) {
@@ -186,13 +212,16 @@ static int forbid_privileges(struct progress *progress, struct fault *fault) {
     return 0;
 }
 
-/* What sd_listen_fds(3) compares with getpid(2): in a pid namespace of its own, 1. */
-static int name_listener(struct progress *progress, struct fault *fault) {
-    char **place = progress->stage->environment->listen_pid;
+/* What sd_listen_fds(3) and sd_watchdog_enabled(3) compare with getpid(2): in a pid namespace of
+ * its own, 1, or its init's first child. */
+static int name_pid(struct progress *progress, struct fault *fault) {
     (void)fault;
-    if (place) {
-        snprintf(progress->listen_pid, sizeof progress->listen_pid, "LISTEN_PID=%d", getpid());
-        *place = progress->listen_pid;
+    for (size_t i = 0; i < ENVIRONMENT_PIDS; i++) {
+        char **place = progress->stage->environment->pids[i];
+        if (!place)
+            continue;
+        snprintf(progress->pids[i], PID_SIZE, "%s%d", *place, getpid());
+        *place = progress->pids[i];
     }
     return 0;
 }
@@ -235,8 +264,25 @@ static int execute_found(const struct stage *stage, const char *name, struct fau
                      search_path(stage->environment->items));
 }
 
+/* The image lies in no file system. The status is the one descriptor that the init keeps. */
+static int execute_init(const struct progress *progress, struct fault *fault) {
+    const struct stage *stage = progress->stage;
+    char program[16], status[16];
+    snprintf(program, sizeof program, "%d", progress->program);
+    snprintf(status, sizeof status, "%d", stage->status);
+    char name[] = "ringfence-init";
+    char *const arguments[] = {name, program, stage->status < 0 ? NULL : status, NULL};
+    char *const environment[] = {NULL};
+    if (stage->status >= 0 && fcntl(stage->status, F_SETFD, 0) < 0)
+        return fault_set(fault, errno, "cannot keep the channel of the init");
+    syscall(SYS_execveat, stage->init, "", arguments, environment, AT_EMPTY_PATH);
+    return fault_say(fault, -ECANCELED, "cannot execute the init: %s", strerror(errno));
+}
+
 static int execute(struct progress *progress, struct fault *fault) {
     const struct stage *stage = progress->stage;
+    if (progress->program)
+        return execute_init(progress, fault);
     const char *program = stage->exec->items[0];
     if (!strchr(program, '/'))
         return execute_found(stage, program, fault);
@@ -254,6 +300,7 @@ static const struct step {
     {"user namespace", become_root_inside},
     {"proc", mount_proc},
     {"streams", place_streams},
+    {"init", divide},
     {"session", start_session},
     {"credentials", find_user},
     {"working directory", change_directory},
@@ -266,7 +313,7 @@ static const struct step {
     {"capabilities", apply_capabilities},
     {"privileges", forbid_privileges},
     {"seccomp", install_filter_late},
-    {"sockets", name_listener},
+    {"environment", name_pid},
     {"exec", execute},
 };
 

@@ -25,6 +25,8 @@ struct stage {
     bool user_private; /* ids 0 inside is not the host's root */
     bool own_mounts;   /* a copy of the mount namespace nobody else sees */
     bool fresh_proc;   /* and a pid namespace that wants its own /proc */
+    int init;          /* the init that is PID 1; -EBADF: the program itself is */
+    int status;        /* where the init writes how the program ended; -EBADF: nowhere */
     int null;          /* a detached mount of /dev/null, to cover files of /proc with */
     int console;       /* a detached mount of the terminal; -EBADF: none */
 };

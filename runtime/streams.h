@@ -4,13 +4,13 @@
 
 #include <stddef.h>
 
-#include "units/spec.h"
+#include "runtime/run.h"
 
 struct fault;
 
 struct streams {
     int standard[3];
-    int listen[SOCKETS_MAX];
+    int listen[RUN_LISTEN_MAX];
     size_t listen_count;
     int ready, ready_number; /* -1: none */
     int report;              /* kept until execve(2) closes it */

@@ -178,7 +178,7 @@ TEST(all_are_signalled_once) {
     for (size_t i = 0; i < ELEMENTS(children); i++)
         children[i] = spawn(i % 2 ? main_fd : below);
     pid_t beside = spawn(aux);
-    CHECK(cgroup_signal_all(cgroup, SIGTERM, NULL) == 0);
+    CHECK(cgroup_signal_all(cgroup, SIGTERM, 0, NULL) == 0);
     for (size_t i = 0; i < ELEMENTS(children); i++)
         CHECK(reap(children[i]) == SIGTERM);
     CHECK(kill(beside, 0) == 0 && waitpid(beside, NULL, WNOHANG) == 0);

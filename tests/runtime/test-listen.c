@@ -78,14 +78,14 @@ TEST(beside_a_ready_descriptor) {
 }
 
 TEST(too_many) {
-    int sockets[SOCKETS_MAX + 1] = {0};
+    int sockets[RUN_LISTEN_MAX + 1] = {0};
     box_open(&box);
     box_built(&box);
     BOX_COMMAND(command, (char *)"/bin/true");
     struct run_request request = request_for(&command, sockets);
-    request.listen_count = SOCKETS_MAX + 1;
+    request.listen_count = RUN_LISTEN_MAX + 1;
     CHECK(box_run_request(&box, &request, NULL) == -EINVAL);
-    CHECK_TEXT(box.fault.text, "there are more than 64 sockets");
+    CHECK_TEXT(box.fault.text, "there are more than 192 sockets");
     box_close(&box);
 }
 
