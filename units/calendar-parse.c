@@ -6,270 +6,9 @@
 #include "units/base/fault.h"
 #include "units/base/names.h"
 #include "units/base/number.h"
+#include "units/calendar-list.h"
 #include "units/calendar.h"
 #include "units/civil.h"
-
-#define MINUTE (60 * USEC_PER_SEC)
-
-struct part {
-    const char *name;
-    unsigned least, most;
-};
-
-static const struct part year = {"year", CALENDAR_FIRST_YEAR, CALENDAR_LAST_YEAR};
-static const struct part month = {"month", 1, 12};
-static const struct part day = {"day", 1, 31};
-static const struct part hour = {"hour", 0, 23};
-static const struct part minute = {"minute", 0, 59};
-static const struct part second = {"second", 0, 59};
-/* Days from the end that every month has. */
-static const struct part day_from_end = {"day from the end of the month", 1, 28};
-
-/* The expression in hand. Its words are cut apart in place. */
-struct reading {
-    const char *text; /* as the person wrote it */
-    struct calendar calendar;
-    struct fault *fault;
-};
-
-/* ---- lists of numbers ---- */
-
-/* A value, or values from start to stop by step, in the unit of its part. */
-struct span {
-    uint64_t start, stop, step;
-    bool has_stop, has_step;
-};
-
-/* Digits; where the unit is a microsecond also ".digits", rounded to 6. */
-static int number(const char **at, uint64_t unit, uint64_t *ret_value) {
-    uint64_t value = 0, place = unit / 10;
-    if (!isdigit((unsigned char)**at))
-        return -EINVAL;
-    for (; isdigit((unsigned char)**at); (*at)++) {
-        value = value * 10 + (uint64_t)(**at - '0');
-        if (value > UINT32_MAX)
-            return -ERANGE;
-    }
-    value *= unit;
-    if (unit > 1 && (*at)[0] == '.' && isdigit((unsigned char)(*at)[1])) {
-        (*at)++;
-        bool up = false;
-        for (size_t i = 0; isdigit((unsigned char)**at); (*at)++, i++, place /= 10) {
-            value += (uint64_t)(**at - '0') * place;
-            up = i == 6 ? **at >= '5' : up;
-        }
-        value += up;
-    }
-    *ret_value = value;
-    return 0;
-}
-
-static int span(const char **at, uint64_t unit, struct span *ret_span) {
-    struct span result = {0};
-    int error = number(at, unit, &result.start);
-    if (!error && strncmp(*at, "..", 2) == 0) {
-        *at += 2;
-        result.has_stop = true;
-        error = number(at, unit, &result.stop);
-    }
-    if (!error && **at == '/') {
-        (*at)++;
-        result.has_step = true;
-        error = number(at, unit, &result.step);
-        if (!error && result.step == 0)
-            error = -ERANGE;
-    }
-    if (!error)
-        *ret_span = result;
-    return error;
-}
-
-static int complain_form(struct reading *reading, const struct part *part, const char *list) {
-    if (list[0] == '*' && list[1] == '/')
-        return fault_say(reading->fault, -EINVAL,
-                         "\"%s\": the %s \"%s\" has nothing to start from; write \"%u%s\"",
-                         reading->text, part->name, list, part->least, list + 1);
-    return fault_say(reading->fault, -EINVAL, "\"%s\": the %s \"%s\" is no number, range or list",
-                     reading->text, part->name, list);
-}
-
-static int complain_range(struct reading *reading, const struct part *part, const char *list) {
-    return fault_say(reading->fault, -ERANGE,
-                     "\"%s\": the %s \"%s\" is out of range: from %u to %u", reading->text,
-                     part->name, list, part->least, part->most);
-}
-
-/* Checks a span against its part, and settles stop and step: afterwards it is start, start + step,
- * ... up to stop, where step is 0 for a single value. */
-static int settle(struct reading *reading, const struct part *part, uint64_t unit, const char *list,
-                  struct span *span) {
-    uint64_t least = part->least * unit, most = (part->most + 1) * unit - 1;
-    if (span->start < least || span->start > most || (span->has_stop && span->stop > most))
-        return complain_range(reading, part, list);
-    if (span->has_stop && span->stop < span->start)
-        return fault_say(reading->fault, -ERANGE, "\"%s\": the %s \"%s\" runs backwards",
-                         reading->text, part->name, list);
-    if (!span->has_stop)
-        span->stop = span->has_step ? most : span->start;
-    if (!span->has_step)
-        span->step = unit;
-    if (!span->has_stop && span->has_step && span->step > most - span->start)
-        return fault_say(reading->fault, -ERANGE,
-                         "\"%s\": the %s \"%s\" has a step that leaves the range: from %u to %u",
-                         reading->text, part->name, list, part->least, part->most);
-    span->stop -= (span->stop - span->start) % span->step;
-    if (span->stop == span->start)
-        span->step = 0;
-    return 0;
-}
-
-/* Calls `add` for each span of "A,B..C,D/E". */
-static int list(struct reading *reading, const struct part *part, uint64_t unit, const char *text,
-                int (*add)(struct reading *reading, const struct part *part, const char *text,
-                           struct span *span)) {
-    const char *at = text;
-    for (;;) {
-        struct span next;
-        int error = span(&at, unit, &next);
-        if (error == -ERANGE)
-            return complain_range(reading, part, text);
-        if (error || (*at && *at != ','))
-            return complain_form(reading, part, text);
-        error = add(reading, part, text, &next);
-        if (error)
-            return error;
-        if (*at == '\0')
-            return 0;
-        at++;
-    }
-}
-
-static uint64_t *part_set(struct calendar *calendar, const struct part *part) {
-    return part == &month    ? &calendar->months
-           : part == &hour   ? &calendar->hours
-           : part == &minute ? &calendar->minutes
-                             : &calendar->days;
-}
-
-static int add_values(struct reading *reading, const struct part *part, const char *text,
-                      struct span *span) {
-    int error = settle(reading, part, 1, text, span);
-    uint64_t *set = part_set(&reading->calendar, part);
-    for (uint64_t value = span->start; !error && value <= span->stop; value += span->step) {
-        *set |= 1ULL << value;
-        if (!span->step)
-            break;
-    }
-    return error;
-}
-
-static int values(struct reading *reading, const struct part *part, const char *text) {
-    if (strcmp(text, "*") != 0)
-        return list(reading, part, 1, text, add_values);
-    *part_set(&reading->calendar, part) = calendar_all(part->least, part->most);
-    return 0;
-}
-
-/* "12" is 2012 and "70" is 1970. */
-static uint64_t full_year(uint64_t value) {
-    return value < 70 ? value + 2000 : value < 100 ? value + 1900 : value;
-}
-
-static int add_years(struct reading *reading, const struct part *part, const char *text,
-                     struct span *span) {
-    span->start = full_year(span->start);
-    if (span->has_stop)
-        span->stop = full_year(span->stop);
-    int error = settle(reading, part, 1, text, span);
-    for (uint64_t value = span->start; !error && value <= span->stop; value += span->step) {
-        calendar_add_year(&reading->calendar, (unsigned)value);
-        if (!span->step)
-            break;
-    }
-    return error;
-}
-
-static int years(struct reading *reading, const char *text) {
-    if (strcmp(text, "*") == 0)
-        return 0;
-    memset(reading->calendar.years, 0, sizeof reading->calendar.years);
-    return list(reading, &year, 1, text, add_years);
-}
-
-/* A step leads towards the end of the month: "~07/2" is the last day but 6, but 4, but 2, the last.
- * A range has its step from the smaller number on. */
-static int add_days_from_end(struct reading *reading, const struct part *part, const char *text,
-                             struct span *span) {
-    if (!span->has_stop && span->has_step && span->start > 0 && span->start <= part->most) {
-        if (span->step >= span->start)
-            return fault_say(reading->fault, -ERANGE,
-                             "\"%s\": the %s \"%s\" has a step that leaves the month",
-                             reading->text, part->name, text);
-        for (uint64_t value = span->start; value > 0; value -= span->step) {
-            reading->calendar.days |= 1ULL << value;
-            if (value <= span->step)
-                break;
-        }
-        return 0;
-    }
-    return add_values(reading, part, text, span);
-}
-
-static int days_from_end(struct reading *reading, const char *text) {
-    if (strcmp(text, "*") == 0) /* all days, from wherever they are counted */
-        return values(reading, &day, text);
-    reading->calendar.days_from_end = true;
-    return list(reading, &day_from_end, 1, text, add_days_from_end);
-}
-
-/* ---- seconds, which have fractions ---- */
-
-static bool is_before(const struct calendar_fraction *a, const struct calendar_fraction *b) {
-    return a->start != b->start ? a->start < b->start
-           : a->stop != b->stop ? a->stop < b->stop
-                                : a->step < b->step;
-}
-
-static int add_fraction(struct reading *reading, struct calendar_fraction new) {
-    struct calendar *calendar = &reading->calendar;
-    size_t place = 0;
-    while (place < calendar->fraction_count && is_before(&calendar->fractions[place], &new))
-        place++;
-    if (place < calendar->fraction_count && !is_before(&new, &calendar->fractions[place]))
-        return 0;
-    if (calendar->fraction_count == CALENDAR_FRACTIONS)
-        return fault_say(reading->fault, -ERANGE, "\"%s\" has more than %d seconds with a fraction",
-                         reading->text, CALENDAR_FRACTIONS);
-    memmove(&calendar->fractions[place + 1], &calendar->fractions[place],
-            (calendar->fraction_count - place) * sizeof new);
-    calendar->fractions[place] = new;
-    calendar->fraction_count++;
-    return 0;
-}
-
-static int add_seconds(struct reading *reading, const struct part *part, const char *text,
-                       struct span *span) {
-    int error = settle(reading, part, USEC_PER_SEC, text, span);
-    if (error)
-        return error;
-    if (span->start % USEC_PER_SEC || span->step % USEC_PER_SEC)
-        return add_fraction(reading,
-                            (struct calendar_fraction){(uint32_t)span->start, (uint32_t)span->stop,
-                                                       (uint32_t)span->step});
-    for (uint64_t value = span->start; value <= span->stop; value += span->step) {
-        reading->calendar.seconds |= 1ULL << value / USEC_PER_SEC;
-        if (!span->step)
-            break;
-    }
-    return 0;
-}
-
-static int seconds(struct reading *reading, const char *text) {
-    if (strcmp(text, "*") != 0)
-        return list(reading, &second, USEC_PER_SEC, text, add_seconds);
-    reading->calendar.seconds = calendar_all(0, 59);
-    return 0;
-}
 
 /* ---- words ---- */
 
@@ -303,7 +42,8 @@ static int weekday_value(const char *word, size_t length) {
 }
 
 /* A lone word might have been meant as any; before something else it can only be a weekday. */
-static int complain_word(struct reading *reading, const char *word, size_t length, bool alone) {
+static int complain_word(struct calendar_reading *reading, const char *word, size_t length,
+                         bool alone) {
     const char *candidates[ELEMENTS(weekdays) + ELEMENTS(shorthands)];
     char lower[CALENDAR_TEXT_MOST + 1];
     size_t count = 0;
@@ -325,7 +65,7 @@ static int complain_word(struct reading *reading, const char *word, size_t lengt
 
 /* One of "mon" and "Mon..Fri", also with "-" for "..". The week starts on Monday, and a range does
  * not go beyond its end. `alone`: the word is all there is. */
-static int weekday_range(struct reading *reading, const char **at, bool alone) {
+static int weekday_range(struct calendar_reading *reading, const char **at, bool alone) {
     const char *start = *at;
     int ends[2];
     size_t count = 0, mark = 0;
@@ -353,7 +93,7 @@ static int weekday_range(struct reading *reading, const char **at, bool alone) {
 }
 
 /* Ranges with commas between them, of which one may end the list. */
-static int weekday_list(struct reading *reading, const char *word, bool alone) {
+static int weekday_list(struct calendar_reading *reading, const char *word, bool alone) {
     const char *at = word;
     do {
         int error = weekday_range(reading, &at, alone && at == word);
@@ -385,69 +125,61 @@ static size_t cut(char *word, const char *separators, char *ret_parts[3], char r
 }
 
 /* "[YEAR-]MONTH-DAY", where "~" before the day counts from the month's end. */
-static int date(struct reading *reading, char *word) {
-    char *parts[3], marks[3], whole[CALENDAR_TEXT_MOST + 1];
-    strcpy(whole, word);
-    size_t count = cut(word, "-~", parts, marks);
+static int date(struct calendar_reading *reading, const char *word) {
+    char *parts[3], marks[3], copy[CALENDAR_TEXT_MOST + 1];
+    size_t count = cut(strcpy(copy, word), "-~", parts, marks);
     if (count < 2 || count > 3 || (count == 3 && marks[0] == '~'))
         return fault_say(reading->fault, -EINVAL, "\"%s\": \"%s\" is neither a date nor a time",
-                         reading->text, whole);
+                         reading->text, word);
     char **last = &parts[count - 2];
-    int error = count == 3 ? years(reading, parts[0]) : 0;
+    bool from_end = marks[count - 2] == '~';
+    int error = calendar_list_read(reading, CALENDAR_YEAR, count == 3 ? parts[0] : "*");
     if (!error)
-        error = values(reading, &month, last[0]);
+        error = calendar_list_read(reading, CALENDAR_MONTH, last[0]);
     if (!error)
-        error = marks[count - 2] == '~' ? days_from_end(reading, last[1])
-                                        : values(reading, &day, last[1]);
+        error =
+            calendar_list_read(reading, from_end ? CALENDAR_DAY_FROM_END : CALENDAR_DAY, last[1]);
     return error;
 }
 
 /* "HOUR:MINUTE[:SECOND]". */
-static int time_of_day(struct reading *reading, char *word) {
-    char *parts[3], marks[3], whole[CALENDAR_TEXT_MOST + 1];
-    strcpy(whole, word);
-    size_t count = cut(word, ":", parts, marks);
+static int time_of_day(struct calendar_reading *reading, const char *word) {
+    char *parts[3], marks[3], copy[CALENDAR_TEXT_MOST + 1];
+    size_t count = cut(strcpy(copy, word), ":", parts, marks);
     if (count < 2 || count > 3)
         return fault_say(reading->fault, -EINVAL, "\"%s\": \"%s\" is no time; write \"03:00\"",
-                         reading->text, whole);
-    int error = values(reading, &hour, parts[0]);
+                         reading->text, word);
+    int error = calendar_list_read(reading, CALENDAR_HOUR, parts[0]);
     if (!error)
-        error = values(reading, &minute, parts[1]);
-    if (!error && count == 3)
-        error = seconds(reading, parts[2]);
-    else if (!error)
-        reading->calendar.seconds = 1;
+        error = calendar_list_read(reading, CALENDAR_MINUTE, parts[1]);
+    if (!error)
+        error = calendar_list_read(reading, CALENDAR_SECOND, count == 3 ? parts[2] : "0");
     return error;
 }
 
-/* What is left out: every day, midnight. */
-static int words_parse(struct reading *reading, char *const *words, size_t count) {
-    struct calendar *calendar = &reading->calendar;
+/* What is left out: any weekday, any day, midnight. */
+static int words_parse(struct calendar_reading *reading, char *const *words, size_t count) {
     size_t next = 0;
     int error = 0;
     if (isalpha((unsigned char)words[0][0]))
         error = weekday_list(reading, words[next++], count == 1);
+    else
+        reading->calendar.weekdays = calendar_all(0, 6);
     if (!error && next < count && !strchr(words[next], ':'))
         error = date(reading, words[next++]);
-    if (!error && next < count)
-        error = time_of_day(reading, words[next++]);
-    else
-        calendar->hours = calendar->minutes = calendar->seconds = 1;
+    else if (!error)
+        error = date(reading, "*-*");
+    if (!error)
+        error = time_of_day(reading, next < count ? words[next++] : "0:0");
     if (!error && next < count)
         error = fault_say(reading->fault, -EINVAL,
                           "\"%s\": nothing is understood from \"%s\" on; write \"Mon *-*-* 03:00\"",
                           reading->text, words[next]);
-    if (!calendar->weekdays)
-        calendar->weekdays = calendar_all(0, 6);
-    if (!calendar->days) {
-        calendar->days = calendar_all(1, 31);
-        calendar->months = calendar_all(1, 12);
-    }
     return error;
 }
 
 /* "@SECONDS" since 1970: one instant. */
-static int instant(struct reading *reading, const char *word) {
+static int instant(struct calendar_reading *reading, const char *word) {
     struct calendar *calendar = &reading->calendar;
     uint64_t value;
     if (number_parse(word + 1, &value) < 0 || value > INT64_MAX)
@@ -457,7 +189,6 @@ static int instant(struct reading *reading, const char *word) {
     if (date.year > CALENDAR_LAST_YEAR)
         return fault_say(reading->fault, -ERANGE, "\"%s\" lies after the year %d", reading->text,
                          CALENDAR_LAST_YEAR);
-    memset(calendar->years, 0, sizeof calendar->years);
     calendar_add_year(calendar, (unsigned)date.year);
     calendar->months = 1ULL << date.month;
     calendar->days = 1ULL << date.day;
@@ -482,7 +213,7 @@ static size_t split(char *text, char *ret_words[WORDS_MOST]) {
 }
 
 /* A word of letters at the end names the zone. */
-static int zone_take(struct reading *reading, char *const *words, size_t *count) {
+static int zone_take(struct calendar_reading *reading, char *const *words, size_t *count) {
     const char *last = words[*count - 1];
     if (*count < 2 || !isalpha((unsigned char)last[0]))
         return 0;
@@ -495,7 +226,7 @@ static int zone_take(struct reading *reading, char *const *words, size_t *count)
 }
 
 int calendar_parse(const char *text, struct calendar *ret_calendar, struct fault *fault) {
-    struct reading reading = {.text = text, .fault = fault};
+    struct calendar_reading reading = {.text = text, .fault = fault};
     char copy[CALENDAR_TEXT_MOST + 1], *words[WORDS_MOST];
     if (strlen(text) > CALENDAR_TEXT_MOST)
         return fault_say(fault, -ERANGE, "a calendar expression has at most %d letters",
@@ -505,7 +236,6 @@ int calendar_parse(const char *text, struct calendar *ret_calendar, struct fault
     if (count == 0)
         return fault_say(fault, -EINVAL, "an empty calendar expression; write \"daily\"");
 
-    calendar_start(&reading.calendar);
     int error = zone_take(&reading, words, &count);
     if (error)
         return error;

@@ -68,6 +68,11 @@ static void entries_free(struct entries *entries) {
         free(entries->names[i]);
 }
 
+static int compare_names(const void *a, const void *b) {
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* In order, so that of two equally near the same is guessed everywhere. */
 static void entries_read(int database, const char *path, struct entries *entries) {
     int fd = openat(database, *path ? path : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *directory = fd < 0 ? NULL : fdopendir(fd);
@@ -82,6 +87,7 @@ static void entries_read(int database, const char *path, struct entries *entries
             entries->count += entries->names[entries->count] != NULL;
         }
     closedir(directory);
+    qsort(entries->names, entries->count, sizeof entries->names[0], compare_names);
 }
 
 /* Puts "/NAME" to a path that has room for ZONE_NAME_SIZE. */

@@ -73,7 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static const uint64_t moments[] = {
         0,          /* 1970 */
         951778800,  /* 2000-02-28 23:00 */
-        1743209999, /* an hour before the spring of Berlin in 2025 */
+        1743292799, /* an hour before the spring of Berlin in 2025 */
         1761434400, /* 2025-10-25 23:20, before its autumn */
         4107542400, /* 2100-03-01 */
         7258118399, /* the last second of 2199 */

@@ -364,7 +364,7 @@ TEST(complaints) {
         {"*-*~0/1", "\"*-*~0/1\": the day from the end of the month \"0/1\" is out of range: from "
                     "1 to 28"},
         {"*-*~7/7", "\"*-*~7/7\": the day from the end of the month \"7/7\" has a step that leaves "
-                    "the month"},
+                    "the range: from 1 to 28"},
         {"99999999999:00", "\"99999999999:00\": the hour \"99999999999\" is out of range: from 0 "
                            "to 23"},
         {"*/3:00", "\"*/3:00\": the hour \"*/3\" has nothing to start from; write \"0/3\""},
