@@ -13,14 +13,17 @@
 #include "units/civil.h"
 #include "units/schedule.h"
 
-/* "2024-02-29 12:00:00[.5]" of UTC as microseconds. */
+/* "2024-02-29 12:00:00[.999999]" of UTC as microseconds. */
 static uint64_t usec(const char *text) {
-    int year, month, day, hour, minute;
-    double second;
-    CHECK(sscanf(text, "%d-%d-%d %d:%d:%lf", &year, &month, &day, &hour, &minute, &second) == 6);
+    int year, month, day, hour, minute, second, length = 0;
+    CHECK(sscanf(text, "%d-%d-%d %d:%d:%d%n", &year, &month, &day, &hour, &minute, &second,
+                 &length) == 6);
     int64_t days = civil_to_days((struct civil){year, month, day});
-    return (uint64_t)(days * 86400 + hour * 3600 + minute * 60) * USEC_PER_SEC +
-           (uint64_t)(second * 1e6 + 0.5);
+    uint64_t value = (uint64_t)(days * 86400 + hour * 3600 + minute * 60 + second) * USEC_PER_SEC;
+    uint64_t place = USEC_PER_SEC / 10;
+    for (const char *digit = text + length + (text[length] == '.'); *digit; digit++, place /= 10)
+        value += (uint64_t)(*digit - '0') * place;
+    return value;
 }
 
 static void print_usec(struct text *text, uint64_t value) {
