@@ -233,6 +233,6 @@ vm_finish() {
 }
 
 vm_kill() {
-    [ -z "$vm_pid" ] || kill -KILL "$vm_pid" 2>/dev/null
+    [ -z "$vm_pid" ] || { kill -KILL "$vm_pid"; wait "$vm_pid"; } 2>/dev/null
     rm -f "$vm_dir/disk" "$vm_dir"/line.*
 }
