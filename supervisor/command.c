@@ -169,16 +169,12 @@ void manager_print_complaints(const struct complaints *complaints) {
                  complaints->items[i].text);
 }
 
-int manager_reload(struct manager *manager, struct fault *fault) {
+int manager_read_files(struct manager *manager, struct unit_set **ret_set, struct complaints *host,
+                       struct fault *fault) {
     struct unit_set *set = NULL;
-    struct complaints complaints = {0};
-    int error = unit_set_load(&manager->private->sources, &set, &complaints, fault);
-    manager_print_complaints(&complaints);
-    complaints_free(&complaints);
+    int error = unit_set_load(&manager->private->sources, &set, host, fault);
     if (error < 0)
         return error;
-    struct unit_set *before = manager->set;
-    manager->set = set;
     /* Instances that exist are in no file of their own: they come from their template anew. */
     struct service *service;
     list_for_each(service, &manager->services, link) {
@@ -186,8 +182,27 @@ int manager_reload(struct manager *manager, struct fault *fault) {
         if (strchr(service->name, '@') && !unit_set_find(set, service->name))
             unit_set_instantiate(set, &manager->private->sources, service->name, &entry, NULL);
     }
-    error = manager_apply_set(manager);
+    *ret_set = set;
+    return 0;
+}
+
+int manager_take_set(struct manager *manager, struct unit_set *set) {
+    struct unit_set *before = manager->set;
+    manager->set = set;
+    int error = manager_apply_set(manager);
     unit_set_free(before);
+    return error;
+}
+
+int manager_reload(struct manager *manager, struct fault *fault) {
+    struct complaints complaints = {0};
+    struct unit_set *set = NULL;
+    int error = manager_read_files(manager, &set, &complaints, fault);
+    manager_print_complaints(&complaints);
+    complaints_free(&complaints);
+    if (error < 0)
+        return error;
+    error = manager_take_set(manager, set);
     manager_event_ended(manager);
     return error < 0 ? fault_set(fault, error, "cannot take the new units") : 0;
 }

@@ -13,13 +13,14 @@ struct manager_private {
     struct unit_sources sources;
     struct service **index; /* all services, sorted by name */
     size_t count, capacity;
-    size_t up;         /* services that are not down */
-    bool graph_stale;  /* units came, went or changed since the edges were made */
-    bool sweep;        /* files are gone */
-    bool draining;     /* job_drain is at work */
-    unsigned mark;     /* of the last walk over the edges */
-    struct list dirty; /* of service_private.dirty */
-    struct list execs; /* of struct exec.link (exec.c) */
+    size_t up;           /* services that are not down */
+    bool graph_stale;    /* units came, went or changed since the edges were made */
+    bool sweep;          /* files are gone */
+    bool draining;       /* job_drain is at work */
+    unsigned mark;       /* of the last walk over the edges */
+    struct list dirty;   /* of service_private.dirty */
+    struct list execs;   /* of struct exec.link (exec.c) */
+    struct list applies; /* of struct apply.link (apply.c) */
     struct timers timers;
     struct children children;
     size_t without_pid;  /* runs whose pid is not known yet */
@@ -32,6 +33,13 @@ struct service *manager_lookup(struct manager *manager, const char *name);
 int manager_add(struct manager *manager, const char *name, struct service **ret_service);
 /* Services for all entries; what is there already takes its new unit as soon as it may. */
 int manager_apply_set(struct manager *manager);
+/* Reads all files, with the instances of templates that are there; *host is the caller's to free.
+ */
+int manager_read_files(struct manager *manager, struct unit_set **ret_set, struct complaints *host,
+                       struct fault *fault);
+/* The new set in the place of the old one; consumes it. */
+int manager_take_set(struct manager *manager, struct unit_set *set);
+void applies_free(struct manager *manager);
 /* Frees services that are down and whose file is gone. */
 void manager_sweep(struct manager *manager);
 

@@ -211,6 +211,7 @@ int manager_new(const struct manager_options *options, struct runtime *runtime, 
     list_init(&manager->services);
     list_init(&own->dirty);
     list_init(&own->execs);
+    list_init(&own->applies);
     *ret_manager = manager;
     return 0;
 }
@@ -221,6 +222,7 @@ void manager_free(struct manager *manager) {
     struct manager_private *own = manager->private;
     while (own->count > 0)
         service_free(own->index[--own->count]);
+    applies_free(manager);
     unit_set_free(manager->set);
     children_free(&own->children);
     timers_free(&own->timers);

@@ -60,7 +60,8 @@ target_link_libraries(ringfence-logd PRIVATE logs)
 # The manager. Its policy knows no kernel: the simulation (tests/supervisor) links it with a world of
 # its own.
 add_library(policy STATIC
-    supervisor/children.c supervisor/command.c supervisor/digest.c supervisor/exec.c
+    supervisor/apply.c supervisor/change.c supervisor/children.c supervisor/command.c
+    supervisor/digest.c supervisor/exec.c supervisor/plan.c
     supervisor/graph.c supervisor/job.c supervisor/log.c supervisor/manager.c
     supervisor/restart.c supervisor/service.c supervisor/service-run.c supervisor/service-start.c
     supervisor/service-stop.c supervisor/service-table.c supervisor/timers.c)

@@ -58,6 +58,7 @@ struct service_private {
     bool gone;            /* its file is gone: it goes too when it is down */
     bool refused;         /* its file became invalid while it runs */
 
+    struct unit *built_from;   /* the unit whose container the sandbox is made of; NULL: none */
     bool built;                /* the sandbox is whole */
     bool executed;             /* of the present run */
     bool reaped;               /* its process */
@@ -120,6 +121,8 @@ void service_enter(struct service *service, enum service_state state);
 void service_forgive(struct service *service);
 /* The changed file takes effect; only while nothing of the old one is in use. */
 void service_take_next_unit(struct service *service);
+/* The logger is told of the settings of the present unit. */
+int service_tell_output(struct service *service, struct fault *fault);
 void service_fail(struct service *service, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* Ready as type and settings see it: a oneshot that ended well and need not remain is up too. */

@@ -96,6 +96,8 @@ static int prepare(struct service *service, struct fault *fault) {
     if (error < 0)
         return error;
     find_shared(service, joined);
+    unit_unref(own->built_from);
+    own->built_from = unit_ref(service->unit);
     error = sandbox_build(service->manager->runtime, &service->unit->container, joined,
                           notify_directory(own->notify), &service->sandbox, fault);
     return error < 0 ? error : service_watch_build(service, fault);

@@ -297,6 +297,7 @@ enum service_state remove_again(struct service *service) {
     if (error >= 0) {
         service->sandbox = NULL;
         own->built = false;
+        unit_unref(take(own->built_from));
         return after_removal(service);
     }
     if (error != -EBUSY)

@@ -104,6 +104,7 @@ void service_free(struct service *service) {
     free(service->complaints);
     unit_unref(service->unit);
     unit_unref(service->next_unit);
+    unit_unref(own->built_from);
     free(service->failure);
     free(service->status_text);
     free(service->path);
@@ -161,6 +162,11 @@ void service_take_next_unit(struct service *service) {
     service->unit = take(service->next_unit);
     service->file_changed = false;
     service->manager->private->graph_stale = true;
+}
+
+int service_tell_output(struct service *service, struct fault *fault) {
+    struct output *output = service->private->output;
+    return output ? output_update(output, service, service->main_pid, fault) : 0;
 }
 
 void service_fail(struct service *service, const char *format, ...) {

@@ -19,6 +19,8 @@ static_assert(UNIT_KEYS + SERVICE_KEYS + ROOTFS_KEYS + MOUNT_KEYS + VOLUME_KEYS 
 
 #define GROUP(section_name, keys_, count_, section_doc)                                            \
     { .name = section_name, .doc = section_doc, .keys = keys_, .count = count_ }
+#define LIVE_GROUP(section_name, keys_, count_, section_doc)                                       \
+    { .name = section_name, .doc = section_doc, .keys = keys_, .count = count_, .live = true }
 #define LIST_OF(section_name, keys_, count_, member, section_doc)                                  \
     {                                                                                              \
         .name = section_name, .doc = section_doc, .keys = keys_, .count = count_,                  \
@@ -27,9 +29,10 @@ static_assert(UNIT_KEYS + SERVICE_KEYS + ROOTFS_KEYS + MOUNT_KEYS + VOLUME_KEYS 
     }
 
 static const struct section sections[] = {
-    GROUP("unit", unit_keys, UNIT_KEYS,
-          "What the unit is and which others it needs. A dependency holds at boot, on command, and "
-          "after a recovery alike."),
+    LIVE_GROUP(
+        "unit", unit_keys, UNIT_KEYS,
+        "What the unit is and which others it needs. A dependency holds at boot, on command, and "
+        "after a recovery alike."),
     GROUP("service", service_keys, SERVICE_KEYS,
           "The program, and how it starts and stops. A file without this section is a group: it is "
           "up when all that it requires is up."),
@@ -48,10 +51,11 @@ static const struct section sections[] = {
     LIST_OF("security.landlock", landlock_keys, LANDLOCK_KEYS, security.landlock,
             "The only paths that stay accessible."),
     GROUP("health", health_keys, HEALTH_KEYS, "How it is told whether the service works."),
-    GROUP("restart", restart_keys, RESTART_KEYS, "When and how soon the service starts again."),
+    LIVE_GROUP("restart", restart_keys, RESTART_KEYS,
+               "When and how soon the service starts again."),
     GROUP("logging", logging_keys, LOGGING_KEYS, "Where the program's output goes."),
     GROUP("timer", timer_keys, TIMER_KEYS, "When the unit is started by the clock."),
-    GROUP("install", install_keys, INSTALL_KEYS, "Who starts the unit."),
+    LIVE_GROUP("install", install_keys, INSTALL_KEYS, "Who starts the unit."),
 };
 static_assert(ELEMENTS(sections) <= 32, "a bit of draft.sections_given for every section");
 
@@ -98,6 +102,22 @@ const struct key *key_at(size_t offset, const struct section **ret_section) {
                 return &sections[i].keys[k];
             }
     return NULL;
+}
+
+bool key_is_live(const char *title) {
+    const char *dot = strrchr(title, '.');
+    size_t length = strcspn(title, "[");
+    if (!dot || length < strlen(title)) /* an item of a list is made of */
+        return false;
+    for (size_t i = 0; i < unit_sections.count; i++) {
+        const struct section *section = &sections[i];
+        if (strlen(section->name) != (size_t)(dot - title) ||
+            strncmp(section->name, title, strlen(section->name)) != 0)
+            continue;
+        const struct key *key = key_find(section, dot + 1);
+        return key && (section->live || key->flags & KEY_LIVE);
+    }
+    return false;
 }
 
 const char *key_title(size_t offset, char *buffer, size_t size) {

@@ -12,6 +12,7 @@ struct text;
 #define KEY_REQUIRED 2u /* in an element of a list section */
 #define KEY_IDENTITY 4u /* an element with the same value replaces that of an earlier file */
 #define KEY_OFF 8u      /* a duration may be "off", a size "max" */
+#define KEY_LIVE 16u    /* a change takes effect while the unit runs: it is read when needed */
 
 struct key {
     const char *name;
@@ -35,6 +36,7 @@ struct section {
     size_t count;
     size_t list_offset;  /* of { items, count } in struct unit */
     size_t element_size; /* 0: not a list */
+    bool live;           /* every key is KEY_LIVE */
 };
 
 /* The head of every list section's storage. */
@@ -53,6 +55,9 @@ extern const struct section_table unit_sections, manager_sections;
 /* NULL where there is none. */
 const struct section *section_find(const struct section_table *table, const char *name);
 const struct key *key_find(const struct section *section, const char *name);
+
+/* Whether a key of a unit, as keys_visit names it, may change while the unit runs. */
+bool key_is_live(const char *title);
 
 /* Number of a key's row in its table, for unit.given. */
 size_t key_row(const struct section_table *table, const struct key *key);

@@ -25,6 +25,7 @@ void fake_add(struct strings *list, const char *word) {
 }
 
 struct unit *fake_unit(const char *name, enum service_type type) {
+    static int64_t serial;
     struct unit *unit = calloc(1, sizeof(*unit));
     if (!unit)
         abort();
@@ -47,6 +48,7 @@ struct unit *fake_unit(const char *name, enum service_type type) {
         .install.enabled = true,
     };
     unit->container.name = unit->name;
+    unit->container.process.nice = ++serial;
     fake_add(&unit->install.wanted_by, "default");
     return unit;
 }
@@ -75,15 +77,26 @@ void unit_unref(struct unit *unit) {
         strings_free(lists[i]);
     for (int kind = 0; kind < NAMESPACE_KINDS; kind++)
         free(unit->container.namespaces.choices[kind].name);
+    free(unit->description);
     free(unit->name);
     free(unit);
 }
 
-/* Each unit made is another one: to change a file is to make its unit anew. */
+/* Each unit made is another one: to change a file is to make its unit anew. One that is made with
+ * the number of another one is the same but for what is said here. */
 void keys_visit(const struct unit *unit, key_visitor visitor, void *context) {
-    char address[32];
-    snprintf(address, sizeof(address), "%p", (const void *)unit);
-    visitor(context, "address", address, true);
+    char number[32], requires[256] = "";
+    snprintf(number, sizeof(number), "%lld", (long long)unit->container.process.nice);
+    for (size_t i = 0; i < unit->dependencies.requires.count; i++)
+        snprintf(requires + strlen(requires), sizeof(requires) - strlen(requires), "%s ",
+                 unit->dependencies.requires.items[i]);
+    visitor(context, "description", unit->description ? unit->description : "", true);
+    visitor(context, "requires", requires, true);
+    visitor(context, "number", number, true);
+}
+
+bool key_is_live(const char *title) {
+    return strcmp(title, "number") != 0;
 }
 
 /* ---- the set ---- */
@@ -120,8 +133,33 @@ struct unit_entry *unit_set_find(const struct unit_set *set, const char *name) {
     return NULL;
 }
 
+/* What is on the disk where it is not what the manager has read; NULL. */
+static struct unit_set *files;
+
+static struct unit_set *present(void) {
+    return files ? files : fake_manager->set;
+}
+
+void fake_files(void) {
+    const struct unit_set *set = fake_manager->set;
+    unit_set_free(files);
+    files = fake_set_new();
+    files->entries = calloc(set->count + 1, sizeof(*files->entries));
+    if (!files->entries)
+        abort();
+    for (size_t i = 0; i < set->count; i++) {
+        const struct unit_entry *entry = &set->entries[i];
+        files->entries[files->count++] = (struct unit_entry){
+            .name = copy(entry->name),
+            .path = copy(entry->path),
+            .condition = entry->condition,
+            .unit = entry->unit ? unit_ref(entry->unit) : NULL,
+        };
+    }
+}
+
 static struct unit_entry *enter(const char *name) {
-    struct unit_set *set = fake_manager->set;
+    struct unit_set *set = present();
     struct unit_entry *entry = unit_set_find(set, name);
     if (entry) {
         unit_unref(entry->unit);
@@ -147,7 +185,7 @@ void fake_refuse(const char *name) {
 }
 
 void fake_drop(const char *name) {
-    struct unit_set *set = fake_manager->set;
+    struct unit_set *set = present();
     struct unit_entry *entry = unit_set_find(set, name);
     entry_clear(entry);
     *entry = set->entries[--set->count];
@@ -173,8 +211,12 @@ int unit_set_instantiate(struct unit_set *set, const struct unit_sources *source
 
 int unit_set_load(const struct unit_sources *sources, struct unit_set **ret_set,
                   struct complaints *host_complaints, struct fault *fault) {
-    (void)sources, (void)ret_set, (void)host_complaints;
-    return fault_say(fault, EOPNOTSUPP, "there are no files here");
+    (void)sources, (void)host_complaints;
+    if (!files)
+        return fault_say(fault, EOPNOTSUPP, "there are no files here");
+    *ret_set = files;
+    files = NULL;
+    return 0;
 }
 
 bool unit_name_is_valid(const char *name) {

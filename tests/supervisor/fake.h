@@ -59,6 +59,9 @@ void fake_set(struct unit *unit);
 void fake_refuse(const char *name); /* its file is invalid now */
 void fake_drop(const char *name);   /* its file is gone */
 void fake_apply(void);              /* as a reload does */
+/* From now on fake_set and its kin change files that the manager reads only when it is told to
+ * apply them, which it can be once. */
+void fake_files(void);
 
 struct service *fake_service(const char *name);
 /* The service says so through its notify socket. */

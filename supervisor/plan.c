@@ -1,0 +1,394 @@
+#include "supervisor/plan.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "supervisor/change.h"
+#include "supervisor/manager-private.h"
+#include "units/base/names.h"
+#include "units/base/text.h"
+#include "units/complain.h"
+
+static const char *const action_words[] = {
+    [PLAN_UNCHANGED] = "unchanged", [PLAN_LOAD] = "load",       [PLAN_START] = "start",
+    [PLAN_STOP] = "stop",           [PLAN_RESTART] = "restart", [PLAN_UPDATE] = "update",
+    [PLAN_REMOVE] = "remove",       [PLAN_INVALID] = "invalid",
+};
+static_assert(ELEMENTS(action_words) == PLAN_ACTIONS, "a word for every action");
+
+const char *plan_action_word(enum plan_action action) {
+    static const struct names names = NAMES(action_words);
+    return names_word(&names, (int)action);
+}
+
+/* ---- rows ---- */
+
+static void set_row(struct plan *plan, struct plan_row *row, enum plan_action action,
+                    const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+static void set_row(struct plan *plan, struct plan_row *row, enum plan_action action,
+                    const char *format, ...) {
+    va_list arguments;
+    row->action = action;
+    free(row->why);
+    va_start(arguments, format);
+    if (vasprintf(&row->why, format, arguments) < 0) {
+        row->why = NULL;
+        plan->failed = true;
+    }
+    va_end(arguments);
+}
+
+static struct plan_row *add_row(struct plan *plan, const char *name) {
+    struct plan_row *row = &plan->rows[plan->count++];
+    *row = (struct plan_row){.name = strdup(name), .why = strdup("")};
+    plan->failed |= !row->name || !row->why;
+    return row;
+}
+
+static int compare_rows(const void *left, const void *right) {
+    return strcmp(((const struct plan_row *)left)->name, ((const struct plan_row *)right)->name);
+}
+
+static struct plan_row *find(const struct plan *plan, const char *name) {
+    const struct plan_row wanted = {.name = (char *)(uintptr_t)name};
+    return bsearch(&wanted, plan->rows, plan->count, sizeof(*plan->rows), compare_rows);
+}
+
+/* Runs, or is on its way to. */
+static bool is_engaged(const struct service *service) {
+    const struct state_traits *traits = state_traits(service->state);
+    return !traits->down || traits->rising || service->private->goal == GOAL_UP ||
+           service->private->goal == GOAL_CYCLE;
+}
+
+static const struct unit *unit_before(const struct manager *manager, const char *name,
+                                      const struct service *service) {
+    const struct unit_entry *entry = manager->set ? unit_set_find(manager->set, name) : NULL;
+    if (entry && entry->unit)
+        return entry->unit;
+    return service ? service->unit : NULL;
+}
+
+static void fill_rows(struct plan *plan, struct manager *manager, const struct unit_set *set) {
+    struct service *service;
+    for (size_t i = 0; i < set->count && !plan->failed; i++) {
+        const struct unit_entry *entry = &set->entries[i];
+        service = manager_lookup(manager, entry->name);
+        bool none = entry->condition == UNIT_TEMPLATE || entry->condition == UNIT_MASKED;
+        if (none && !service)
+            continue;
+        struct plan_row *row = add_row(plan, entry->name);
+        row->service = service;
+        row->entry = entry;
+        row->now = entry->condition == UNIT_VALID ? entry->unit : NULL;
+    }
+    list_for_each(service, &manager->services, link) {
+        if (plan->failed || unit_set_find(set, service->name))
+            continue;
+        add_row(plan, service->name)->service = service;
+    }
+    for (size_t i = 0; i < plan->count && !plan->failed; i++) {
+        struct plan_row *row = &plan->rows[i];
+        row->before = unit_before(manager, row->name, row->service);
+        row->engaged = row->service && is_engaged(row->service);
+    }
+}
+
+/* ---- names in units ---- */
+
+/* Up to this many lists of names in one question about a unit. */
+#define LISTS_MAX 4
+
+static bool has_name(const struct strings *list, const char *name) {
+    for (size_t i = 0; i < list->count; i++)
+        if (strcmp(list->items[i], name) == 0)
+            return true;
+    return false;
+}
+
+typedef void (*name_visitor)(struct plan *plan, struct plan_row *row, struct plan_row *other,
+                             const char *verb);
+
+static void visit_list(struct plan *plan, struct plan_row *row, const struct strings *list,
+                       const char *verb, name_visitor visit) {
+    for (size_t i = 0; i < list->count; i++) {
+        struct plan_row *other = find(plan, list->items[i]);
+        if (other && other != row)
+            visit(plan, row, other, verb);
+    }
+}
+
+/* Those whose namespaces it lives in. */
+static void visit_shared(struct plan *plan, struct plan_row *row, const struct unit *unit,
+                         name_visitor visit) {
+    for (int kind = 0; kind < NAMESPACE_KINDS; kind++) {
+        const struct namespace_choice *choice = &unit->container.namespaces.choices[kind];
+        struct plan_row *other =
+            choice->mode == NAMESPACE_UNIT && choice->name ? find(plan, choice->name) : NULL;
+        if (other && other != row)
+            visit(plan, row, other, "requires");
+    }
+}
+
+/* What a start of it starts too. */
+static void visit_pulled(struct plan *plan, struct plan_row *row, const struct unit *unit,
+                         name_visitor visit) {
+    visit_list(plan, row, &unit->dependencies.requires, "requires", visit);
+    visit_list(plan, row, &unit->dependencies.binds_to, "requires", visit);
+    visit_list(plan, row, &unit->dependencies.wants, "wants", visit);
+    visit_shared(plan, row, unit, visit);
+}
+
+/* What takes it along when it is stopped or restarted. */
+static void visit_followed(struct plan *plan, struct plan_row *row, const struct unit *unit,
+                           name_visitor visit) {
+    visit_list(plan, row, &unit->dependencies.requires, "requires", visit);
+    visit_list(plan, row, &unit->dependencies.binds_to, "is bound to", visit);
+    visit_list(plan, row, &unit->dependencies.part_of, "is part of", visit);
+    visit_shared(plan, row, unit, visit);
+}
+
+/* ---- what is wanted at boot ---- */
+
+static bool is_root(const struct unit *unit, const char *name, const char *target) {
+    return strcmp(name, target) == 0 ||
+           (unit->install.enabled && has_name(&unit->install.wanted_by, target));
+}
+
+static void want_now(struct plan *plan, struct plan_row *row, struct plan_row *other,
+                     const char *verb) {
+    (void)plan, (void)row, (void)verb;
+    other->wanted_now = true;
+}
+
+static void want_before(struct plan *plan, struct plan_row *row, struct plan_row *other,
+                        const char *verb) {
+    (void)plan, (void)row, (void)verb;
+    other->wanted_before = true;
+}
+
+static size_t count_wanted(const struct plan *plan) {
+    size_t count = 0;
+    for (size_t i = 0; i < plan->count; i++)
+        count += (size_t)plan->rows[i].wanted_now + (size_t)plan->rows[i].wanted_before;
+    return count;
+}
+
+/* Rounds until nothing more is wanted; as many as the longest chain of names is long. */
+static void find_wanted(struct plan *plan, const char *now, const char *before) {
+    size_t count = 0, last;
+    for (size_t i = 0; i < plan->count; i++) {
+        struct plan_row *row = &plan->rows[i];
+        row->wanted_now = row->now && is_root(row->now, row->name, now);
+        row->wanted_before = row->before && is_root(row->before, row->name, before);
+    }
+    do {
+        last = count;
+        for (size_t i = 0; i < plan->count; i++) {
+            struct plan_row *row = &plan->rows[i];
+            if (row->wanted_now && row->now)
+                visit_pulled(plan, row, row->now, want_now);
+            if (row->wanted_before && row->before)
+                visit_pulled(plan, row, row->before, want_before);
+        }
+        count = count_wanted(plan);
+    } while (count != last);
+}
+
+/* ---- each unit for itself ---- */
+
+static void judge_gone(struct plan *plan, struct plan_row *row) {
+    enum plan_action action = row->engaged ? PLAN_STOP : PLAN_REMOVE;
+    if (row->entry)
+        set_row(plan, row, action, "masked by %s", row->entry->path);
+    else
+        set_row(plan, row, action, "its file is gone");
+}
+
+static void judge_invalid(struct plan *plan, struct plan_row *row) {
+    const struct complaints *complaints = &row->entry->complaints;
+    plan->invalid = true;
+    if (complaints->count == 0)
+        set_row(plan, row, PLAN_INVALID, "%s", row->entry->path);
+    else
+        set_row(plan, row, PLAN_INVALID, "%s:%d: %s%s", complaints->items[0].file,
+                complaints->items[0].line, complaints->items[0].text,
+                complaints->count > 1 ? " (and more)" : "");
+}
+
+static void judge_new(struct plan *plan, struct plan_row *row) {
+    const char *what = row->service ? "valid again" : "new";
+    if (row->wanted_now)
+        set_row(plan, row, PLAN_START, "%s", what);
+    else
+        set_row(plan, row, PLAN_LOAD, "%s, and nothing wants it at boot", what);
+}
+
+static void judge_engaged(struct plan *plan, struct plan_row *row, const struct text *changes,
+                          bool live) {
+    if (changes->length == 0)
+        set_row(plan, row, PLAN_UNCHANGED, "%s", "");
+    else
+        set_row(plan, row, live ? PLAN_UPDATE : PLAN_RESTART, "changed: %s", changes->data);
+}
+
+static void judge_down(struct plan *plan, struct plan_row *row, const struct text *changes) {
+    bool failed = state_traits(row->service->state)->failed;
+    if (row->wanted_now && !row->wanted_before)
+        set_row(plan, row, PLAN_START, "wanted at boot now");
+    else if (changes->length == 0)
+        set_row(plan, row, PLAN_UNCHANGED, "%s", "");
+    else if (failed && row->wanted_now)
+        set_row(plan, row, PLAN_START, "failed, and changed: %s", changes->data);
+    else
+        set_row(plan, row, PLAN_UPDATE, "does not run; changed: %s", changes->data);
+}
+
+static void judge(struct plan *plan, struct plan_row *row) {
+    scoped_text struct text changes = {0};
+    bool live = true;
+    if (row->entry && row->entry->condition == UNIT_INVALID) {
+        judge_invalid(plan, row);
+        return;
+    }
+    if (!row->now) {
+        judge_gone(plan, row);
+        return;
+    }
+    if (!row->service || !row->service->unit) {
+        judge_new(plan, row);
+        return;
+    }
+    unit_changes(row->service->unit, row->now, &changes, &live);
+    plan->failed |= changes.failed;
+    if (plan->failed)
+        return;
+    if (row->engaged)
+        judge_engaged(plan, row, &changes, live);
+    else
+        judge_down(plan, row, &changes);
+}
+
+/* ---- what follows ---- */
+
+static void note_need(struct plan *plan, struct plan_row *row, struct plan_row *other,
+                      const char *verb) {
+    (void)plan, (void)verb;
+    if (row->engaged && row->action != PLAN_STOP)
+        other->owner = row;
+}
+
+/* A unit that boot does not want any more is stopped unless one that goes on needs it. */
+static void drop_unwanted(struct plan *plan) {
+    for (size_t i = 0; i < plan->count; i++)
+        if (plan->rows[i].now)
+            visit_pulled(plan, &plan->rows[i], plan->rows[i].now, note_need);
+    for (size_t i = 0; i < plan->count; i++) {
+        struct plan_row *row = &plan->rows[i];
+        bool unwanted = row->engaged && row->now && row->wanted_before && !row->wanted_now;
+        if (unwanted && !row->owner)
+            set_row(plan, row, PLAN_STOP, "not wanted at boot any more");
+    }
+}
+
+static bool is_left_alone(const struct plan_row *row) {
+    return row->action == PLAN_UNCHANGED || row->action == PLAN_UPDATE || row->action == PLAN_LOAD;
+}
+
+static void follow(struct plan *plan, struct plan_row *row, struct plan_row *other,
+                   const char *verb) {
+    bool stops = other->action == PLAN_STOP, restarts = other->action == PLAN_RESTART;
+    if (row->engaged && is_left_alone(row) && (stops || restarts))
+        set_row(plan, row, other->action, "%s %s, which is to %s", verb, other->name,
+                plan_action_word(other->action));
+}
+
+static void pull(struct plan *plan, struct plan_row *row, struct plan_row *other,
+                 const char *verb) {
+    bool rises = row->action == PLAN_START || row->action == PLAN_RESTART;
+    bool gains = row->engaged && row->action == PLAN_UPDATE && strcmp(verb, "requires") == 0;
+    bool idle = other->now && !other->engaged && is_left_alone(other);
+    if ((rises || gains) && idle)
+        set_row(plan, other, PLAN_START, "%s %s it", row->name, verb);
+}
+
+/* Whoever of the two comes up, the one that is up goes. */
+static void conflict(struct plan *plan, struct plan_row *row, struct plan_row *other,
+                     const char *verb) {
+    if (row->action == PLAN_START && other->engaged && is_left_alone(other))
+        set_row(plan, other, PLAN_STOP, "%s, which is to start, %s it", row->name, verb);
+    else if (other->action == PLAN_START && row->engaged && is_left_alone(row))
+        set_row(plan, row, PLAN_STOP, "%s %s, which is to start", verb, other->name);
+}
+
+static size_t count_left_alone(const struct plan *plan) {
+    size_t count = 0;
+    for (size_t i = 0; i < plan->count; i++)
+        count += is_left_alone(&plan->rows[i]);
+    return count;
+}
+
+static void find_followers(struct plan *plan) {
+    size_t count = SIZE_MAX, last;
+    do {
+        last = count;
+        for (size_t i = 0; i < plan->count; i++) {
+            struct plan_row *row = &plan->rows[i];
+            if (!row->now)
+                continue;
+            visit_followed(plan, row, row->now, follow);
+            visit_pulled(plan, row, row->now, pull);
+            visit_list(plan, row, &row->now->dependencies.conflicts, "conflicts with", conflict);
+        }
+        count = count_left_alone(plan);
+    } while (count != last);
+}
+
+static void judge_host(struct plan *plan, const struct complaints *host) {
+    if (host->count == 0)
+        return;
+    plan->invalid = true;
+    set_row(plan, add_row(plan, ""), PLAN_INVALID, "%s:%d: %s%s", host->items[0].file,
+            host->items[0].line, host->items[0].text, host->count > 1 ? " (and more)" : "");
+}
+
+int plan_make(struct manager *manager, const struct unit_set *set, const struct complaints *host,
+              struct plan *ret_plan) {
+    struct plan plan = {0};
+    const char *before = manager->set ? manager->set->settings.boot_target : UNIT_BOOT_TARGET;
+    plan.rows = calloc(set->count + manager->private->count + 1, sizeof(*plan.rows));
+    if (!plan.rows)
+        return -ENOMEM;
+    fill_rows(&plan, manager, set);
+    if (!plan.failed) {
+        qsort(plan.rows, plan.count, sizeof(*plan.rows), compare_rows);
+        find_wanted(&plan, set->settings.boot_target, before);
+    }
+    for (size_t i = 0; i < plan.count && !plan.failed; i++)
+        judge(&plan, &plan.rows[i]);
+    if (!plan.failed) {
+        drop_unwanted(&plan);
+        find_followers(&plan);
+        judge_host(&plan, host);
+    }
+    if (plan.failed) {
+        plan_free(&plan);
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < plan.count; i++)
+        plan.rows[i].owner = NULL;
+    *ret_plan = plan;
+    return 0;
+}
+
+void plan_free(struct plan *plan) {
+    for (size_t i = 0; i < plan->count; i++) {
+        free(plan->rows[i].name);
+        free(plan->rows[i].why);
+        free(plan->rows[i].failure);
+    }
+    free(plan->rows);
+    *plan = (struct plan){0};
+}

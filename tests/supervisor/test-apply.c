@@ -1,0 +1,268 @@
+/* The plan of an apply, and what is done of it, against a fake runtime. */
+
+#include "supervisor/apply.h"
+#include "tests/supervisor/script.h"
+#include "units/base/text.h"
+
+/* ---- the plan in words ---- */
+
+static struct text told;
+static int applied;
+
+static void tell(void *context, const struct plan *made) {
+    (void)context;
+    applied++;
+    for (size_t i = 0; i < made->count; i++) {
+        const struct plan_row *row = &made->rows[i];
+        text_format(&told, "%s %s%s%s%s%s\n", plan_action_word(row->action), row->name,
+                    *row->why ? ": " : "", row->why, row->failure ? " FAILED " : "",
+                    row->failure ? row->failure : "");
+    }
+}
+
+static int apply(unsigned flags) {
+    struct fault fault = {{0}};
+    text_free(&told);
+    applied = 0;
+    sentence[0] = '\0';
+    int error = manager_apply(fake_manager, flags, tell, &applied, &fault);
+    snprintf(sentence, sizeof(sentence), "%s", fault.text);
+    return error;
+}
+
+/* The plan of a dry run, which is then done to the end. */
+static void check_plan(const char *expected) {
+    CHECK(apply(0) == 0);
+    fake_run(30 * SEC);
+    CHECK(applied == 1);
+    CHECK_TEXT(told.data ? told.data : "", expected);
+    text_free(&told);
+}
+
+/* ---- units ---- */
+
+static struct unit *program(const char *name) {
+    return fake_unit(name, SERVICE_EXEC);
+}
+
+/* The same unit again, so that a change is only what a test makes of it. */
+static struct unit *again(const char *name) {
+    struct unit *unit = program(name);
+    unit->container.process.nice = fake_service(name)->unit->container.process.nice;
+    return unit;
+}
+
+static struct unit *needs(struct unit *unit, const char *other) {
+    fake_add(&unit->dependencies.requires, other);
+    return unit;
+}
+
+static struct unit *says(struct unit *unit, const char *description) {
+    unit->description = strdup(description);
+    return unit;
+}
+
+static struct unit *unwanted(struct unit *unit) {
+    unit->install.enabled = false;
+    return unit;
+}
+
+/* db, which web requires, and mail: all up. */
+static void three(void) {
+    fake_open(1);
+    plan = good();
+    fake_choose = choose;
+    fake_set(program("db"));
+    fake_set(program("mail"));
+    fake_set(needs(program("web"), "db"));
+    fake_apply();
+    manager_boot(fake_manager);
+    fake_run(SEC);
+    CHECK(service_is_up(fake_service("web")) && service_is_up(fake_service("mail")));
+    fake_files();
+}
+
+static pid_t pid(const char *name) {
+    return fake_service(name)->main_pid;
+}
+
+/* ---- tests ---- */
+
+TEST(what_did_not_change_is_left_alone) {
+    three();
+    pid_t db = pid("db"), mail = pid("mail"), web = pid("web");
+    check_plan("unchanged db\nunchanged mail\nunchanged web\n");
+    CHECK(pid("db") == db && pid("mail") == mail && pid("web") == web);
+    end();
+}
+
+TEST(a_changed_unit_restarts_with_what_requires_it) {
+    three();
+    pid_t db = pid("db"), mail = pid("mail"), web = pid("web");
+    fake_set(program("db"));
+    check_plan("restart db: changed: number\n"
+               "unchanged mail\n"
+               "restart web: requires db, which is to restart\n");
+    CHECK(pid("db") && pid("db") != db && pid("mail") == mail && pid("web") != web);
+    CHECK(service_is_up(fake_service("web")));
+    end();
+}
+
+TEST(policy_changes_while_the_unit_runs) {
+    three();
+    pid_t db = pid("db");
+    fake_set(says(again("db"), "the data"));
+    check_plan("update db: changed: description\nunchanged mail\nunchanged web\n");
+    CHECK(pid("db") == db);
+    CHECK_TEXT(fake_service("db")->unit->description, "the data");
+    CHECK(!fake_service("db")->file_changed);
+    fake_exit("db", EXITED(1)); /* its sandbox, made of the unit as it was, serves on */
+    fake_run(SEC);
+    CHECK(service_is_up(fake_service("db")) && pid("db") != db);
+    end();
+}
+
+TEST(new_units_start_and_those_that_are_gone_stop) {
+    three();
+    pid_t db = pid("db");
+    fake_drop("mail");
+    fake_set(needs(program("cache"), "db"));
+    fake_set(unwanted(program("tool")));
+    check_plan("start cache: new\n"
+               "unchanged db\n"
+               "stop mail: its file is gone\n"
+               "load tool: new, and nothing wants it at boot\n"
+               "unchanged web\n");
+    CHECK(pid("db") == db);
+    CHECK(service_is_up(fake_service("cache")));
+    CHECK(!manager_lookup(fake_manager, "mail"));
+    CHECK(fake_service("tool")->state == SERVICE_LOADED);
+    end();
+}
+
+TEST(what_a_person_stopped_stays_stopped) {
+    three();
+    CHECK(command(COMMAND_STOP, "mail") == 0);
+    fake_run(SEC);
+    fake_set(program("mail"));
+    check_plan("unchanged db\nupdate mail: does not run; changed: number\nunchanged web\n");
+    CHECK(fake_service("mail")->state == SERVICE_STOPPED);
+    end();
+}
+
+TEST(what_starts_takes_along_what_it_requires) {
+    three();
+    CHECK(command(COMMAND_STOP, "mail") == 0);
+    fake_run(SEC);
+    fake_set(needs(program("list"), "mail"));
+    check_plan("unchanged db\nstart list: new\nstart mail: list requires it\nunchanged web\n");
+    CHECK(service_is_up(fake_service("mail")) && service_is_up(fake_service("list")));
+    end();
+}
+
+TEST(enabled_and_disabled) {
+    three();
+    fake_set(unwanted(again("mail")));
+    fake_set(unwanted(again("db"))); /* which web requires */
+    check_plan("unchanged db\nstop mail: not wanted at boot any more\nunchanged web\n");
+    CHECK(fake_service("mail")->state == SERVICE_STOPPED);
+    fake_files();
+    fake_set(again("mail"));
+    check_plan("unchanged db\nstart mail: wanted at boot now\nunchanged web\n");
+    CHECK(service_is_up(fake_service("mail")));
+    end();
+}
+
+TEST(a_unit_that_failed_is_tried_again_when_it_changed) {
+    fake_open(1);
+    plan = good();
+    plan.exit_after = MSEC;
+    plan.exit_status = EXITED(3);
+    fake_choose = choose;
+    struct unit *unit = program("web");
+    unit->restart.policy = RESTART_NO;
+    fake_set(unit);
+    fake_apply();
+    manager_boot(fake_manager);
+    fake_run(SEC);
+    CHECK(fake_service("web")->state == SERVICE_FAILED);
+    plan = good();
+    fake_files();
+    fake_set(program("web"));
+    check_plan("start web: failed, and changed: number\n");
+    CHECK(service_is_up(fake_service("web")));
+    end();
+}
+
+TEST(a_start_that_fails_is_told) {
+    fake_open(1);
+    plan = good();
+    plan.launch_error = "exec: cannot execute \"/x\"";
+    fake_choose = choose;
+    fake_files();
+    fake_set(program("web"));
+    check_plan("start web: new FAILED web: exec: cannot execute \"/x\"\n");
+    end();
+}
+
+TEST(an_invalid_file_keeps_all_from_being_done) {
+    three();
+    pid_t db = pid("db"), web = pid("web");
+    fake_refuse("mail");
+    fake_set(program("db"));
+    CHECK(apply(0) == -ENOEXEC);
+    CHECK_TEXT(sentence, "nothing was done, since mail is invalid: /fake.unit");
+    CHECK(applied == 0);
+    CHECK(pid("db") == db && !fake_service("db")->file_changed);
+
+    fake_files();
+    fake_refuse("mail");
+    fake_set(program("db"));
+    CHECK(apply(APPLY_KEEP_GOING) == 0);
+    fake_run(10 * SEC);
+    CHECK_TEXT(told.data, "restart db: changed: number\n"
+                          "invalid mail: /fake.unit\n"
+                          "restart web: requires db, which is to restart\n");
+    CHECK(pid("db") != db && pid("web") != web);
+    CHECK(service_is_up(fake_service("mail"))); /* what runs of it goes on */
+    end();
+}
+
+TEST(a_dry_run_touches_nothing) {
+    three();
+    pid_t db = pid("db");
+    fake_set(program("db"));
+    fake_drop("mail");
+    fake_refuse("web");
+    CHECK(apply(APPLY_DRY_RUN) == 0);
+    CHECK(applied == 1);
+    CHECK_TEXT(told.data, "restart db: changed: number\n"
+                          "stop mail: its file is gone\n"
+                          "invalid web: /fake.unit\n");
+    fake_run(SEC);
+    CHECK(pid("db") == db && service_is_up(fake_service("mail")));
+    CHECK(!fake_service("db")->next_unit);
+    end();
+}
+
+TEST(a_caller_that_went_away_is_not_told) {
+    three();
+    fake_set(program("db"));
+    CHECK(apply(0) == 0);
+    manager_apply_withdraw(fake_manager, &applied);
+    fake_run(10 * SEC);
+    CHECK(applied == 0);
+    CHECK(service_is_up(fake_service("db")) && service_is_up(fake_service("web")));
+    end();
+}
+
+TEST(nothing_is_applied_while_everything_stops) {
+    three();
+    manager_stop_all(fake_manager);
+    CHECK(apply(0) == -ESHUTDOWN);
+    CHECK_TEXT(sentence, "everything is being stopped");
+    fake_run(60 * SEC);
+    fake_close();
+}
+
+TEST_MAIN
