@@ -1,15 +1,18 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "supervisor/apply.h"
 #include "supervisor/bus-client.h"
 
 #define CALLS_MAX 1024 /* of one client that wait for an answer */
+
+enum call_kind { CALL_COMMAND, CALL_EXEC, CALL_APPLY };
 
 struct bus_call {
     struct list link; /* bus_client.calls */
     struct bus_client *client;
     sd_bus_message *message;
-    bool is_exec;
+    enum call_kind kind;
 };
 
 /* ---- answers ---- */
@@ -100,14 +103,15 @@ static void call_free(struct bus_call *call) {
     free(call);
 }
 
-static struct bus_call *call_new(struct bus_client *client, sd_bus_message *message, bool is_exec) {
+static struct bus_call *call_new(struct bus_client *client, sd_bus_message *message,
+                                 enum call_kind kind) {
     struct bus_call *call =
         client->call_count < CALLS_MAX && !client->gone ? calloc(1, sizeof(*call)) : NULL;
 
     if (!call)
         return NULL;
-    *call = (struct bus_call){
-        .client = client, .message = sd_bus_message_ref(message), .is_exec = is_exec};
+    *call =
+        (struct bus_call){.client = client, .message = sd_bus_message_ref(message), .kind = kind};
     client->call_count++;
     list_append(&client->calls, &call->link);
     return call;
@@ -123,8 +127,10 @@ void bus_calls_withdraw(struct bus_client *client) {
     struct manager *manager = client->bus->manager;
 
     list_for_each_safe(call, following, &client->calls, link) {
-        if (call->is_exec)
+        if (call->kind == CALL_EXEC)
             manager_exec_abandon(manager, call);
+        else if (call->kind == CALL_APPLY)
+            manager_apply_withdraw(manager, call);
         else
             manager_withdraw(manager, call);
         call_free(call);
@@ -163,10 +169,57 @@ int bus_command(struct bus_client *client, sd_bus_message *message, enum command
         error = manager_command(manager, command, name, NULL, NULL, &fault);
         return client->gone ? 1 : bus_reply_result(message, error, &fault);
     }
-    call = call_new(client, message, false);
+    call = call_new(client, message, CALL_COMMAND);
     if (!call)
         return refuse_more(message);
     error = manager_command(manager, command, name, on_command_done, call, &fault);
+    if (error >= 0 || client->gone)
+        return 1; /* the call may be answered and gone already */
+    call_free(call);
+    return bus_reply_result(message, error, &fault);
+}
+
+/* ---- apply ---- */
+
+static int append_plan(sd_bus_message *reply, const struct plan *plan) {
+    int error = sd_bus_message_open_container(reply, 'a', "(ssss)");
+
+    for (size_t i = 0; i < plan->count && error >= 0; i++) {
+        const struct plan_row *row = &plan->rows[i];
+        if ((error = sd_bus_message_open_container(reply, 'r', "ssss")) < 0 ||
+            (error = sd_bus_message_append(reply, "ss", row->name, plan_action_word(row->action))) <
+                0 ||
+            (error = bus_append_clean(reply, row->why)) < 0 ||
+            (error = bus_append_clean(reply, row->failure)) < 0)
+            return error;
+        error = sd_bus_message_close_container(reply);
+    }
+    return error < 0 ? error : sd_bus_message_close_container(reply);
+}
+
+static void on_apply_done(void *context, const struct plan *plan) {
+    scoped(sd_bus_message_unref) sd_bus_message *reply = NULL;
+    struct bus_call *call = context;
+    static const struct fault fault = {"the plan was done, and cannot be told"};
+    int error = sd_bus_message_new_method_return(call->message, &reply);
+
+    if (error >= 0)
+        error = append_plan(reply, plan);
+    if (error >= 0)
+        sd_bus_send(NULL, reply, NULL);
+    else
+        bus_reply_fault(call->message, BUS_FAILED, error, &fault);
+    call_free(call);
+}
+
+int bus_apply(struct bus_client *client, sd_bus_message *message, bool dry_run, bool keep_going) {
+    struct fault fault = {""};
+    unsigned flags = (dry_run ? APPLY_DRY_RUN : 0) | (keep_going ? APPLY_KEEP_GOING : 0);
+    struct bus_call *call = call_new(client, message, CALL_APPLY);
+
+    if (!call)
+        return refuse_more(message);
+    int error = manager_apply(client->bus->manager, flags, on_apply_done, call, &fault);
     if (error >= 0 || client->gone)
         return 1; /* the call may be answered and gone already */
     call_free(call);
@@ -214,7 +267,7 @@ static int read_strings(sd_bus_message *message, struct strings *ret_strings) {
 static int start_exec(struct bus_client *client, sd_bus_message *message, const char *name,
                       const struct run_request *request) {
     struct fault fault = {""};
-    struct bus_call *call = call_new(client, message, true);
+    struct bus_call *call = call_new(client, message, CALL_EXEC);
     int error;
 
     if (!call)
@@ -262,7 +315,7 @@ int bus_exec_signal(struct bus_client *client, sd_bus_message *message, uint64_t
 
     list_for_each(call, &client->calls, link) {
         uint64_t its_cookie;
-        if (call->is_exec && sd_bus_message_get_cookie(call->message, &its_cookie) >= 0 &&
+        if (call->kind == CALL_EXEC && sd_bus_message_get_cookie(call->message, &its_cookie) >= 0 &&
             its_cookie == cookie)
             return bus_reply_result(
                 message, manager_exec_signal(client->bus->manager, call, signal, &fault), &fault);

@@ -31,7 +31,7 @@ struct bus_client {
 struct bus_client *bus_client_of(struct bus *bus, sd_bus_message *message);
 void bus_client_drop(struct bus_client *client);
 
-/* bus-call.c: a command or an exec that is answered later. */
+/* bus-call.c: a command, a plan or an exec that is answered later. */
 struct bus_call;
 int bus_command(struct bus_client *client, sd_bus_message *message, enum command command,
                 const char *name, bool wait);
@@ -39,7 +39,9 @@ int bus_command(struct bus_client *client, sd_bus_message *message, enum command
 int bus_exec(struct bus_client *client, sd_bus_message *message, const char *name);
 int bus_exec_signal(struct bus_client *client, sd_bus_message *message, uint64_t cookie,
                     int signal);
-/* The client is gone: nothing of it goes on. */
+/* Answered with the plan when it is done. */
+int bus_apply(struct bus_client *client, sd_bus_message *message, bool dry_run, bool keep_going);
+/* The client is gone: nothing of it goes on but a plan that has begun. */
 void bus_calls_withdraw(struct bus_client *client);
 /* The manager goes: each caller is told so. */
 void bus_calls_refuse(struct bus_client *client);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "supervisor/bus-client.h"
+#include "units/set.h"
 
 struct service *bus_find(struct bus *bus, const char *name) {
     struct service *service;
@@ -192,6 +193,14 @@ static int on_reload_units(sd_bus_message *message, void *userdata, sd_bus_error
     return client->gone ? 1 : bus_reply_result(message, error, &fault);
 }
 
+static int on_apply(sd_bus_message *message, void *userdata, sd_bus_error *unused) {
+    int dry_run, keep_going;
+    (void)unused;
+
+    int error = sd_bus_message_read(message, "bb", &dry_run, &keep_going);
+    return error < 0 ? error : bus_apply(userdata, message, dry_run, keep_going);
+}
+
 static int on_remove(sd_bus_message *message, void *userdata, sd_bus_error *unused) {
     struct bus_client *client = userdata;
     struct fault fault = {""};
@@ -295,6 +304,22 @@ static int get_directory(sd_bus *connection, const char *path, const char *inter
                                                         : options->log_directory);
 }
 
+static int get_unit_directories(sd_bus *connection, const char *path, const char *interface,
+                                const char *property, sd_bus_message *reply, void *userdata,
+                                sd_bus_error *error) {
+    const struct bus_client *client = userdata;
+    const char *const *directories = client->bus->manager->options.unit_directories;
+    (void)connection, (void)path, (void)interface, (void)property, (void)error;
+    if (!directories)
+        directories = unit_standard_path;
+    int result = sd_bus_message_open_container(reply, 'a', "s");
+    for (; *directories && result >= 0; directories++) {
+        scoped_free char *absolute = realpath(*directories, NULL); /* the client stands elsewhere */
+        result = bus_append_clean(reply, absolute ? absolute : *directories);
+    }
+    return result < 0 ? result : sd_bus_message_close_container(reply);
+}
+
 static int get_cgroup(sd_bus *connection, const char *path, const char *interface,
                       const char *property, sd_bus_message *reply, void *userdata,
                       sd_bus_error *error) {
@@ -325,6 +350,8 @@ static const sd_bus_vtable manager_vtable[] = {
     SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_ARGS("s", unit, "b", wait), SD_BUS_NO_RESULT,
                             on_reload, 0),
     SD_BUS_METHOD("ReloadUnits", "", "", on_reload_units, 0),
+    SD_BUS_METHOD_WITH_ARGS("Apply", SD_BUS_ARGS("b", dry_run, "b", keep_going),
+                            SD_BUS_RESULT("a(ssss)", plan), on_apply, 0),
     SD_BUS_METHOD_WITH_ARGS("Remove", SD_BUS_ARGS("s", unit, "b", volumes), SD_BUS_NO_RESULT,
                             on_remove, 0),
     SD_BUS_METHOD_WITH_ARGS("Kill", SD_BUS_ARGS("s", unit, "i", signal, "b", all), SD_BUS_NO_RESULT,
@@ -346,6 +373,7 @@ static const sd_bus_vtable manager_vtable[] = {
     SD_BUS_PROPERTY("RuntimeDirectory", "s", get_directory, 0, SD_BUS_VTABLE_PROPERTY_CONST),
     SD_BUS_PROPERTY("StateDirectory", "s", get_directory, 0, SD_BUS_VTABLE_PROPERTY_CONST),
     SD_BUS_PROPERTY("LogDirectory", "s", get_directory, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+    SD_BUS_PROPERTY("UnitDirectories", "as", get_unit_directories, 0, SD_BUS_VTABLE_PROPERTY_CONST),
     SD_BUS_PROPERTY("ControlGroup", "s", get_cgroup, 0, SD_BUS_VTABLE_PROPERTY_CONST),
     SD_BUS_VTABLE_END,
 };

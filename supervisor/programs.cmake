@@ -61,7 +61,7 @@ target_link_libraries(ringfence-logd PRIVATE logs)
 # its own.
 add_library(policy STATIC
     supervisor/apply.c supervisor/change.c supervisor/children.c supervisor/command.c
-    supervisor/digest.c supervisor/exec.c supervisor/plan.c
+    supervisor/digest.c supervisor/exec.c supervisor/plan.c supervisor/plan-action.c
     supervisor/graph.c supervisor/job.c supervisor/log.c supervisor/manager.c
     supervisor/restart.c supervisor/service.c supervisor/service-run.c supervisor/service-start.c
     supervisor/service-stop.c supervisor/service-table.c supervisor/timers.c)

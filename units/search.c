@@ -12,8 +12,8 @@
 #include "units/set.h"
 #include "units/source.h"
 
-static const char *const standard_path[] = {"/etc/ringfence/units", "/run/ringfence/units",
-                                            "/usr/lib/ringfence/units", NULL};
+const char *const unit_standard_path[] = {"/etc/ringfence/units", "/run/ringfence/units",
+                                          "/usr/lib/ringfence/units", NULL};
 
 static bool has_suffix(const char *name, const char *suffix) {
     size_t length = strlen(name), tail = strlen(suffix);
@@ -116,11 +116,11 @@ static void found_free(struct found *found) {
 int search_open(const struct unit_sources *sources, struct search *ret_search,
                 struct fault *fault) {
     const char *const *path =
-        sources && sources->directories ? sources->directories : standard_path;
+        sources && sources->directories ? sources->directories : unit_standard_path;
     struct search search = {0};
     int error = 0;
     for (size_t i = 0; path[i] && !error; i++)
-        error = directory_read(&search, path[i], i, path == standard_path, fault);
+        error = directory_read(&search, path[i], i, path == unit_standard_path, fault);
     if (error) {
         search_close(&search);
         return error;

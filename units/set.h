@@ -42,6 +42,8 @@ struct unit_set {
     struct manager_settings settings;
 };
 
+extern const char *const unit_standard_path[]; /* NULL-terminated */
+
 struct unit_sources {
     const char *const *directories; /* NULL-terminated, first hit wins; NULL: the standard path */
     const char *host_file; /* ringfence.conf; NULL: /etc/ringfence/ringfence.conf if there */

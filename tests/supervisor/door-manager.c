@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <systemd/sd-event.h>
 
+#include "supervisor/apply.h"
 #include "supervisor/bus.h"
 #include "supervisor/manager.h"
 #include "units/complain.h"
@@ -258,6 +259,33 @@ int manager_reload(struct manager *manager, struct fault *fault) {
     (void)manager, (void)fault;
     printf("reload\n");
     return 0;
+}
+
+/* One row of each kind; web's file is invalid while `web.unit` is there. */
+int manager_apply(struct manager *manager, unsigned flags, apply_done done, void *context,
+                  struct fault *fault) {
+    bool invalid = access("web.unit", F_OK) == 0;
+    (void)manager;
+    printf("apply%s%s\n", flags & APPLY_DRY_RUN ? " dry" : "",
+           flags & APPLY_KEEP_GOING ? " on" : "");
+    if (invalid && flags == 0)
+        return fault_say(fault, ENOEXEC, "nothing was done, since web is invalid: web.unit:1: no");
+    struct plan_row rows[] = {
+        {.name = "cache", .action = PLAN_START, .why = "new"},
+        {.name = "db", .action = PLAN_UNCHANGED, .why = ""},
+        {.name = "mail", .action = PLAN_STOP, .why = "its file is gone"},
+        {.name = "web", .action = PLAN_RESTART, .why = "changed: exec"},
+    };
+    if (invalid)
+        rows[3] = (struct plan_row){.name = "web", .action = PLAN_INVALID, .why = "web.unit:1: no"};
+    if (!(flags & APPLY_DRY_RUN) && access("broken", F_OK) == 0)
+        rows[0].failure = "cache: exited with 3";
+    done(context, &(struct plan){.rows = rows, .count = ELEMENTS(rows), .invalid = invalid});
+    return 0;
+}
+
+void manager_apply_withdraw(struct manager *manager, void *context) {
+    (void)manager, (void)context;
 }
 
 /* ---- exec: on the host, for its descriptors and its end ---- */
