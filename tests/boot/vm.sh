@@ -132,7 +132,7 @@ vm_tree() { # vm_tree TREE BUILD KERNEL MODULE...
         ln -sf busybox "$tree/usr/bin/$applet"
     done
     rm -f "$tree/usr/bin/sh" "$tree/usr/bin/dash" "$tree/usr/bin/bash"
-    vm_take "$tree" "$(command -v dash)" "$(command -v bash)"
+    vm_take "$tree" "$(command -v dash)" "$(command -v bash)" "$(command -v chrt)"
     ln -s dash "$tree/usr/bin/sh"
 
     for program in ringfenced ringfence-manager ringfence-logd ringfence; do
