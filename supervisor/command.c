@@ -56,11 +56,13 @@ int manager_command(struct manager *manager, enum command command, const char *n
         return error;
 
     if (command == COMMAND_START)
-        job_start(service, true);
+        error = job_try_start(service, true, fault);
     else if (command == COMMAND_STOP)
         job_stop(service);
     else if (command == COMMAND_RESTART)
-        job_restart(service, true);
+        error = job_try_restart(service, true, fault);
+    if (error < 0)
+        return error;
     error = job_wait(service, command, done, context);
     manager_event_ended(manager);
     return error < 0 ? fault_set(fault, error, "cannot wait for %s", name) : 0;

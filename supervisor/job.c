@@ -3,9 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "supervisor/gate.h"
 #include "supervisor/log.h"
+#include "supervisor/transaction.h"
 #include "supervisor/world.h"
-#include "units/base/number.h"
 #include "units/base/text.h"
 
 /* ---- walks: breadth first over edges of some kinds, each service once ---- */
@@ -59,6 +60,7 @@ static void set_goal(struct service *service, enum goal goal) {
     job_touch(service);
     touch_all(&service->private->needs);
     touch_all(&service->private->needed_by);
+    touch_all(&service->private->ties);
 }
 
 static void set_cycle(struct service *service, bool by_person) {
@@ -66,84 +68,140 @@ static void set_cycle(struct service *service, bool by_person) {
     set_goal(service, GOAL_CYCLE);
 }
 
+/* Those that stop and restart with this one. */
+static void walk_into_followers(const struct service *service, struct list *worklist) {
+    walk_into(&service->private->needed_by, EDGE_REQUIRES, worklist);
+    walk_into(&service->private->ties, EDGE_FOLLOWS, worklist);
+}
+
 /* ---- goals ---- */
 
-static bool going_down(const struct service *service) {
-    return service->private->goal == GOAL_DOWN || service->private->goal == GOAL_CYCLE;
-}
-
-/* Whether what this one needs is to be looked at too. `asked`: it was named itself, and not reached
- * as something that another one needs. */
-static bool raise_goal(struct service *service, bool by_person, bool asked) {
-    struct service_private *own = service->private;
-    const struct state_traits *traits = state_traits(service->state);
-
-    if (own->refused || (traits->down && !traits->idle && !traits->gated))
-        return false; /* invalid */
-    if (going_down(service)) {
-        if (by_person)
-            set_cycle(service, true);
-        return by_person;
-    }
-    if (traits->gated) {
-        if (by_person)
-            service_forgive(service);
-        set_goal(service, GOAL_UP);
-        return true;
-    }
-    if (!traits->idle)
-        return false; /* up, or on its way */
-    /* One that failed, or waits for its delay, is not hurried because another one needs it. */
-    bool waits = !traits->down || traits->failed;
-    if (waits && !by_person && !asked)
-        return false;
+/* A member of a transaction that a start does something to. */
+static void raise_goal(struct service *service, bool by_person) {
     if (by_person)
         service_forgive(service);
-    own->recover = false;
+    if (gate_is_going_down(service)) {
+        set_cycle(service, true);
+        return;
+    }
+    service->private->recover = false;
     set_goal(service, GOAL_UP);
-    return true;
 }
 
-void job_start(struct service *service, bool by_person) {
+/* A service and those that go with it. recovers: they start again once what they need is there. */
+static void stop_tree(struct service *service, bool recovers) {
     struct list worklist;
-    if (service->manager->stopping)
-        return;
     walk_begin(service, &worklist);
-    bool asked = true;
-    for (struct service *next; (next = walk_next(&worklist)); asked = false)
-        if (raise_goal(next, by_person, asked))
-            walk_into(&next->private->needs, EDGE_REQUIRES | EDGE_WANTS, &worklist);
+    for (struct service *next; (next = walk_next(&worklist));) {
+        if (gate_is_active(next) && recovers && next->private->goal != GOAL_DOWN)
+            next->private->recover = true;
+        if (next == service || gate_is_active(next))
+            set_goal(next, GOAL_DOWN);
+        walk_into_followers(next, &worklist);
+    }
+}
+
+static void stop_conflicting(const struct service *service) {
+    const struct edges *ties = &service->private->ties;
+    for (size_t i = 0; i < ties->count; i++) {
+        struct service *other = ties->items[i].other;
+        if (!(ties->items[i].kinds & EDGE_CONFLICTS))
+            continue;
+        other->private->recover = false;
+        if (gate_is_active(other) && other->private->goal != GOAL_DOWN)
+            stop_tree(other, false);
+    }
+}
+
+/* Stops first: what is in the transaction, and goes with one that stops, is started after that. */
+static void carry_out(struct transaction *transaction) {
+    struct service_private *own;
+    list_for_each(own, &transaction->members, planned) {
+        if (transaction_raises(transaction, own->service))
+            stop_conflicting(own->service);
+    }
+    list_for_each(own, &transaction->members, planned) {
+        if (transaction_raises(transaction, own->service))
+            raise_goal(own->service, transaction->by_person);
+    }
+}
+
+int job_try_start(struct service *service, bool by_person, struct fault *fault) {
+    struct transaction transaction;
+    if (service->manager->stopping)
+        return 0;
+    graph_refresh(service->manager);
+    transaction_begin(&transaction, service->manager, by_person);
+    transaction_add_root(&transaction, service, PART_SURE);
+    int error = transaction_make(&transaction, fault);
+    if (error >= 0)
+        carry_out(&transaction);
+    transaction_end(&transaction);
+    return error;
+}
+
+static bool accepted(struct service *service, int error, const struct fault *fault) {
+    if (error >= 0)
+        return true;
+    log_line(LEVEL_ERROR, "%s: is not started: %s", service->name, fault->text);
+    service_fail(service, "%s", fault->text);
+    return false;
+}
+
+bool job_start(struct service *service, bool by_person) {
+    struct fault fault = {{0}};
+    return accepted(service, job_try_start(service, by_person, &fault), &fault);
+}
+
+bool job_restart(struct service *service, bool by_person) {
+    struct fault fault = {{0}};
+    return accepted(service, job_try_restart(service, by_person, &fault), &fault);
+}
+
+void job_boot(struct manager *manager, bool (*is_wanted)(const struct service *service)) {
+    struct service *service;
+    struct transaction transaction;
+    struct fault fault = {{0}};
+    if (manager->stopping)
+        return;
+    graph_refresh(manager);
+    transaction_begin(&transaction, manager, true);
+    list_for_each(service, &manager->services, link) {
+        if (is_wanted(service))
+            transaction_add_root(&transaction, service, PART_WANTED);
+    }
+    if (transaction_make(&transaction, &fault) >= 0)
+        carry_out(&transaction);
+    transaction_end(&transaction);
 }
 
 void job_stop(struct service *service) {
-    struct list worklist;
-    walk_begin(service, &worklist);
     service_forgive(service);
-    service->private->recover = false;
-    for (struct service *next; (next = walk_next(&worklist));) {
-        if (next == service || !state_traits(next->state)->down || next->private->goal != GOAL_NONE)
-            set_goal(next, GOAL_DOWN);
-        walk_into(&next->private->needed_by, EDGE_REQUIRES, &worklist);
-    }
+    graph_refresh(service->manager);
+    stop_tree(service, false);
 }
 
-void job_restart(struct service *service, bool by_person) {
+/* A person wants this one up again, whatever else was asked of it before. */
+static void cycle_tree(struct service *service, bool by_person) {
     struct list worklist;
-    if (service->manager->stopping)
-        return;
-    if (state_traits(service->state)->down) {
-        job_start(service, by_person);
-        return;
-    }
     walk_begin(service, &worklist);
-    if (by_person)
-        service_forgive(service);
     for (struct service *next; (next = walk_next(&worklist));) {
         bool override = by_person && next == service;
         if (!state_traits(next->state)->down && (next->private->goal != GOAL_DOWN || override))
             set_cycle(next, by_person);
-        walk_into(&next->private->needed_by, EDGE_REQUIRES, &worklist);
+        walk_into_followers(next, &worklist);
     }
+}
+
+int job_try_restart(struct service *service, bool by_person, struct fault *fault) {
+    if (service->manager->stopping)
+        return 0;
+    if (state_traits(service->state)->down)
+        return job_try_start(service, by_person, fault);
+    if (by_person)
+        service_forgive(service);
+    cycle_tree(service, by_person);
+    return 0;
 }
 
 void job_stop_all(struct manager *manager) {
@@ -164,10 +222,45 @@ bool job_release_sharers(struct service *service) {
         if (!(edges->items[i].kinds & EDGE_SHARES) || !sharer->sandbox)
             continue;
         held = true;
-        if (!going_down(sharer))
-            job_restart(sharer, false);
+        if (!gate_is_going_down(sharer) && !state_traits(sharer->state)->down)
+            cycle_tree(sharer, false);
     }
     return held;
+}
+
+/* ---- what follows of its own ---- */
+
+static void recover(struct service *service) {
+    if (!job_start(service, false))
+        service->private->recover = false;
+}
+
+/* One that was started for a failure, and soon fails too, starts none that has failed as well: two
+ * that name each other would never end. */
+static void start_rescuers(struct service *service) {
+    const struct service_private *own = service->private;
+    bool soon = own->for_failure &&
+                world_now(service->manager) - own->begun < service->unit->restart.reset_after;
+    for (size_t i = 0; i < own->ties.count; i++) {
+        struct service *other = own->ties.items[i].other;
+        const struct state_traits *traits = state_traits(other->state);
+        if (!(own->ties.items[i].kinds & EDGE_RESCUES) || !traits->idle || (soon && traits->failed))
+            continue;
+        log_line(LEVEL_NOTICE, "%s: is started because %s has failed", other->name, service->name);
+        job_start(other, false);
+        other->private->for_failure = true;
+    }
+}
+
+/* What it is bound to has died: it stops too, and comes back with it. */
+static void follow_bound(struct service *service, const struct edge *edge) {
+    bool returns = edge->other && gate_is_active(edge->other);
+    log_line(LEVEL_NOTICE, "%s: stops: it is bound to %s, which is not up any more", service->name,
+             edge->name);
+    if (returns)
+        cycle_tree(service, false);
+    else
+        stop_tree(service, true);
 }
 
 void job_state_changed(struct service *service) {
@@ -176,101 +269,14 @@ void job_state_changed(struct service *service) {
     job_touch(service);
     touch_all(&service->private->needs);
     touch_all(edges);
+    touch_all(&service->private->ties);
+    if (state_traits(service->state)->failed)
+        start_rescuers(service);
     if (!service_is_up(service))
         return;
     for (size_t i = 0; i < edges->count; i++)
         if ((edges->items[i].kinds & EDGE_REQUIRES) && edges->items[i].other->private->recover)
-            job_start(edges->items[i].other, false);
-}
-
-/* ---- what a service waits for ---- */
-
-enum verdict { VERDICT_WAIT, VERDICT_GO, VERDICT_DOOMED };
-
-/* Still to come up by the goal it has, and not known to have trouble with it. */
-static bool in_progress(const struct service *service) {
-    const struct service_private *own = service->private;
-    if (own->attempt_failed || own->stalled)
-        return false;
-    return own->goal == GOAL_UP || own->goal == GOAL_CYCLE || state_traits(service->state)->rising;
-}
-
-static bool satisfied(const struct service *service) {
-    return service_is_up(service) && !going_down(service);
-}
-
-/* May it still come up without anybody's doing? */
-static bool hopeful(const struct service *service) {
-    return service->private->goal != GOAL_NONE || !state_traits(service->state)->down ||
-           state_traits(service->state)->gated;
-}
-
-/* *ret_edge: what it waits for, or what dooms it. */
-static enum verdict judge(const struct service *service, const struct edge **ret_edge) {
-    const struct edges *needs = &service->private->needs;
-    enum verdict verdict = VERDICT_GO;
-    for (size_t i = 0; i < needs->count; i++) {
-        const struct edge *edge = &needs->items[i];
-        if (edge->kinds & EDGE_REQUIRES) {
-            if (edge->other && satisfied(edge->other))
-                continue;
-            if (!edge->other || !hopeful(edge->other)) {
-                *ret_edge = edge;
-                return VERDICT_DOOMED;
-            }
-        } else if (!edge->other || !in_progress(edge->other)) {
-            continue;
-        }
-        if (verdict == VERDICT_GO)
-            *ret_edge = edge;
-        verdict = VERDICT_WAIT;
-    }
-    return verdict;
-}
-
-/* It stops when those that need it and are going down too are down. */
-static bool may_stop(const struct service *service) {
-    const struct edges *edges = &service->private->needed_by;
-    for (size_t i = 0; i < edges->count; i++)
-        if (going_down(edges->items[i].other) && !state_traits(edges->items[i].other->state)->down)
-            return false;
-    return true;
-}
-
-static bool has_lost(const struct service *service) {
-    const struct edges *needs = &service->private->needs;
-    for (size_t i = 0; i < needs->count; i++)
-        if ((needs->items[i].kinds & EDGE_REQUIRES) &&
-            !(needs->items[i].other && satisfied(needs->items[i].other)))
-            return true;
-    return false;
-}
-
-static bool has_stalled(const struct service *service) {
-    const struct edges *needs = &service->private->needs;
-    if (!state_traits(service->state)->gated)
-        return false;
-    for (size_t i = 0; i < needs->count; i++) {
-        const struct service *other = needs->items[i].other;
-        if (other && (needs->items[i].kinds & EDGE_REQUIRES) && !satisfied(other) &&
-            (other->private->attempt_failed || other->private->stalled))
-            return true;
-    }
-    return false;
-}
-
-void service_explain_waiting(const struct service *service, struct text *text) {
-    const struct edge *edge = NULL;
-    if (!state_traits(service->state)->gated || judge(service, &edge) != VERDICT_WAIT)
-        return;
-    const struct service *other = edge->other;
-    text_format(text, "waits for %s (%s", edge->name, service_state_word(other->state));
-    uint64_t now = world_date(service->manager);
-    if (other->restart_at > now) {
-        text_add(text, " in ");
-        duration_print(text, (other->restart_at - now + 999) / 1000 * 1000);
-    }
-    text_add(text, ")");
+            recover(edges->items[i].other);
 }
 
 /* ---- requests ---- */
@@ -299,7 +305,7 @@ static int judge_request(const struct service *service, const struct request *re
         return 1;
     if (service_is_up(service))
         return 0;
-    if (own->stalled && judge(service, &edge) != VERDICT_GO)
+    if (own->stalled && gate_judge(service, &edge) != VERDICT_GO)
         return fault_say(fault, EIO, "%s waits for %s, which could not start yet%s%s",
                          service->name, edge->name, edge->other && edge->other->failure ? ": " : "",
                          edge->other && edge->other->failure ? edge->other->failure : "");
@@ -342,7 +348,7 @@ static void end_requests(struct service *service) {
 static void reach_down(struct service *service) {
     struct service_private *own = service->private;
     if (!state_traits(service->state)->down) {
-        if (may_stop(service))
+        if (gate_may_stop(service))
             service_handle(service, EVENT_STOP);
         return;
     }
@@ -352,40 +358,74 @@ static void reach_down(struct service *service) {
         return;
     }
     service_handle(service, EVENT_STOP);
-    if (state_traits(service->state)->down)
-        set_goal(service, GOAL_NONE);
+    if (!state_traits(service->state)->down)
+        return;
+    set_goal(service, GOAL_NONE);
+    /* What it was stopped for may have come back meanwhile. */
+    if (own->recover && !gate_find_lost(service, EDGE_REQUIRES))
+        recover(service);
+}
+
+/* Waits for what it needs, or for those that it conflicts with to be gone. */
+static void pass_gate(struct service *service) {
+    const struct edge *edge = NULL;
+    switch (gate_judge(service, &edge)) {
+    case VERDICT_GO:
+        service_handle(service, EVENT_GO);
+        break;
+    case VERDICT_WAIT:
+        /* Its file, or the other's, says so only now. */
+        if ((edge->kinds & EDGE_CONFLICTS) && !gate_is_going_down(edge->other))
+            stop_tree(edge->other, false);
+        break;
+    case VERDICT_DOOMED:
+        service_fail(service, "requires %s, %s", edge->name,
+                     edge->other ? "which is not up" : "and there is no such unit");
+        service_handle(service, EVENT_DEPENDENCY_FAILED);
+        break;
+    }
 }
 
 static void look_at(struct service *service) {
     struct service_private *own = service->private;
     const struct edge *edge = NULL;
 
-    bool stalled = has_stalled(service);
+    bool stalled = gate_is_stalled(service);
     if (stalled != own->stalled) {
         own->stalled = stalled;
         touch_all(&own->needed_by);
     }
     if (own->refused && state_traits(service->state)->down)
         service_handle(service, EVENT_REFUSED);
-    if (going_down(service))
+    if (gate_is_going_down(service))
         reach_down(service);
     else if (state_traits(service->state)->lingers)
         service_handle(service, EVENT_EMPTY);
     if (own->goal == GOAL_UP && state_traits(service->state)->idle)
         service_handle(service, EVENT_PULL);
-    if (state_traits(service->state)->gated && !going_down(service)) {
-        enum verdict verdict = judge(service, &edge);
-        if (verdict == VERDICT_GO) {
-            service_handle(service, EVENT_GO);
-        } else if (verdict == VERDICT_DOOMED) {
-            service_fail(service, "requires %s, %s", edge->name,
-                         edge->other ? "which is not up" : "and there is no such unit");
-            service_handle(service, EVENT_DEPENDENCY_FAILED);
-        }
-    } else if (state_traits(service->state)->up && has_lost(service)) {
+    const struct state_traits *traits = state_traits(service->state);
+    if (traits->running && !gate_is_going_down(service) &&
+        (edge = gate_find_lost(service, EDGE_REQUIRES | EDGE_BINDS)))
+        follow_bound(service, edge);
+    if (traits->gated && !gate_is_going_down(service))
+        pass_gate(service);
+    else if (traits->up && gate_find_lost(service, EDGE_REQUIRES))
         service_handle(service, EVENT_DEPENDENCY_LOST);
-    }
     end_requests(service);
+}
+
+/* A changed file may close a circle through those that wait: they would do so for ever. */
+static void break_circles(struct manager *manager) {
+    struct service *service;
+    manager->private->check_circles = false;
+    list_for_each(service, &manager->services, link) {
+        scoped_text struct text circle = {0};
+        if (!service->private->circular || !state_traits(service->state)->gated ||
+            gate_is_going_down(service) || !graph_print_circle(service, gate_is_active, &circle))
+            continue;
+        service_fail(service, "dependencies go round in a circle: %s", circle.data);
+        service_handle(service, EVENT_DEPENDENCY_FAILED);
+    }
 }
 
 void job_drain(struct manager *manager) {
@@ -393,12 +433,15 @@ void job_drain(struct manager *manager) {
     if (own->draining)
         return;
     own->draining = true;
-    graph_refresh(manager);
     struct service_private *next;
-    while ((next = list_first(&own->dirty, struct service_private, dirty))) {
+    for (;;) {
+        graph_refresh(manager);
+        if (own->check_circles)
+            break_circles(manager);
+        if (!(next = list_first(&own->dirty, struct service_private, dirty)))
+            break;
         list_remove(&next->dirty);
         look_at(next->service);
-        graph_refresh(manager);
     }
     own->draining = false;
     manager_sweep(manager);

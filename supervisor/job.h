@@ -12,8 +12,12 @@
  *   - A person's start of what is going down does not cut the stop short: it follows the stop.
  *   - A restart of what is up is a stop and then a start; of what is coming up, nothing more; of
  *     what is down, a start.
- *   - A start reaches what it requires and wants; a stop, what requires it; a restart, those of
- *     them that are up.
+ *   - A start reaches what it requires and wants; a stop, what requires it, is bound to it or is
+ *     part of it; a restart, those of them that are up.
+ *   - A start stops what conflicts, with all that goes with it, and waits until it is gone; what
+ *     that cannot be is refused, or left out, before anything begins (transaction.h).
+ *   - What is bound to one that died of its own stops with it; it comes back when that one does.
+ *   - What failed, or was stopped, for a dependency is started when that one is up again.
  *   - While everything is being stopped, nothing starts.
  *   - A start has ended when the service is ready or its first attempt has failed, its own or that
  *     of something it requires; the service itself goes on as its policy says. */
@@ -27,9 +31,15 @@ struct request {
     void *context;
 };
 
-void job_start(struct service *service, bool by_person);
+/* -EINVAL, -ELOOP: what it would bring up conflicts, or goes round in a circle; nothing began. */
+int job_try_start(struct service *service, bool by_person, struct fault *fault);
+int job_try_restart(struct service *service, bool by_person, struct fault *fault);
+/* The same where nobody hears it: what is refused is logged, kept as the failure, and false. */
+bool job_start(struct service *service, bool by_person);
+bool job_restart(struct service *service, bool by_person);
 void job_stop(struct service *service);
-void job_restart(struct service *service, bool by_person);
+/* All that is wanted at boot, as one transaction. */
+void job_boot(struct manager *manager, bool (*is_wanted)(const struct service *service));
 void job_stop_all(struct manager *manager);
 /* Those that live in this service's namespaces are cycled; true while any holds a sandbox. */
 bool job_release_sharers(struct service *service);

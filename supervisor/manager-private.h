@@ -9,12 +9,22 @@
 /* Instances of templates come into being as they are named; this many services are enough. */
 #define SERVICES_MAX 65536
 
+struct alias {
+    const char *name; /* the unit's own string */
+    struct service *service;
+};
+
 struct manager_private {
     struct unit_sources sources;
     struct service **index; /* all services, sorted by name */
     size_t count, capacity;
-    size_t up;           /* services that are not down */
+    size_t up;             /* services that are not down */
+    struct alias *aliases; /* sorted by name (graph.c) */
+    size_t alias_count;
+    bool aliases_stale;
     bool graph_stale;    /* units came, went or changed since the edges were made */
+    bool circular;       /* some dependencies go round in a circle */
+    bool check_circles;  /* and those that wait were not looked at since */
     bool sweep;          /* files are gone */
     bool draining;       /* job_drain is at work */
     unsigned mark;       /* of the last walk over the edges */
@@ -28,7 +38,7 @@ struct manager_private {
     struct world *world; /* world.c's own */
 };
 
-/* The service of that name, without a look at templates; NULL. */
+/* The service of that name or second name, without a look at templates; NULL. */
 struct service *manager_lookup(struct manager *manager, const char *name);
 int manager_add(struct manager *manager, const char *name, struct service **ret_service);
 /* Services for all entries; what is there already takes its new unit as soon as it may. */

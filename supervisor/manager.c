@@ -30,10 +30,16 @@ static size_t place_of(const struct manager_private *own, const char *name, bool
     return low;
 }
 
-struct service *manager_lookup(struct manager *manager, const char *name) {
+/* By its own name alone. */
+static struct service *find_exact(struct manager *manager, const char *name) {
     bool found;
     size_t place = place_of(manager->private, name, &found);
     return found ? manager->private->index[place] : NULL;
+}
+
+struct service *manager_lookup(struct manager *manager, const char *name) {
+    struct service *service = find_exact(manager, name);
+    return service ? service : graph_find_alias(manager, name);
 }
 
 static int reserve(struct manager_private *own) {
@@ -70,7 +76,7 @@ int manager_add(struct manager *manager, const char *name, struct service **ret_
     /* Before the next one in the list, which is sorted too. */
     list_append(place + 1 < own->count ? &own->index[place + 1]->link : &manager->services,
                 &service->link);
-    own->graph_stale = true;
+    graph_spoil(manager);
     *ret_service = service;
     return 0;
 }
@@ -91,7 +97,8 @@ void manager_sweep(struct manager *manager) {
         else
             own->index[kept++] = service;
     }
-    own->graph_stale |= kept != own->count;
+    if (kept != own->count)
+        graph_spoil(manager);
     own->count = kept;
 }
 
@@ -117,7 +124,7 @@ static void take_valid(struct service *service, struct unit_entry *entry) {
 }
 
 static int take_entry(struct manager *manager, struct unit_entry *entry) {
-    struct service *service = manager_lookup(manager, entry->name);
+    struct service *service = find_exact(manager, entry->name);
     if (entry->condition == UNIT_MASKED || entry->condition == UNIT_TEMPLATE) {
         if (service)
             service->private->gone = manager->private->sweep = true;
@@ -153,7 +160,7 @@ int manager_apply_set(struct manager *manager) {
     for (size_t i = 0; i < manager->set->count && error >= 0; i++)
         error = take_entry(manager, &manager->set->entries[i]);
     manager->private->sweep = true;
-    manager->private->graph_stale = true;
+    graph_spoil(manager);
     job_drain(manager);
     return error;
 }
@@ -226,6 +233,7 @@ void manager_free(struct manager *manager) {
     unit_set_free(manager->set);
     children_free(&own->children);
     timers_free(&own->timers);
+    free(own->aliases);
     free(own->index);
     free(own);
     free(manager);
@@ -238,17 +246,17 @@ static bool is_listed(const struct strings *list, const char *word) {
     return false;
 }
 
-void manager_boot(struct manager *manager) {
+static bool is_wanted_at_boot(const struct service *service) {
+    struct manager *manager = service->manager;
+    const struct unit *unit = service->unit;
     const char *target = manager->set->settings.boot_target;
-    struct service *service;
-    graph_refresh(manager);
-    list_for_each(service, &manager->services, link) {
-        const struct unit *unit = service->unit;
-        if (!unit)
-            continue;
-        bool wanted = unit->install.enabled && is_listed(&unit->install.wanted_by, target);
-        if (wanted || strcmp(service->name, target) == 0)
-            job_start(service, true);
-    }
+    if (!unit)
+        return false;
+    return service == manager_lookup(manager, target) ||
+           (unit->install.enabled && is_listed(&unit->install.wanted_by, target));
+}
+
+void manager_boot(struct manager *manager) {
+    job_boot(manager, is_wanted_at_boot);
     manager_event_ended(manager);
 }

@@ -49,4 +49,5 @@ void enter_ready(struct service *service);
 void enter_stopping(struct service *service);
 void enter_removing(struct service *service);
 void enter_restarting(struct service *service);
+void enter_skipped(struct service *service);
 void enter_down(struct service *service);

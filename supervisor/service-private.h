@@ -43,18 +43,26 @@ enum service_event {
 
 struct service_private {
     struct service *service;
-    struct list dirty;    /* manager_private.dirty: to be looked at by job_drain */
-    struct list visit;    /* job.c's worklists */
-    unsigned mark;        /* the last walk that met it */
-    struct list requests; /* of struct request.link: commands that wait for it */
-    struct edges needs;   /* what it waits for before it starts */
+    struct list dirty;         /* manager_private.dirty: to be looked at by job_drain */
+    struct list visit;         /* worklists of walks over the edges */
+    unsigned mark;             /* the last walk that met it */
+    size_t place;              /* of graph.c: in a list of edges; edges that are left */
+    struct service *came_from; /* of graph.c: the step of a search that led here */
+    bool circular;             /* lies on a circle of dependencies, or needs what does */
+    struct list planned;       /* struct transaction.members */
+    unsigned char part;        /* of enum transaction_part, in the transaction at hand */
+    unsigned char root;        /* of enum transaction_part, where it was named there itself */
+    struct list requests;      /* of struct request.link: commands that wait for it */
+    struct edges needs;        /* what it waits for before it starts */
     struct edges needed_by;
+    struct edges ties; /* what is bound to it without an order */
 
     enum goal goal;
     bool cycle_by_person; /* GOAL_CYCLE is a person's word */
     bool attempt_failed;  /* the last attempt to get ready; false again when one succeeds */
     bool stalled;         /* waits for one whose attempt failed, or for one that is stalled */
-    bool recover;         /* failed for a dependency: started when that one is ready */
+    bool recover;         /* failed or stopped for a dependency: started when that one is ready */
+    bool for_failure;     /* was started because another one failed */
     bool gone;            /* its file is gone: it goes too when it is down */
     bool refused;         /* its file became invalid while it runs */
 

@@ -1,3 +1,4 @@
+#include "supervisor/condition.h"
 #include "supervisor/job.h"
 #include "supervisor/log.h"
 #include "supervisor/notify.h"
@@ -52,14 +53,18 @@ enum service_state to_stopped(struct service *service) {
 enum service_state to_invalid(struct service *service) {
     unit_unref(service->unit);
     service->unit = NULL;
-    service->manager->private->graph_stale = true;
+    graph_spoil(service->manager);
     return SERVICE_INVALID;
 }
 
 /* The delay is over: like a start by command, but nothing that was stopped is overruled. */
 enum service_state ask_for_start(struct service *service) {
-    job_start(service, false);
-    return service->state;
+    if (service->private->refused)
+        service_fail(service, "its file is invalid");
+    else if (job_start(service, false))
+        return service->state;
+    service->result = RESULT_DEPENDENCY;
+    return remove_sandbox(service, SERVICE_FAILED);
 }
 
 /* ---- the sandbox ---- */
@@ -70,7 +75,7 @@ static void attempt_begins(struct service *service) {
         false;
     own->cause = RESULT_NONE;
     own->ending = (struct ending){0};
-    if (service->result == RESULT_DEPENDENCY)
+    if (service->result == RESULT_DEPENDENCY || service->result == RESULT_CONDITION)
         service_fail(service, NULL);
     service->result = RESULT_NONE;
 }
@@ -111,6 +116,8 @@ enum service_state fail_to_build(struct service *service) {
 enum service_state build(struct service *service) {
     struct fault fault = {{0}};
     attempt_begins(service);
+    if (!conditions_hold(service))
+        return SERVICE_SKIPPED;
     if (service->unit->service.type == SERVICE_GROUP)
         return SERVICE_READY;
     if (prepare(service, &fault) < 0) {
@@ -177,6 +184,8 @@ enum service_state fail_to_launch(struct service *service) {
 enum service_state launch(struct service *service) {
     struct fault fault = {{0}};
     run_begins(service);
+    if (!conditions_hold(service))
+        return remove_sandbox(service, SERVICE_SKIPPED);
     if (start_main(service, &fault) < 0) {
         service_fail(service, "%s", fault.text);
         return fail_to_launch(service);
@@ -233,6 +242,14 @@ void enter_ready(struct service *service) {
     if (own->step > 0)
         timers_set(&manager->private->timers, &own->steady,
                    later(now, service->unit->restart.reset_after));
+}
+
+/* What requires it may start all the same. */
+void enter_skipped(struct service *service) {
+    service->private->attempt_failed = false;
+    service->private->recover = false;
+    log_line(LEVEL_INFO, "%s: is skipped: %s", service->name, service->failure);
+    service_take_next_unit(service);
 }
 
 void enter_restarting(struct service *service) {

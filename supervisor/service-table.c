@@ -31,7 +31,12 @@ static const struct state_traits traits[] = {
                         .failed = true,
                         .settled = true,
                         .enter = enter_down},
-    [SERVICE_SKIPPED] = {.word = "skipped", .down = true, .idle = true, .settled = true},
+    [SERVICE_SKIPPED] = {.word = "skipped",
+                         .down = true,
+                         .up = true,
+                         .idle = true,
+                         .settled = true,
+                         .enter = enter_skipped},
     [SERVICE_INVALID] = {.word = "invalid", .down = true, .settled = true},
 };
 static_assert(sizeof(traits) / sizeof(traits[0]) == SERVICE_STATES, "traits of every state");
@@ -147,6 +152,7 @@ static const service_action table[SERVICE_STATES][SERVICE_EVENTS] = {
     [SERVICE_SKIPPED] =
         {
             [EVENT_PULL] = to_waiting,
+            [EVENT_DEPENDENCY_LOST] = stay,
             [EVENT_STOP] = to_stopped,
             [EVENT_REFUSED] = to_invalid,
             [EVENT_ACCEPTED] = stay,
@@ -205,6 +211,7 @@ static const char *const result_words[] = {
     [RESULT_TIMEOUT] = "timeout",
     [RESULT_LAUNCH] = "launch",
     [RESULT_DEPENDENCY] = "dependency",
+    [RESULT_CONDITION] = "condition",
     [RESULT_LIMIT] = "limit",
     [RESULT_PROTOCOL] = "protocol",
 };

@@ -74,6 +74,7 @@ int service_new(struct manager *manager, const char *name, struct service **ret_
     list_init(&service->link);
     list_init(&own->dirty);
     list_init(&own->visit);
+    list_init(&own->planned);
     list_init(&own->requests);
     *ret_service = service;
     return 0;
@@ -97,9 +98,11 @@ void service_free(struct service *service) {
     }
     edges_free(&own->needs);
     edges_free(&own->needed_by);
+    edges_free(&own->ties);
     list_remove(&service->link);
     list_remove(&own->dirty);
     list_remove(&own->visit);
+    list_remove(&own->planned);
     complaints_free(service->complaints);
     free(service->complaints);
     unit_unref(service->unit);
@@ -152,6 +155,7 @@ void service_forgive(struct service *service) {
     own->limit_count = 0;
     own->attempt_failed = false;
     own->recover = false;
+    own->for_failure = false;
     service->restarts = 0;
 }
 
@@ -161,7 +165,7 @@ void service_take_next_unit(struct service *service) {
     unit_unref(service->unit);
     service->unit = take(service->next_unit);
     service->file_changed = false;
-    service->manager->private->graph_stale = true;
+    graph_spoil(service->manager);
 }
 
 int service_tell_output(struct service *service, struct fault *fault) {

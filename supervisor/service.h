@@ -48,6 +48,7 @@ enum service_result {
     RESULT_TIMEOUT, /* start_timeout or runtime_max */
     RESULT_LAUNCH,  /* a step before execve failed; fault says which */
     RESULT_DEPENDENCY,
+    RESULT_CONDITION, /* skipped; failure says which path */
     RESULT_LIMIT,    /* restarted too often */
     RESULT_PROTOCOL, /* ended well before it said that it was ready */
     SERVICE_RESULTS

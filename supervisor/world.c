@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "supervisor/log.h"
 #include "supervisor/loop.h"
@@ -118,6 +119,10 @@ void world_alarm(struct manager *manager, uint64_t at) {
         error = sd_event_source_set_time(alarm, at);
     if (error < 0)
         log_line(LEVEL_ERROR, "cannot set the alarm: %s", strerror(-error));
+}
+
+bool world_path_exists(const char *path) {
+    return access(path, F_OK) == 0;
 }
 
 void world_finish(struct manager *manager) {

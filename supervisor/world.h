@@ -29,5 +29,8 @@ void world_alarm(struct manager *manager, uint64_t at);
 /* To a process held by a pidfd; 0 or -errno. */
 int world_signal(int pidfd, int signal);
 
+/* On the host; symbolic links are followed. */
+bool world_path_exists(const char *path);
+
 /* The loop ends after the present event. */
 void world_finish(struct manager *manager);

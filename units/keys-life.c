@@ -131,8 +131,8 @@ const struct key install_keys[INSTALL_KEYS] = {
             "at boot."},
     {"enabled", &kind_bool, AT(install.enabled), .fallback = "true", .since = "0.1",
      .doc = "Whether wanted_by holds."},
-    {"alias", &kind_unit_name, AT(install.alias), .flags = KEY_LATER, .since = "0.1",
-     .doc = "A second name of the unit."},
+    {"alias", &kind_unit_name, AT(install.alias), .since = "0.1",
+     .doc = "A second name of the unit, in commands and in other units' dependencies."},
 };
 
 const struct key manager_keys[MANAGER_KEYS] = {

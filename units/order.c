@@ -30,9 +30,16 @@ struct vertex {
     bool on_stack, told;
 };
 
+struct alias {
+    const char *name;
+    struct vertex *vertex;
+};
+
 struct graph {
     struct vertex *vertices;
     size_t count;
+    struct alias *aliases; /* sorted by name */
+    size_t alias_count;
     struct edge *edges;
     size_t edge_count;
     uint32_t *stack; /* of vertices */
@@ -47,8 +54,72 @@ static int compare(const void *name, const void *vertex) {
     return strcmp(name, ((const struct vertex *)vertex)->draft->name);
 }
 
-static struct vertex *find(const struct graph *graph, const char *name) {
+static struct vertex *find_exact(const struct graph *graph, const char *name) {
     return bsearch(name, graph->vertices, graph->count, sizeof(*graph->vertices), compare);
+}
+
+static int compare_alias(const void *name, const void *alias) {
+    return strcmp(name, ((const struct alias *)alias)->name);
+}
+
+/* By its name or its second one. */
+static struct vertex *find(const struct graph *graph, const char *name) {
+    struct vertex *vertex = find_exact(graph, name);
+    if (vertex || graph->alias_count == 0)
+        return vertex;
+    const struct alias *alias =
+        bsearch(name, graph->aliases, graph->alias_count, sizeof(*graph->aliases), compare_alias);
+    return alias ? alias->vertex : NULL;
+}
+
+static int compare_aliases(const void *left, const void *right) {
+    return strcmp(((const struct alias *)left)->name, ((const struct alias *)right)->name);
+}
+
+static void complain_alias(struct vertex *vertex, const char *format, const char *name) {
+    if (!vertex->draft->loaded_before)
+        draft_complain(vertex->draft, offsetof(struct unit, install.alias), format, name);
+}
+
+/* A name is one unit's alone. */
+static void check_aliases(struct graph *graph) {
+    for (size_t i = 0; i < graph->alias_count; i++) {
+        const struct alias *alias = &graph->aliases[i];
+        const struct vertex *named = find_exact(graph, alias->name);
+        if (named == alias->vertex)
+            complain_alias(alias->vertex, "\"%s\" is the unit's own name", alias->name);
+        else if (named)
+            complain_alias(alias->vertex, "there is a unit \"%s\" already", alias->name);
+        if (i == 0 || compare_aliases(alias, alias - 1) != 0)
+            continue;
+        complain_alias(alias->vertex, "it is the alias of \"%s\" too",
+                       alias[-1].vertex->draft->name);
+        complain_alias(alias[-1].vertex, "it is the alias of \"%s\" too",
+                       alias->vertex->draft->name);
+    }
+}
+
+static bool has_alias(const struct vertex *vertex) {
+    return vertex->draft->unit && vertex->draft->condition != UNIT_TEMPLATE &&
+           vertex->draft->unit->install.alias;
+}
+
+static int collect_aliases(struct graph *graph) {
+    size_t count = 0;
+    for (size_t i = 0; i < graph->count; i++)
+        count += has_alias(&graph->vertices[i]);
+    if (count == 0)
+        return 0;
+    graph->aliases = calloc(count, sizeof(*graph->aliases));
+    if (!graph->aliases)
+        return -ENOMEM;
+    for (size_t i = 0; i < graph->count; i++)
+        if (has_alias(&graph->vertices[i]))
+            graph->aliases[graph->alias_count++] =
+                (struct alias){graph->vertices[i].draft->unit->install.alias, &graph->vertices[i]};
+    qsort(graph->aliases, count, sizeof(*graph->aliases), compare_aliases);
+    check_aliases(graph);
+    return 0;
 }
 
 /* Units only: a template cannot be depended on. */
@@ -142,6 +213,20 @@ static const struct relation relations[] = {
     {DEPENDENCY(conflicts), NO_ORDER, false}, {DEPENDENCY(on_failure), NO_ORDER, false},
 };
 
+/* What must be up with a unit cannot be what must be down. */
+static void check_conflicts(struct graph *graph, struct draft *draft) {
+    const struct dependencies *all = &draft->unit->dependencies;
+    const struct strings *const lists[] = {&all->requires, &all->binds_to};
+    for (size_t i = 0; i < all->conflicts.count && !draft->loaded_before; i++) {
+        const struct vertex *other = find(graph, all->conflicts.items[i]);
+        for (size_t list = 0; list < ELEMENTS(lists); list++)
+            for (size_t k = 0; other && k < lists[list]->count; k++)
+                if (find(graph, lists[list]->items[k]) == other)
+                    draft_complain(draft, offsetof(struct unit, dependencies.conflicts),
+                                   "the unit requires \"%s\" too", other->draft->name);
+    }
+}
+
 static int unit_relate(struct graph *graph, size_t number) {
     const struct unit *unit = graph->vertices[number].draft->unit;
     int error = 0;
@@ -157,6 +242,7 @@ static int unit_relate(struct graph *graph, size_t number) {
         if (choice->mode == NAMESPACE_UNIT)
             error = depend(graph, number, member, choice->name, THEY_FIRST, true);
     }
+    check_conflicts(graph, graph->vertices[number].draft);
     return error;
 }
 
@@ -358,10 +444,13 @@ int drafts_order(struct draft *const *drafts, size_t count, const struct manager
     for (size_t i = 0; i < count && !error; i++)
         graph.vertices[i].draft = drafts[i];
     if (!error)
+        error = collect_aliases(&graph);
+    if (!error)
         error = graph_relate(&graph);
     if (!error)
         error = cycles_tell(&graph);
     free(graph.vertices);
+    free(graph.aliases);
     free(graph.stack);
     free(graph.path);
     free(graph.edges);

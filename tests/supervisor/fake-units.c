@@ -70,14 +70,18 @@ void unit_unref(struct unit *unit) {
     struct strings *const lists[] = {
         &unit->dependencies.requires,       &unit->dependencies.wants,
         &unit->dependencies.after,          &unit->dependencies.before,
-        &unit->install.wanted_by,           &unit->service.success_exit_status,
-        &unit->restart.prevent_exit_status, &unit->restart.force_exit_status,
+        &unit->dependencies.binds_to,       &unit->dependencies.part_of,
+        &unit->dependencies.conflicts,      &unit->dependencies.on_failure,
+        &unit->condition_path_exists,       &unit->install.wanted_by,
+        &unit->service.success_exit_status, &unit->restart.prevent_exit_status,
+        &unit->restart.force_exit_status,
     };
     for (size_t i = 0; i < ELEMENTS(lists); i++)
         strings_free(lists[i]);
     for (int kind = 0; kind < NAMESPACE_KINDS; kind++)
         free(unit->container.namespaces.choices[kind].name);
     free(unit->description);
+    free(unit->install.alias);
     free(unit->name);
     free(unit);
 }

@@ -50,6 +50,12 @@ void world_finish(struct manager *manager) {
     fake_finished = true;
 }
 
+bool (*fake_path_exists)(const char *path);
+
+bool world_path_exists(const char *path) {
+    return fake_path_exists && fake_path_exists(path);
+}
+
 int world_signal(int pidfd, int signal) {
     (void)pidfd, (void)signal;
     return -ESRCH;

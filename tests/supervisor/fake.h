@@ -35,6 +35,8 @@ struct fake_plan {
 extern void (*fake_choose)(const char *name, struct fake_plan *plan);
 /* Called by the fake about every transition, after it. */
 extern void (*fake_observe)(struct service *service, enum service_state before);
+/* Of conditions; without it no path does. */
+extern bool (*fake_path_exists)(const char *path);
 /* A rule was broken; the default prints it and ends the test. */
 extern void (*fake_broken)(const char *rule);
 

@@ -1,57 +1,7 @@
 /* Several services: order at start and in reverse at stop, failures and recoveries, goals that
  * meet. */
 
-#include "tests/supervisor/script.h"
-
-static struct fake_plan special;
-static const char *special_name = "";
-
-static void choose_special(const char *name, struct fake_plan *ret_plan) {
-    *ret_plan = strcmp(name, special_name) == 0 ? special : plan;
-}
-
-/* "name" or "name:requires,requires;wants;after" with every part optional. */
-static struct unit *written(const char *line) {
-    char text[256];
-    snprintf(text, sizeof(text), "%s", line);
-    char *rest = text, *name = strsep(&rest, ":");
-    bool group = name[0] == '+';
-    struct unit *unit = fake_unit(name + group, group ? SERVICE_GROUP : SERVICE_EXEC);
-    struct strings *const lists[] = {&unit->dependencies.requires, &unit->dependencies.wants,
-                                     &unit->dependencies.after};
-    for (size_t i = 0; rest && i < 3; i++) {
-        char *list = strsep(&rest, ";");
-        for (char *word; (word = strsep(&list, ","));)
-            if (*word)
-                fake_add(lists[i], word);
-    }
-    return unit;
-}
-
-static void world(const char *const *lines) {
-    fake_open(1);
-    plan = special = good();
-    fake_choose = choose_special;
-    for (; *lines; lines++)
-        fake_set(written(*lines));
-    fake_apply();
-}
-
-#define WORLD(...) world((const char *const[]){__VA_ARGS__, NULL})
-
-static enum service_state state(const char *name) {
-    return fake_service(name)->state;
-}
-
-/* The order in which services became ready or down. */
-static char order[512];
-
-static void note_order(struct service *service, enum service_state before) {
-    (void)before;
-    if (service->state == SERVICE_READY || service->state == SERVICE_STOPPED)
-        snprintf(order + strlen(order), sizeof(order) - strlen(order), "%s%s ",
-                 service->state == SERVICE_READY ? "+" : "-", service->name);
-}
+#include "tests/supervisor/lines.h"
 
 TEST(a_start_brings_what_it_needs_in_order) {
     WORLD("web:app", "app:db", "db", "other");
@@ -60,7 +10,7 @@ TEST(a_start_brings_what_it_needs_in_order) {
     CHECK(state("web") == SERVICE_WAITING && state("app") == SERVICE_WAITING);
     scoped_text struct text text = {0};
     service_explain_waiting(fake_service("web"), &text);
-    CHECK_TEXT(text.data, "waits for app (waiting)");
+    CHECK_TEXT(text.data, "waits for app, which waits for db (created)");
     fake_run(SEC);
     CHECK_TEXT(order, "+db +app +web ");
     CHECK(state("other") == SERVICE_LOADED);
