@@ -19,18 +19,19 @@
 #define SIGNAL_PASSES 8
 
 struct cgroup {
-    char *path;        /* of the unit's directory */
-    size_t root;       /* bytes of `path` that are the root's, without '/' */
-    int root_fd;       /* borrowed */
-    int fd, events_fd; /* the unit's directory; cgroup.events of main */
-    unsigned renewed;  /* how often something was killed here */
-    bool protects;     /* what lies above has to count its memory.low and memory.min */
+    char *path;                     /* of the unit's directory */
+    size_t root;                    /* bytes of `path` that are the root's, without '/' */
+    int root_fd;                    /* borrowed */
+    int fd, events_fd;              /* the unit's directory; cgroup.events of main */
+    unsigned renewed[CGROUP_PARTS]; /* how often something was killed there */
+    bool protects;                  /* what lies above has to count its memory.low and memory.min */
 };
 
 static const char *const part_names[] = {
     [CGROUP_UNIT] = ".",
     [CGROUP_MAIN] = "main",
     [CGROUP_AUX] = "aux",
+    [CGROUP_PROBE] = "probe",
 };
 
 /* ---- make ---- */
@@ -232,11 +233,14 @@ int cgroup_open(const struct cgroup *cgroup, enum cgroup_part part, struct fault
 }
 
 int cgroup_open_birthplace(struct cgroup *cgroup, enum cgroup_part part, struct fault *fault) {
+    if (part == CGROUP_PROBE && mkdirat(cgroup->fd, part_names[part], 0755) < 0 && errno != EEXIST)
+        return fault_set(fault, errno, "cannot make cgroup \"%s/%s\"", cgroup->path,
+                         part_names[part]);
     scoped_fd int fd = cgroup_open(cgroup, part, fault);
-    if (fd < 0 || cgroup->renewed == 0)
+    if (fd < 0 || cgroup->renewed[part] == 0)
         return take_fd(&fd);
     char name[16];
-    snprintf(name, sizeof name, "%u", cgroup->renewed);
+    snprintf(name, sizeof name, "%u", cgroup->renewed[part]);
     int fresh = cgroup_tree_open(fd, name);
     if (fresh == -ENOENT) {
         cgroup_tree_clear(fd); /* earlier ones, as far as they are empty */
@@ -249,7 +253,8 @@ int cgroup_open_birthplace(struct cgroup *cgroup, enum cgroup_part part, struct 
 }
 
 void cgroup_renew(struct cgroup *cgroup) {
-    cgroup->renewed++;
+    for (int part = 0; part < CGROUP_PARTS; part++)
+        cgroup->renewed[part]++;
 }
 
 int cgroup_events_fd(const struct cgroup *cgroup) {
@@ -314,7 +319,10 @@ static int write_part(const struct cgroup *cgroup, enum cgroup_part part, const 
 }
 
 int cgroup_kill(struct cgroup *cgroup, enum cgroup_part part, struct fault *fault) {
-    cgroup_renew(cgroup);
+    if (part == CGROUP_UNIT)
+        cgroup_renew(cgroup);
+    else
+        cgroup->renewed[part]++;
     return write_part(cgroup, part, "cgroup.kill", "1", fault);
 }
 

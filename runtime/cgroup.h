@@ -2,9 +2,10 @@
 /* Control groups, version 2: the root that is ours, a directory for each unit below it. Called by
  * the sandbox; all work goes through held directory descriptors, and nothing here waits.
  *
- *     ROOT/[slice-NAME/...]unit-NAME/{main,aux}
+ *     ROOT/[slice-NAME/...]unit-NAME/{main,aux,probe}
  *
- * Limits lie on unit-NAME. The life of a unit is main; helpers and probes are in aux. */
+ * Limits lie on unit-NAME. The life of a unit is main; helpers are in aux; probe is made with the
+ * first health probe, so that all that one left can be ended without anything else. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -61,7 +62,7 @@ const struct controllers *cgroup_root_controllers(const struct cgroup_root *root
 
 struct cgroup;
 
-enum cgroup_part { CGROUP_UNIT, CGROUP_MAIN, CGROUP_AUX };
+enum cgroup_part { CGROUP_UNIT, CGROUP_MAIN, CGROUP_AUX, CGROUP_PROBE, CGROUP_PARTS };
 
 /* Makes the directories; what an earlier sandbox of that name left is killed and removed first
  * (-EBUSY while it is still dying). slice may be NULL, or "a/b" of [A-Za-z0-9_+-][A-Za-z0-9_+.-]*
@@ -83,7 +84,7 @@ const char *cgroup_path(const struct cgroup *cgroup); /* absolute, of the unit's
 int cgroup_fd(const struct cgroup *cgroup);           /* the unit's directory; borrowed */
 /* A new descriptor of one directory; the caller closes it. */
 int cgroup_open(const struct cgroup *cgroup, enum cgroup_part part, struct fault *fault);
-/* A new descriptor of the directory that a process of main or aux is to be cloned into
+/* A new descriptor of the directory that a process of a part is to be cloned into
  * (CLONE_INTO_CGROUP); the caller closes it. The part itself, until something was killed there;
  * then a fresh one below it: since the kernel looks for forks that race with cgroup.kill (6.14, and
  * the stable kernels of early 2025), it compares a count of kills of the parent's cgroup with that

@@ -14,6 +14,7 @@
 struct runtime {
     char *runtime_directory, *state_directory, *log_directory; /* absolute; the last may be NULL */
     int state;                                                 /* state_directory */
+    int network;                                               /* our own network namespace */
     struct cgroup_root *cgroups;
     struct seccomp_cache *filters;
     struct id_ranges *ranges;

@@ -14,6 +14,7 @@ enum report_kind {
     REPORT_NAMESPACES, /* value: bits of enum namespace_kind; a descriptor for each, in order */
     REPORT_PROCESS,    /* value: the payload's pid; its pidfd */
     REPORT_PROGRAM,    /* the pidfd of the program, where the payload is its init */
+    REPORT_FOUND,      /* the file that was looked for */
     REPORT_KINDS
 };
 

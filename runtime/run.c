@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 
 #include "runtime/devices.h"
@@ -38,8 +39,13 @@ struct run {
     int status; /* of an init that lingers */
     bool program_ended;
     int wait_status;       /* of the program, once it has ended */
+    bool found;            /* the file */
     struct report failure; /* of a step; kind is REPORT_FAULT once there is one */
 };
+
+static bool is_beside(enum run_place place) {
+    return place == RUN_BESIDE || place == RUN_PROBE;
+}
 
 /* ---- the helper: from the host's namespaces into the unit's, then the payload ---- */
 
@@ -158,8 +164,19 @@ static int join_main(struct helper *helper, struct fault *fault) {
 }
 
 static int helper_join(struct helper *helper, struct fault *fault) {
-    return helper->request->place == RUN_BESIDE ? join_main(helper, fault)
-                                                : join_held(helper, fault);
+    return is_beside(helper->request->place) ? join_main(helper, fault) : join_held(helper, fault);
+}
+
+/* Root of the unit's user namespace, in its mount namespace: no path leads out of it. */
+static int helper_look(struct helper *helper, struct fault *fault) {
+    struct report report = {.kind = REPORT_FOUND};
+    struct stat status;
+    if (!helper->request->file)
+        return 0;
+    if (stat(helper->request->file, &status) < 0)
+        return fault_set(fault, errno, "\"%s\"", helper->request->file);
+    report_send(helper->report, &report);
+    _exit(0);
 }
 
 /* The payload is the manager's child, not the helper's. */
@@ -167,7 +184,7 @@ static int helper_clone(struct helper *helper, struct fault *fault) {
     const struct sandbox *sandbox = helper->sandbox;
     int pidfd = -EBADF;
     uint64_t flags = CLONE_PARENT | CLONE_PIDFD;
-    if (helper->request->place != RUN_BESIDE) {
+    if (!is_beside(helper->request->place)) {
         if (sandbox->modes[NAMESPACE_PID] == NAMESPACE_PRIVATE)
             flags |= CLONE_NEWPID;
         if (helper->stage.own_mounts)
@@ -192,7 +209,7 @@ static const struct step {
     int (*run)(struct helper *helper, struct fault *fault);
 } steps[] = {
     {"descriptors", helper_close}, {"helper", helper_prepare}, {"limits", helper_limit},
-    {"namespaces", helper_join},   {"process", helper_clone},
+    {"namespaces", helper_join},   {"file", helper_look},      {"process", helper_clone},
 };
 
 static _Noreturn void helper_run(struct helper *helper) {
@@ -217,7 +234,7 @@ static void fill_stage(struct stage *stage, const struct sandbox *sandbox,
                        const struct run_request *request, const struct environment *environment,
                        int report) {
     const struct process *process = &sandbox->container->process;
-    bool fresh = request->place != RUN_BESIDE;
+    bool fresh = !is_beside(request->place);
     *stage = (struct stage){
         .container = sandbox->container,
         .exec = request->exec,
@@ -247,12 +264,19 @@ static void fill_stage(struct stage *stage, const struct sandbox *sandbox,
         stage->working_directory = "/";
 }
 
+static const enum cgroup_part cgroup_parts[] = {
+    [RUN_MAIN] = CGROUP_MAIN,
+    [RUN_ALONE] = CGROUP_AUX,
+    [RUN_BESIDE] = CGROUP_AUX,
+    [RUN_PROBE] = CGROUP_PROBE,
+};
+
 static int start_helper(struct sandbox *sandbox, const struct run_request *request, int main,
                         int init_status, int *ret_report, struct fault *fault) {
     struct environment environment;
     int ends[2];
-    scoped_fd int cgroup = cgroup_open_birthplace(
-        sandbox->cgroup, request->place == RUN_MAIN ? CGROUP_MAIN : CGROUP_AUX, fault);
+    scoped_fd int cgroup =
+        cgroup_open_birthplace(sandbox->cgroup, cgroup_parts[request->place], fault);
     if (cgroup < 0)
         return cgroup;
     int error = environment_prepare(sandbox->container, request, &environment, fault);
@@ -299,12 +323,12 @@ static int prepare_init(struct sandbox *sandbox, const struct run_request *reque
 
 int run_start(struct sandbox *sandbox, const struct run_request *request, const struct run *main,
               struct run **ret_run, struct fault *fault) {
-    bool beside = request->place == RUN_BESIDE;
     scoped_fd int status = -1, init_status = -1;
     int error = 0;
+    bool beside = is_beside(request->place);
     if (!sandbox->created)
         return fault_say(fault, -EINVAL, "the sandbox is not there");
-    if (!request->exec || request->exec->count == 0)
+    if (!request->file && (!request->exec || request->exec->count == 0))
         return fault_say(fault, -EINVAL, "there is no program to execute");
     if (request->listen_count > RUN_LISTEN_MAX)
         return fault_say(fault, -EINVAL, "there are more than %d sockets", RUN_LISTEN_MAX);
@@ -370,6 +394,8 @@ static int conclude(struct run *run, struct fault *fault) {
         fault_say(fault, run->failure.error, "%s", run->failure.text);
         return run->failure.value == STAGE_EXECUTING ? run->failure.error : -ECANCELED;
     }
+    if (run->found)
+        return RUN_EXECUTED;
     if (run->pid == 0) {
         cgroup_renew(run->sandbox->cgroup);
         return fault_say(fault, -ECANCELED, "process: the helper that starts it was killed");
@@ -389,6 +415,8 @@ int run_advance(struct run *run, struct fault *fault) {
             keep_process(run, &report);
         else if (report.kind == REPORT_PROGRAM)
             keep_program(run, &report);
+        else if (report.kind == REPORT_FOUND)
+            run->found = true;
         else if (report.kind == REPORT_FAULT)
             run->failure = report;
     }

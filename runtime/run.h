@@ -9,7 +9,8 @@ struct run;
 enum run_place {
     RUN_MAIN,   /* the unit's process: a fresh pid namespace, /proc of its own */
     RUN_ALONE,  /* the same, beside the unit's life (exec_pre, exec_post) */
-    RUN_BESIDE, /* inside the pid and mount namespace of the running main process (exec, probes) */
+    RUN_BESIDE, /* inside the pid and mount namespace of the running main process (exec) */
+    RUN_PROBE,  /* the same, where sandbox_kill_probe ends it with all that it began */
 };
 
 /* Sockets, and descriptors that the program stored with us. */
@@ -18,6 +19,7 @@ enum run_place {
 struct run_request {
     enum run_place place;
     const struct strings *exec;        /* argument vector */
+    const char *file;                  /* instead: only whether there is such a file inside */
     const struct strings *environment; /* "K=V" added to the container's own; NULL: none */
     const char *user, *group;          /* NULL: the container's */
     const char *working_directory;     /* NULL: the container's */
@@ -34,16 +36,17 @@ struct run_request {
     bool tty; /* standard[0] is a terminal: make it the controlling one */
 };
 
-/* Starts. The request's strings are copied. main: the running main run, for RUN_BESIDE. */
+/* Starts. The request's strings are copied. main: the running main run, for RUN_BESIDE and
+ * RUN_PROBE. A helper looks for a file, since a look-up may hang on a file system of the unit's. */
 int run_start(struct sandbox *sandbox, const struct run_request *request, const struct run *main,
               struct run **ret_run, struct fault *fault);
 
 enum run_progress { RUN_EXECUTED, RUN_PREPARING };
 
 int run_report_fd(const struct run *run); /* readable when run_advance has something to do */
-/* RUN_EXECUTED once execve succeeded, RUN_PREPARING, or a failure with "step: object: why":
- * execve's own -errno (-ENOENT: exit code 127, others: 126), -ECANCELED where an earlier step
- * failed. */
+/* RUN_EXECUTED once execve succeeded or the file was found (which has no pid), RUN_PREPARING, or a
+ * failure with "step: object: why": execve's own -errno (-ENOENT: exit code 127, others: 126),
+ * -ECANCELED where an earlier step failed. */
 int run_advance(struct run *run, struct fault *fault);
 
 /* The payload's pid in our pid namespace, a child of the caller; 0 until known. It is known at the

@@ -125,9 +125,13 @@ int runtime_open(const struct runtime_options *options, struct runtime **ret_run
     scoped(runtime_close) struct runtime *runtime = calloc(1, sizeof *runtime);
     if (!runtime)
         return fault_set(fault, ENOMEM, "cannot open the runtime");
-    runtime->state = runtime->init = -EBADF;
+    runtime->state = runtime->init = runtime->network = -EBADF;
     runtime->missing_controllers_warn = options->missing_controllers_warn;
     int error = open_directories(runtime, options, fault);
+    if (!error) {
+        runtime->network = namespace_open(NAMESPACE_NETWORK, "/proc/self/ns/net", fault);
+        error = runtime->network < 0 ? runtime->network : 0;
+    }
     if (!error && options->id_range_count)
         error = id_ranges_open(runtime->state, options->id_range_base, options->id_range_count,
                                &runtime->ranges, fault);
@@ -156,6 +160,7 @@ void runtime_close(struct runtime *runtime) {
     id_ranges_close(runtime->ranges);
     close_fd(runtime->init);
     close_fd(runtime->state);
+    close_fd(runtime->network);
     free(runtime->runtime_directory);
     free(runtime->state_directory);
     free(runtime->log_directory);

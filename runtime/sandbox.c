@@ -3,11 +3,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 
 #include "runtime/build.h"
 #include "runtime/limits.h"
@@ -331,6 +333,27 @@ int sandbox_signal_all(struct sandbox *sandbox, int number, struct fault *fault)
 
 int sandbox_kill(struct sandbox *sandbox, struct fault *fault) {
     return cgroup_kill(sandbox->cgroup, CGROUP_UNIT, fault);
+}
+
+int sandbox_kill_probe(struct sandbox *sandbox, struct fault *fault) {
+    if (cgroup_is_populated(sandbox->cgroup, CGROUP_PROBE) <= 0)
+        return 0; /* nobody, or none was ever made */
+    return cgroup_kill(sandbox->cgroup, CGROUP_PROBE, fault);
+}
+
+int sandbox_socket(const struct sandbox *sandbox, int family, int type, struct fault *fault) {
+    int network = sandbox->namespaces[NAMESPACE_NETWORK];
+    if (network >= 0 && setns(network, CLONE_NEWNET) < 0)
+        return fault_set(fault, errno, "cannot enter the network namespace of \"%s\"",
+                         sandbox->container->name);
+    int fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int error = errno;
+    /* All that came after would happen in a unit's network. */
+    if (network >= 0 && setns(sandbox->runtime->network, CLONE_NEWNET) < 0)
+        abort();
+    return fd < 0 ? fault_set(fault, error, "cannot make a socket in the network of \"%s\"",
+                              sandbox->container->name)
+                  : fd;
 }
 
 int sandbox_freeze(struct sandbox *sandbox, bool freeze, struct fault *fault) {

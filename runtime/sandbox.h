@@ -57,6 +57,12 @@ int sandbox_signal_all(struct sandbox *sandbox, int number, struct fault *fault)
 int sandbox_kill(struct sandbox *sandbox, struct fault *fault); /* cgroup.kill: everything, now */
 int sandbox_freeze(struct sandbox *sandbox, bool freeze, struct fault *fault);
 
+/* Ends the run of RUN_PROBE and whatever it began, and nothing else. */
+int sandbox_kill_probe(struct sandbox *sandbox, struct fault *fault);
+/* socket(2) in the unit's network namespace, non-blocking, closed on exec. No process is needed for
+ * it; the caller has one thread. */
+int sandbox_socket(const struct sandbox *sandbox, int family, int type, struct fault *fault);
+
 /* LIMIT_UNSET (units/spec.h) where the kernel does not tell. */
 struct sandbox_stats {
     uint64_t memory_current, memory_peak, memory_max; /* bytes */

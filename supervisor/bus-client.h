@@ -65,6 +65,14 @@ int bus_driver_attach(struct bus_client *client);
 int bus_manager_attach(struct bus_client *client);
 int bus_unit_attach(struct bus_client *client);
 
+/* bus.c: a signal to everybody who asked for them. `before` is what the writer makes of it. */
+typedef int (*signal_writer)(sd_bus_message *message, const struct service *service, int before);
+void bus_send_signal(struct bus *bus, const char *member, signal_writer write,
+                     const struct service *service, int before);
+
+/* bus-health.c: a(ttbiss), the newest first: when, how long, healthy, code, error, output. */
+int bus_append_health_results(sd_bus_message *message, const struct service *service);
+
 /* bus-facts.c: what is true of a unit at this moment, as the kernel tells it. */
 typedef void (*fact_visitor)(void *context, const char *name, const char *value);
 void bus_facts_visit(struct service *service, fact_visitor visitor, void *context);

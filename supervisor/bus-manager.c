@@ -369,6 +369,8 @@ static const sd_bus_vtable manager_vtable[] = {
                                         exit_code, "i", exit_signal, "u", pid, "t", restarts, "t",
                                         time, "s", fault),
                             0),
+    SD_BUS_SIGNAL_WITH_ARGS(
+        "HealthChanged", SD_BUS_ARGS("s", unit, "s", before, "s", after, "t", time, "s", fault), 0),
     SD_BUS_PROPERTY("Version", "s", get_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
     SD_BUS_PROPERTY("RuntimeDirectory", "s", get_directory, 0, SD_BUS_VTABLE_PROPERTY_CONST),
     SD_BUS_PROPERTY("StateDirectory", "s", get_directory, 0, SD_BUS_VTABLE_PROPERTY_CONST),

@@ -219,6 +219,17 @@ GETTER(get_facts) {
     return appending.error < 0 ? appending.error : sd_bus_message_close_container(reply);
 }
 
+GETTER(get_health) {
+    const char *word = service_health_word(userdata);
+    UNUSED;
+    return sd_bus_message_append(reply, "s", word ? word : "");
+}
+
+GETTER(get_health_results) {
+    UNUSED;
+    return bus_append_health_results(reply, userdata);
+}
+
 #define MEMBER(name) offsetof(struct service, name)
 
 /* Settings and Facts are long, and facts are read from /proc: they come only when asked for. */
@@ -258,6 +269,8 @@ static const sd_bus_vtable unit_vtable[] = {
     SD_BUS_PROPERTY("RestartDelay", "t", NULL, MEMBER(restart_delay), 0),
     SD_BUS_PROPERTY("ControlGroup", "s", get_cgroup, 0, 0),
     SD_BUS_PROPERTY("OOMKills", "t", get_oom_kills, 0, 0),
+    SD_BUS_PROPERTY("Health", "s", get_health, 0, 0),
+    SD_BUS_PROPERTY("HealthResults", "a(ttbiss)", get_health_results, 0, 0),
     SD_BUS_PROPERTY("Stats", "a{st}", get_stats, 0, 0),
     SD_BUS_PROPERTY("Settings", "a(ssb)", get_settings, 0, SD_BUS_VTABLE_PROPERTY_EXPLICIT),
     SD_BUS_PROPERTY("Facts", "a{ss}", get_facts, 0, SD_BUS_VTABLE_PROPERTY_EXPLICIT),

@@ -284,26 +284,19 @@ void bus_free(struct bus *bus) {
 
 /* ---- what is told to those who asked ---- */
 
-static int send_change(struct bus_client *client, const struct service *service,
-                       enum service_state before) {
+static int send_signal(struct bus_client *client, const char *member, signal_writer write,
+                       const struct service *service, int before) {
     scoped(sd_bus_message_unref) sd_bus_message *message = NULL;
     int error = sd_bus_message_new_signal(client->connection, &message, BUS_MANAGER_PATH,
-                                          BUS_MANAGER, "UnitChanged");
+                                          BUS_MANAGER, member);
 
     if (error >= 0)
-        error = sd_bus_message_append(
-            message, "ssssiiutt", service->name, service_state_word(before),
-            service_state_word(service->state), service_result_word(service->result),
-            service->exit_code, service->exit_signal, (uint32_t)service->main_pid,
-            service->restarts, service->state_since);
-    if (error >= 0)
-        error = bus_append_clean(message, service->failure);
-    if (error >= 0)
-        error = sd_bus_send(client->connection, message, NULL);
-    return error;
+        error = write(message, service, before);
+    return error < 0 ? error : sd_bus_send(client->connection, message, NULL);
 }
 
-void bus_service_changed(struct bus *bus, struct service *service, enum service_state before) {
+void bus_send_signal(struct bus *bus, const char *member, signal_writer write,
+                     const struct service *service, int before) {
     struct bus_client *client, *following;
 
     if (!bus)
@@ -311,7 +304,21 @@ void bus_service_changed(struct bus *bus, struct service *service, enum service_
     list_for_each_safe(client, following, &bus->clients, link) {
         if (!client->subscribed)
             continue;
-        if (send_change(client, service, before) < 0 || is_overflowing(client, UNREAD_MAX))
+        if (send_signal(client, member, write, service, before) < 0 ||
+            is_overflowing(client, UNREAD_MAX))
             bus_client_drop(client);
     }
+}
+
+static int write_change(sd_bus_message *message, const struct service *service, int before) {
+    int error = sd_bus_message_append(
+        message, "ssssiiutt", service->name, service_state_word((enum service_state)before),
+        service_state_word(service->state), service_result_word(service->result),
+        service->exit_code, service->exit_signal, (uint32_t)service->main_pid, service->restarts,
+        service->state_since);
+    return error < 0 ? error : bus_append_clean(message, service->failure);
+}
+
+void bus_service_changed(struct bus *bus, struct service *service, enum service_state before) {
+    bus_send_signal(bus, "UnitChanged", write_change, service, (int)before);
 }

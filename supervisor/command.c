@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "supervisor/health.h"
 #include "supervisor/job.h"
 #include "supervisor/log.h"
 #include "supervisor/output.h"
@@ -113,6 +114,7 @@ int manager_pause(struct manager *manager, const char *name, bool pause, struct 
     if (error < 0)
         return error;
     service->paused = pause;
+    health_pause(service, pause);
     log_line(LEVEL_INFO, "%s: %s", name, pause ? "paused" : "resumed");
     if (manager->bus)
         bus_service_changed(manager->bus, service, service->state);

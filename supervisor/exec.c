@@ -12,6 +12,7 @@
 struct exec {
     struct list link; /* manager_private.execs */
     struct manager *manager;
+    const struct sandbox *sandbox; /* NULL: it is gone */
     struct run *run;
     struct watch *watch; /* of the report; NULL once executed */
     pid_t pid;           /* claimed; 0: not known yet */
@@ -19,7 +20,7 @@ struct exec {
     void *context;
 };
 
-static void finish(struct exec *exec, int error, int wait_status, const struct fault *fault) {
+static void conclude(struct exec *exec, int error, int wait_status, const struct fault *fault) {
     struct manager *manager = exec->manager;
     exec_done done = exec->done;
     void *context = exec->context;
@@ -33,6 +34,11 @@ static void finish(struct exec *exec, int error, int wait_status, const struct f
     free(exec);
     if (done)
         done(context, error, wait_status, fault);
+}
+
+static void finish(struct exec *exec, int error, int wait_status, const struct fault *fault) {
+    struct manager *manager = exec->manager;
+    conclude(exec, error, wait_status, fault);
     manager_event_ended(manager);
 }
 
@@ -58,9 +64,11 @@ static void progressed(void *context) {
         exec->pid = pid;
         exec->manager->private->without_pid--;
     }
+    if (exec->pid && !exec->done) /* abandoned before there was anything to kill */
+        run_signal(exec->run, SIGKILL, NULL);
     if (progress < 0) {
         finish(exec, progress, 0, &fault);
-    } else if (early == 1) {
+    } else if (early == 1 || (progress == RUN_EXECUTED && !exec->pid)) {
         finish(exec, 0, wait_status, &fault);
     } else if (progress == RUN_EXECUTED) {
         watch_close(exec->watch);
@@ -78,7 +86,8 @@ int manager_exec(struct manager *manager, const char *name, const struct run_req
     struct exec *exec = calloc(1, sizeof(*exec));
     if (!exec)
         return fault_set(fault, ENOMEM, "cannot run beside %s", name);
-    *exec = (struct exec){.manager = manager, .done = done, .context = context};
+    *exec = (struct exec){
+        .manager = manager, .sandbox = service->sandbox, .done = done, .context = context};
     list_init(&exec->link);
 
     int error = run_start(service->sandbox, request, service->main, &exec->run, fault);
@@ -122,4 +131,16 @@ void manager_exec_abandon(struct manager *manager, void *context) {
     exec->done = NULL;
     if (exec->pid && run_signal(exec->run, SIGKILL, &fault) < 0)
         log_line(LEVEL_WARNING, "%s", fault.text);
+}
+
+void manager_execs_lose(struct manager *manager, const struct sandbox *sandbox) {
+    struct exec *exec, *following;
+    const struct fault fault = {"the unit ended before the process began"};
+    list_for_each_safe(exec, following, &manager->private->execs, link) {
+        if (exec->sandbox != sandbox)
+            continue;
+        exec->sandbox = NULL;
+        if (!exec->pid)
+            conclude(exec, -ESRCH, 0, &fault);
+    }
 }

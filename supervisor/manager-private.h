@@ -53,6 +53,9 @@ void applies_free(struct manager *manager);
 /* Frees services that are down and whose file is gone. */
 void manager_sweep(struct manager *manager);
 
+/* This sandbox is gone, and with it what was to begin there: a run asks its sandbox until then. */
+void manager_execs_lose(struct manager *manager, const struct sandbox *sandbox);
+
 /* Told by the reaper about every child. */
 void manager_child_ended(struct manager *manager, pid_t pid, int wait_status);
 /* Told when the time of world_alarm has come. */

@@ -4,6 +4,7 @@
 
 #include <systemd/sd-event.h>
 
+#include "supervisor/health.h"
 #include "supervisor/service.h"
 #include "units/set.h"
 
@@ -74,3 +75,5 @@ int manager_exec_signal(struct manager *manager, void *context, int signal, stru
 
 /* Every transition of every service, for the events verb and property changes. */
 void bus_service_changed(struct bus *bus, struct service *service, enum service_state before);
+/* Its health became another; before the transition that follows from it. */
+void bus_health_changed(struct bus *bus, struct service *service, enum health_state before);

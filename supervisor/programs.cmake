@@ -62,13 +62,14 @@ target_link_libraries(ringfence-logd PRIVATE logs)
 add_library(policy STATIC
     supervisor/apply.c supervisor/change.c supervisor/children.c supervisor/command.c
     supervisor/condition.c supervisor/digest.c supervisor/exec.c supervisor/gate.c
-    supervisor/graph.c supervisor/job.c supervisor/log.c supervisor/manager.c supervisor/plan.c
+    supervisor/graph.c supervisor/health.c supervisor/job.c supervisor/log.c supervisor/manager.c supervisor/plan.c
     supervisor/plan-action.c supervisor/restart.c supervisor/service.c supervisor/service-run.c
     supervisor/service-start.c supervisor/service-stop.c supervisor/service-table.c
     supervisor/timers.c supervisor/transaction.c)
 target_link_libraries(policy PUBLIC base)
 add_library(world STATIC
-    supervisor/membership.c supervisor/notify.c supervisor/output.c supervisor/ready-pipe.c
+    supervisor/membership.c supervisor/notify.c supervisor/output.c supervisor/probe.c
+    supervisor/probe-exec.c supervisor/probe-net.c supervisor/ready-pipe.c
     supervisor/world.c)
 target_link_libraries(world PUBLIC policy PkgConfig::LIBSYSTEMD)
 if(TARGET units)

@@ -84,6 +84,7 @@ static const enum kind kinds[] = {
     [RESULT_TIMEOUT] = KIND_ABNORMAL,   [RESULT_LAUNCH] = KIND_ABNORMAL,
     [RESULT_CONDITION] = KIND_CLEAN,    [RESULT_DEPENDENCY] = KIND_ABNORMAL,
     [RESULT_LIMIT] = KIND_ABNORMAL,     [RESULT_PROTOCOL] = KIND_ABNORMAL,
+    [RESULT_UNHEALTHY] = KIND_ABNORMAL,
 };
 static_assert(sizeof(kinds) / sizeof(kinds[0]) == SERVICE_RESULTS, "a kind for every result");
 
@@ -100,6 +101,8 @@ static const bool table[][KINDS] = {
 
 bool restart_is_wanted(const struct unit *unit, const struct ending *ending) {
     const struct restart *restart = &unit->restart;
+    if (ending->result == RESULT_UNHEALTHY && unit->health.on_failure != HEALTH_RESTART)
+        return false;
     bool ran = ending->exit_signal || (ending->result != RESULT_LAUNCH);
     if (ran && ending_is_listed(&restart->prevent_exit_status, ending))
         return false;

@@ -11,6 +11,7 @@ enum service_state to_waiting(struct service *service);
 enum service_state to_created(struct service *service);
 enum service_state to_created_or_waiting(struct service *service);
 enum service_state to_ready(struct service *service);
+enum service_state to_ready_if_healthy(struct service *service);
 enum service_state to_stopping(struct service *service);
 enum service_state to_stopped(struct service *service);
 enum service_state to_invalid(struct service *service);
@@ -31,6 +32,7 @@ enum service_state stop_process_once(struct service *service);
 enum service_state kill_after_timeout(struct service *service);
 enum service_state time_out_starting(struct service *service);
 enum service_state time_out_running(struct service *service);
+enum service_state act_on_health(struct service *service);
 enum service_state clear_up(struct service *service); /* after the main process */
 enum service_state settle_if_ended(struct service *service);
 enum service_state settle_if_over(struct service *service);

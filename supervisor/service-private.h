@@ -9,6 +9,7 @@
 struct watch;
 struct notify;
 struct ready_pipe;
+struct health_monitor;
 struct output;
 struct manager_private;
 
@@ -31,13 +32,15 @@ enum service_event {
     EVENT_LAUNCH_FAILED,
     EVENT_SAID_READY,
     EVENT_SAID_STOPPING,
-    EVENT_ENDED,    /* its main process */
-    EVENT_EMPTY,    /* its cgroup holds no process */
-    EVENT_DEADLINE, /* of the present state */
-    EVENT_LIFETIME, /* it has run as long as it may */
-    EVENT_STOP,     /* is to go down, and those who need it are */
-    EVENT_REFUSED,  /* its file became invalid */
-    EVENT_ACCEPTED, /* its file is valid again */
+    EVENT_ENDED,     /* its main process */
+    EVENT_EMPTY,     /* its cgroup holds no process */
+    EVENT_DEADLINE,  /* of the present state */
+    EVENT_LIFETIME,  /* it has run as long as it may */
+    EVENT_HEALTHY,   /* the first probe of this run that succeeded */
+    EVENT_UNHEALTHY, /* so many probes failed in a row that it is to be acted on */
+    EVENT_STOP,      /* is to go down, and those who need it are */
+    EVENT_REFUSED,   /* its file became invalid */
+    EVENT_ACCEPTED,  /* its file is valid again */
     SERVICE_EVENTS
 };
 
@@ -97,8 +100,9 @@ struct service_private {
     struct notify *notify;
     struct ready_pipe *ready_pipe;
     struct output *output;
+    struct health_monitor *health; /* NULL: it was never probed */
 };
-#define SERVICE_DEADLINES 3
+#define SERVICE_DEADLINES 4
 
 /* What a state means to those who look at it from outside. */
 struct state_traits {
@@ -111,6 +115,7 @@ struct state_traits {
     bool failed;  /* for good, unless somebody asks again */
     bool gated;   /* waits for what it needs */
     bool rising;  /* on the way up */
+    bool probed;  /* its health may be looked at */
     bool settled; /* a goal to come up has ended here, well or badly */
     void (*enter)(struct service *service);
 };

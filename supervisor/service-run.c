@@ -2,6 +2,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "supervisor/health.h"
 #include "supervisor/job.h"
 #include "supervisor/log.h"
 #include "supervisor/notify.h"
@@ -160,6 +161,7 @@ static void main_ended(void *context, int wait_status) {
 
 void service_drop_run(struct service *service) {
     struct service_private *own = service->private;
+    health_end(service); /* what is beside the run goes with it */
     service_unwatch_report(service);
     if (own->run_pid && !own->reaped)
         children_remove(&service->manager->private->children, own->run_pid);

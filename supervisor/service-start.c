@@ -1,4 +1,5 @@
 #include "supervisor/condition.h"
+#include "supervisor/health.h"
 #include "supervisor/job.h"
 #include "supervisor/log.h"
 #include "supervisor/notify.h"
@@ -38,6 +39,13 @@ enum service_state to_created_or_waiting(struct service *service) {
 enum service_state to_ready(struct service *service) {
     (void)service;
     return SERVICE_READY;
+}
+
+enum service_state to_ready_if_healthy(struct service *service) {
+    if (!health_gates(service))
+        return SERVICE_READY;
+    health_begin(service);
+    return service->state;
 }
 
 enum service_state to_stopping(struct service *service) {
@@ -208,7 +216,8 @@ enum service_state note_executed(struct service *service) {
     own->executed = true;
     if (own->output && output_update(own->output, service, service->main_pid, &fault) < 0)
         log_line(LEVEL_WARNING, "%s: %s", service->name, fault.text);
-    return service->unit->service.type == SERVICE_EXEC ? SERVICE_READY : service->state;
+    return service->unit->service.type == SERVICE_EXEC ? to_ready_if_healthy(service)
+                                                       : service->state;
 }
 
 /* ---- dependencies ---- */
@@ -237,6 +246,7 @@ void enter_ready(struct service *service) {
     own->recover = false;
     service->restart_at = 0;
     service->ready_at = world_date(manager);
+    health_begin(service);
     duration_print(&took, (now - own->begun + 999) / 1000 * 1000);
     log_line(LEVEL_INFO, "%s: ready after %s", service->name, took.data ? took.data : "a while");
     if (own->step > 0)

@@ -1,6 +1,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "supervisor/health.h"
 #include "supervisor/job.h"
 #include "supervisor/log.h"
 #include "supervisor/notify.h"
@@ -108,7 +109,9 @@ enum service_state time_out_starting(struct service *service) {
     scoped_text struct text time = {0};
     duration_print(&time, service->unit->service.start_timeout);
     service->private->cause = RESULT_TIMEOUT;
-    service_fail(service, "was not ready within %s", time.data ? time.data : "?");
+    const char *unhealthy = health_complaint(service);
+    service_fail(service, "was not ready within %s%s%s", time.data ? time.data : "?",
+                 unhealthy ? ": " : "", unhealthy ? unhealthy : "");
     return stop_process(service);
 }
 
@@ -117,6 +120,16 @@ enum service_state time_out_running(struct service *service) {
     duration_print(&time, service->unit->service.runtime_max);
     service->private->cause = RESULT_TIMEOUT;
     service_fail(service, "ran for the %s that it may", time.data ? time.data : "?");
+    return stop_process(service);
+}
+
+/* The process may hang: it gets its stop signal all the same, and its stop_timeout. */
+enum service_state act_on_health(struct service *service) {
+    const char *complaint = health_complaint(service);
+    if (service->unit->health.on_failure == HEALTH_NONE)
+        return service->state;
+    service->private->cause = RESULT_UNHEALTHY;
+    service_fail(service, "unhealthy: %s", complaint ? complaint : "its probes failed");
     return stop_process(service);
 }
 
@@ -293,8 +306,10 @@ enum service_state remove_again(struct service *service) {
         return linger(service);
     watch_close(own->cgroup_watch); /* before the descriptor goes */
     own->cgroup_watch = NULL;
+    const struct sandbox *sandbox = service->sandbox;
     int error = sandbox_remove(service->sandbox, &fault);
     if (error >= 0) {
+        manager_execs_lose(service->manager, sandbox);
         service->sandbox = NULL;
         own->built = false;
         unit_unref(take(own->built_from));

@@ -13,9 +13,14 @@ static const struct state_traits traits[] = {
     [SERVICE_STARTING] = {.word = "starting",
                           .running = true,
                           .rising = true,
+                          .probed = true,
                           .enter = enter_starting},
-    [SERVICE_READY] =
-        {.word = "ready", .running = true, .up = true, .settled = true, .enter = enter_ready},
+    [SERVICE_READY] = {.word = "ready",
+                       .running = true,
+                       .up = true,
+                       .probed = true,
+                       .settled = true,
+                       .enter = enter_ready},
     [SERVICE_STOPPING] = {.word = "stopping", .running = true, .enter = enter_stopping},
     [SERVICE_KILLING] = {.word = "stopping", .running = true},
     [SERVICE_REMOVING] = {.word = "stopping", .lingers = true, .enter = enter_removing},
@@ -82,12 +87,13 @@ static const service_action table[SERVICE_STATES][SERVICE_EVENTS] = {
         {
             [EVENT_EXECUTED] = note_executed,
             [EVENT_LAUNCH_FAILED] = fail_to_launch,
-            [EVENT_SAID_READY] = to_ready,
+            [EVENT_SAID_READY] = to_ready_if_healthy,
             [EVENT_SAID_STOPPING] = stay,
             [EVENT_ENDED] = clear_up,
             [EVENT_EMPTY] = settle_if_ended,
             [EVENT_DEADLINE] = time_out_starting,
             [EVENT_LIFETIME] = time_out_running,
+            [EVENT_HEALTHY] = to_ready,
             [EVENT_STOP] = stop_process,
         },
     [SERVICE_READY] =
@@ -99,6 +105,8 @@ static const service_action table[SERVICE_STATES][SERVICE_EVENTS] = {
             [EVENT_ENDED] = clear_up,
             [EVENT_EMPTY] = settle_if_ended,
             [EVENT_LIFETIME] = time_out_running,
+            [EVENT_HEALTHY] = stay,
+            [EVENT_UNHEALTHY] = act_on_health,
             [EVENT_STOP] = stop_process,
         },
     [SERVICE_STOPPING] =
@@ -186,6 +194,8 @@ static const char *const event_words[] = {
     [EVENT_EMPTY] = "empty",
     [EVENT_DEADLINE] = "deadline",
     [EVENT_LIFETIME] = "lifetime",
+    [EVENT_HEALTHY] = "healthy",
+    [EVENT_UNHEALTHY] = "unhealthy",
     [EVENT_STOP] = "stop",
     [EVENT_REFUSED] = "refused",
     [EVENT_ACCEPTED] = "accepted",
@@ -214,6 +224,7 @@ static const char *const result_words[] = {
     [RESULT_CONDITION] = "condition",
     [RESULT_LIMIT] = "limit",
     [RESULT_PROTOCOL] = "protocol",
+    [RESULT_UNHEALTHY] = "unhealthy",
 };
 static_assert(sizeof(result_words) / sizeof(result_words[0]) == SERVICE_RESULTS, "word per result");
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "supervisor/health.h"
 #include "supervisor/job.h"
 #include "supervisor/log.h"
 #include "supervisor/notify.h"
@@ -86,6 +87,7 @@ void service_free(struct service *service) {
     struct service_private *own = service->private;
     struct timers *timers = &service->manager->private->timers;
     struct request *request, *following;
+    health_free(service);
     service_drop_run(service);
     watch_close(own->cgroup_watch);
     notify_close(own->notify);
@@ -129,6 +131,8 @@ void service_enter(struct service *service, enum service_state state) {
     service->state_since = world_date(manager);
     if (own->goal == GOAL_UP && state_traits(state)->settled)
         own->goal = GOAL_NONE;
+    if (!state_traits(state)->probed)
+        health_end(service);
     if (state_traits(state)->enter)
         state_traits(state)->enter(service);
     if (manager->bus)

@@ -49,8 +49,9 @@ enum service_result {
     RESULT_LAUNCH,  /* a step before execve failed; fault says which */
     RESULT_DEPENDENCY,
     RESULT_CONDITION, /* skipped; failure says which path */
-    RESULT_LIMIT,    /* restarted too often */
-    RESULT_PROTOCOL, /* ended well before it said that it was ready */
+    RESULT_LIMIT,     /* restarted too often */
+    RESULT_PROTOCOL,  /* ended well before it said that it was ready */
+    RESULT_UNHEALTHY, /* its probes failed, and it was stopped for that */
     SERVICE_RESULTS
 };
 const char *service_result_word(enum service_result result);

@@ -74,6 +74,34 @@ static bool starts_after_success(const struct unit *unit) {
            unit->restart.policy == RESTART_UNLESS_STOPPED;
 }
 
+/* The four ways to probe, of which a unit has one. */
+static const size_t probes[] = {AT(health.exec), AT(health.http), AT(health.tcp), AT(health.file)};
+
+static bool has_probe(const struct unit *unit, size_t offset) {
+    const char *member = (const char *)unit + offset;
+    return offset == AT(health.exec) ? ((const struct strings *)member)->count > 0
+                                     : *(char *const *)member != NULL;
+}
+
+static void drop_probe(struct unit *unit, size_t offset) {
+    const struct section *section;
+    const struct key *key = key_at(offset, &section);
+    void *member = (char *)unit + offset;
+    key->kind->free(member);
+    key_reset(key, member);
+}
+
+/* What the host's defaults say gives way to the unit's own probe, and is nothing to one that ends.
+ */
+static void choose_probe(struct draft *draft) {
+    bool own = is_done_once(draft->unit);
+    for (size_t i = 0; i < ELEMENTS(probes); i++)
+        own |= draft_says(draft, probes[i]);
+    for (size_t i = 0; i < ELEMENTS(probes) && own; i++)
+        if (!draft_says(draft, probes[i]))
+            drop_probe(draft->unit, probes[i]);
+}
+
 static int complete(struct draft *draft) {
     struct unit *unit = draft->unit;
     const struct section *section;
@@ -99,6 +127,7 @@ static int complete(struct draft *draft) {
         if (!draft_says(draft, AT(container.security.capabilities_drop)))
             security->capabilities_drop = 0;
     }
+    choose_probe(draft);
     unit->container.resources.pids_max_is_default =
         !draft_gave(draft, AT(container.resources.pids_max));
     int error = split_user(draft);
@@ -132,6 +161,34 @@ static void check_service(struct draft *draft) {
                        draft_says(draft, AT(restart.max_delay)) ? AT(restart.max_delay)
                                                                 : AT(restart.delay),
                        "the longest delay is shorter than the first");
+}
+
+static void check_health(struct draft *draft) {
+    static const size_t others[] = {AT(health.interval),       AT(health.timeout),
+                                    AT(health.retries),        AT(health.start_period),
+                                    AT(health.start_interval), AT(health.on_failure),
+                                    AT(health.gates_ready)};
+    char title[64];
+    size_t first = ELEMENTS(probes);
+    for (size_t i = 0; i < ELEMENTS(probes); i++) {
+        if (!has_probe(draft->unit, probes[i]))
+            continue;
+        if (first < ELEMENTS(probes)) {
+            draft_complain(draft, probes[i], "%s is given too; a unit is probed in one way",
+                           key_title(probes[first], title, sizeof(title)));
+            return;
+        }
+        first = i;
+        if (draft->unit->service.type == SERVICE_ONESHOT)
+            draft_complain(draft, probes[i], "a oneshot ends: there is nothing to probe");
+    }
+    for (size_t i = 0; i < ELEMENTS(others) && first == ELEMENTS(probes); i++) {
+        if (!draft_says(draft, others[i]))
+            continue;
+        draft_complain(draft, others[i], "it is not said what is probed; %s is one way",
+                       key_title(AT(health.http), title, sizeof(title)));
+        return;
+    }
 }
 
 /* A group has no process, and nothing that would be about one. */
@@ -224,6 +281,7 @@ void draft_check(struct draft *draft) {
         return;
     }
     check_service(draft);
+    check_health(draft);
     check_root(draft);
     check_mounts(draft);
     check_namespaces(draft);

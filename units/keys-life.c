@@ -38,29 +38,39 @@ static const char *const missing_words[] = {"error", "warn"};
 static const struct names missing_controllers = NAMES(missing_words);
 
 const struct key health_keys[HEALTH_KEYS] = {
-    {"exec", &kind_arguments, AT(health.exec), .flags = KEY_LATER, .since = "0.1",
+    {"exec", &kind_arguments, AT(health.exec), .since = "0.1",
      .doc = "A command run beside the program; it is healthy when the command ends with 0."},
-    {"http", &kind_url, AT(health.http), .flags = KEY_LATER, .since = "0.1",
-     .doc = "An address that is fetched inside the container: \"http://127.0.0.1:80/\"."},
-    {"tcp", &kind_endpoint, AT(health.tcp), .flags = KEY_LATER, .since = "0.1",
-     .doc = "A port that is connected to inside the container: \"[ADDRESS:]PORT\"."},
-    {"file", &kind_path, AT(health.file), .flags = KEY_LATER, .since = "0.1",
+    {"http", &kind_url, AT(health.http), .since = "0.1",
+     .doc = "A page that is fetched inside the container, \"http://127.0.0.1:80/\"; it is healthy "
+            "when the "
+            "answer has a status of 200 to 399. \"localhost\" is 127.0.0.1; other names are not "
+            "looked up."},
+    {"tcp", &kind_endpoint, AT(health.tcp), .since = "0.1",
+     .doc =
+         "A port that is connected to inside the container: \"[ADDRESS:]PORT\", at 127.0.0.1 where "
+         "no address is given."},
+    {"file", &kind_path, AT(health.file), .since = "0.1",
      .doc = "A file inside the container that must be there."},
     {"interval", &kind_duration, AT(health.interval), .fallback = "30s", .least = 1000,
-     .most = INT64_MAX, .flags = KEY_LATER, .since = "0.1", .doc = "The time between two probes."},
+     .most = INT64_MAX, .since = "0.1", .doc = "The time between two probes."},
     {"timeout", &kind_duration, AT(health.timeout), .fallback = "5s", .least = 1000,
-     .most = INT64_MAX, .flags = KEY_LATER, .since = "0.1", .doc = "How long a probe may take."},
+     .most = INT64_MAX, .since = "0.1", .doc = "How long a probe may take."},
     {"retries", &kind_integer, AT(health.retries), .fallback = "3", .least = 1, .most = 1000,
-     .flags = KEY_LATER, .since = "0.1", .doc = "So many failures in a row are one too many."},
-    {"start_period", &kind_duration, AT(health.start_period), .fallback = "0", .flags = KEY_LATER,
-     .since = "0.1", .doc = "The time after a start in which failures do not count."},
+     .since = "0.1", .doc = "So many failures in a row make the unit unhealthy."},
+    {"start_period", &kind_duration, AT(health.start_period), .fallback = "0", .since = "0.1",
+     .doc = "The time after a start in which failures do not count; the first success ends it. "
+            "Until a "
+            "unit that waits for it (gates_ready) is healthy, they do not count anyway: then "
+            "start_timeout says how long it may take."},
     {"start_interval", &kind_duration, AT(health.start_interval), .fallback = "1s", .least = 1000,
-     .most = INT64_MAX, .flags = KEY_LATER, .since = "0.1",
-     .doc = "The time between two probes until the first success."},
+     .most = INT64_MAX, .since = "0.1",
+     .doc = "The time between two probes as long as failures do not count."},
     {"on_failure", &kind_enum, AT(health.on_failure), .fallback = "restart", .names = &actions,
-     .flags = KEY_LATER, .since = "0.1", .doc = "What is done with a unit that is not healthy."},
-    {"gates_ready", &kind_bool, AT(health.gates_ready), .fallback = "true", .flags = KEY_LATER,
-     .since = "0.1", .doc = "Whether the unit is ready only once it is healthy."},
+     .later_values = 1u << HEALTH_REBOOT, .since = "0.1",
+     .doc = "What is done with an unhealthy unit: it is stopped and its restart policy followed as "
+            "after a crash (restart), stopped for good (stop), or nothing but said (none)."},
+    {"gates_ready", &kind_bool, AT(health.gates_ready), .fallback = "true", .since = "0.1",
+     .doc = "Whether the unit is ready only once it is healthy."},
 };
 
 const struct key restart_keys[RESTART_KEYS] = {

@@ -278,13 +278,13 @@ static bool is_address(const char *text) {
 WORD_KIND(address, is_address, "address", "an IPv4 or IPv6 address", WRITTEN_STRING);
 
 static bool is_url(const char *text) {
-    return strncmp(text, "http://", 7) == 0 && isalnum((unsigned char)text[7]) &&
-           strpbrk(text, " \t\"<>\\^`{|}") == NULL;
+    return port_url_parse(text, NULL, NULL) == 0;
 }
 WORD_KIND(url, is_url, "address of a page", "\"http://127.0.0.1:80/\"", WRITTEN_STRING);
 
 static bool is_endpoint(const char *text) {
-    return port_endpoint_parse(text, NULL, NULL) == 0;
+    struct port_endpoint endpoint;
+    return port_endpoint_parse(text, &endpoint, NULL) == 0 && endpoint.first == endpoint.last;
 }
 WORD_KIND(endpoint, is_endpoint, "port", "\"[ADDRESS:]PORT\"", WRITTEN_STRING | WRITTEN_INTEGER);
 

@@ -103,6 +103,52 @@ int port_mapping_parse(const char *text, struct port_mapping *ret_mapping, struc
     return 0;
 }
 
+static int url(const char *text, struct port_url *url) {
+    static const char scheme[] = "http://", local[] = "localhost";
+    struct in6_addr ignored;
+    if (strncmp(text, scheme, strlen(scheme)) != 0 || strpbrk(text, " \t\r\n\"<>\\^`{|}#"))
+        return -EINVAL;
+    text += strlen(scheme);
+    size_t length = strcspn(text, "/?");
+    const char *end = text + length, *colon = memrchr(text, ':', length);
+    if (*end == '?')
+        return -EINVAL;
+    if (colon && end[-1] == ']')
+        colon = NULL; /* one of the address */
+    url->path = *end ? end : "/";
+    url->port = 80;
+    int error = colon ? port(colon + 1, (size_t)(end - colon - 1), &url->port) : 0;
+    if (error)
+        return error;
+    length = (size_t)((colon ? colon : end) - text);
+    bool bracketed = length >= 2 && text[0] == '[' && text[length - 1] == ']';
+    if (bracketed) {
+        text++;
+        length -= 2;
+    } else if (length == strlen(local) && memcmp(text, local, length) == 0) {
+        strcpy(url->address, "127.0.0.1");
+        return 0;
+    }
+    if (length == 0 || length >= sizeof(url->address))
+        return -EINVAL;
+    memcpy(url->address, text, length);
+    url->address[length] = '\0';
+    return inet_pton(bracketed ? AF_INET6 : AF_INET, url->address, &ignored) == 1 ? 0 : -EINVAL;
+}
+
+int port_url_parse(const char *text, struct port_url *ret_url, struct fault *fault) {
+    struct port_url parsed = {0};
+    int error = url(text, &parsed);
+    if (error == -ERANGE)
+        return fault_say(fault, error, "\"%s\" has a port out of range: from 1 to 65535", text);
+    if (error)
+        return fault_say(fault, error,
+                         "\"%s\" is no address of a page; write \"http://127.0.0.1:80/\"", text);
+    if (ret_url)
+        *ret_url = parsed;
+    return 0;
+}
+
 int port_socket_parse(const char *text, struct port_socket *ret_socket, struct fault *fault) {
     static const char example[] = "\"[NAME=][ADDRESS:]PORT\", \"[NAME=]udp:PORT\" or "
                                   "\"[NAME=]/path\"";

@@ -26,9 +26,18 @@ struct port_socket {
     bool udp;
 };
 
+/* "http://ADDRESS[:PORT][/PATH]". */
+struct port_url {
+    char address[46]; /* of IPv4 or IPv6, without brackets */
+    uint16_t port;
+    const char *path; /* within the text, or "/" */
+};
+
 /* Each takes the whole text: 0, or -EINVAL or -ERANGE with a sentence. Outputs may be NULL. */
 int port_endpoint_parse(const char *text, struct port_endpoint *ret_endpoint, struct fault *fault);
 /* "[ADDRESS:]HOST:CONTAINER[/tcp|/udp]", each a port or a range of the same length. */
 int port_mapping_parse(const char *text, struct port_mapping *ret_mapping, struct fault *fault);
+/* ADDRESS is of IPv4, of IPv6 in brackets, or "localhost" for 127.0.0.1: no name is looked up. */
+int port_url_parse(const char *text, struct port_url *ret_url, struct fault *fault);
 /* "[NAME=][ADDRESS:]PORT", "[NAME=]udp:[ADDRESS:]PORT" or "[NAME=]/path". */
 int port_socket_parse(const char *text, struct port_socket *ret_socket, struct fault *fault);

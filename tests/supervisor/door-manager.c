@@ -60,6 +60,36 @@ void service_explain_waiting(const struct service *service, struct text *text) {
         text_add(text, "waits for db");
 }
 
+static const struct health_record health = {
+    .state = HEALTH_UNHEALTHY,
+    .since = 1795294339000000,
+    .failures = 3,
+    .results = {{.at = 1795294338000000,
+                 .took = 12000,
+                 .code = 503,
+                 .error = "answered 503 Busy",
+                 .output = "HTTP/1.1 503 Busy\nx: \x1b[31mred"},
+                {.at = 1795294328000000, .took = 7000, .healthy = true, .code = 200}},
+    .count = 2,
+    .newest = 0,
+};
+
+const struct health_record *service_health(const struct service *service) {
+    return strcmp(service->name, "odd") == 0 ? &health : NULL;
+}
+
+const char *service_health_word(const struct service *service) {
+    return service_health(service) ? "unhealthy" : NULL;
+}
+
+const char *health_state_word(enum health_state state) {
+    return state == HEALTH_HEALTHY ? "healthy" : "unhealthy";
+}
+
+const char *health_complaint(const struct service *service) {
+    return health.results[service_health(service)->newest].error;
+}
+
 /* ---- a sandbox that has figures ---- */
 
 void sandbox_stats(struct sandbox *sandbox, struct sandbox_stats *stats) {
@@ -178,6 +208,8 @@ static void add_all(struct manager *manager) {
 static void change(struct service *service, enum service_state state) {
     enum service_state before = service->state;
     service->state = state;
+    if (service_health(service))
+        bus_health_changed(service->manager->bus, service, HEALTH_HEALTHY);
     bus_service_changed(service->manager->bus, service, before);
 }
 

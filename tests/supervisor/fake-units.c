@@ -45,6 +45,11 @@ struct unit *fake_unit(const char *name, enum service_type type) {
                     .jitter = 0.1,
                     .reset_after = 10 * SEC,
                     .limit_interval = 600 * SEC},
+        .health = {.interval = 30 * SEC,
+                   .timeout = 5 * SEC,
+                   .retries = 3,
+                   .start_interval = SEC,
+                   .gates_ready = true},
         .install.enabled = true,
     };
     unit->container.name = unit->name;
@@ -82,6 +87,7 @@ void unit_unref(struct unit *unit) {
         free(unit->container.namespaces.choices[kind].name);
     free(unit->description);
     free(unit->install.alias);
+    free(unit->health.http);
     free(unit->name);
     free(unit);
 }

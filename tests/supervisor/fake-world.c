@@ -226,6 +226,14 @@ void bus_service_changed(struct bus *bus, struct service *service, enum service_
         fake_observe(service, before);
 }
 
+void (*fake_observe_health)(struct service *service, enum health_state before);
+
+void bus_health_changed(struct bus *bus, struct service *service, enum health_state before) {
+    (void)bus;
+    if (fake_observe_health)
+        fake_observe_health(service, before);
+}
+
 void fake_open(uint64_t seed) {
     const struct manager_options options = {.runtime_directory = "/fake"};
     log_open(getenv("RINGFENCE_TRACE") ? LEVEL_DEBUG : LEVEL_ERROR - 1);

@@ -31,6 +31,17 @@ struct fake_plan {
     bool fails_at_once;     /* sandbox_build itself fails */
 };
 
+/* What one probe will be like. */
+struct fake_probe_plan {
+    bool healthy, fails_at_once;
+    uint64_t after; /* NEVER: it hangs */
+};
+
+/* The default is a probe that succeeds after a millisecond. */
+extern void (*fake_choose_probe)(const char *name, struct fake_probe_plan *plan);
+/* Called by the fake about every change of health. */
+extern void (*fake_observe_health)(struct service *service, enum health_state before);
+
 /* Chosen by the test for each attempt; the default is a service that starts at once and stays. */
 extern void (*fake_choose)(const char *name, struct fake_plan *plan);
 /* Called by the fake about every transition, after it. */
@@ -42,7 +53,8 @@ extern void (*fake_broken)(const char *rule);
 
 extern struct manager *fake_manager;
 extern uint64_t fake_now;
-extern size_t fake_sandboxes, fake_runs, fake_processes, fake_watches, fake_sockets, fake_outputs;
+extern size_t fake_sandboxes, fake_runs, fake_processes, fake_watches, fake_sockets, fake_outputs,
+    fake_probes;
 extern bool fake_finished;
 
 void fake_open(uint64_t seed);

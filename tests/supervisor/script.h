@@ -67,6 +67,7 @@ static void end(void) {
     CHECK(fake_processes == 0);
     CHECK(fake_sockets == 0);
     CHECK(fake_watches == 0);
+    CHECK(fake_probes == 0);
     CHECK(fake_manager->private->surprises == 0);
     fake_close();
     CHECK(fake_outputs == 0);

@@ -70,6 +70,17 @@ static void random_plan(const char *name, struct fake_plan *plan) {
     }
 }
 
+static void random_probe(const char *name, struct fake_probe_plan *plan) {
+    (void)name;
+    plan->healthy = calm || chance(70);
+    plan->after = chance(50) ? 0 : fake_random(SEC);
+    if (calm)
+        return;
+    plan->fails_at_once = chance(5);
+    if (chance(10)) /* a hang, or an answer about when its time is over */
+        plan->after = chance(50) ? NEVER : fake_random(5 * SEC);
+}
+
 /* ---- the units ---- */
 
 static const char *name_of(size_t number) {
@@ -98,6 +109,21 @@ static void random_edges(struct unit *unit, size_t number) {
         fake_add(&edges->requires, "missing");
 }
 
+static void random_health(struct unit *unit) {
+    static const enum health_action actions[] = {HEALTH_RESTART, HEALTH_NONE, HEALTH_STOP};
+    struct health *health = &unit->health;
+    if (unit->service.type == SERVICE_GROUP || unit->service.type == SERVICE_ONESHOT || chance(60))
+        return;
+    health->http = strdup("http://127.0.0.1/");
+    health->interval = 100 * MSEC + fake_random(10 * SEC);
+    health->timeout = 10 * MSEC + fake_random(5 * SEC);
+    health->retries = 1 + (int64_t)fake_random(4);
+    health->start_period = chance(50) ? 0 : fake_random(20 * SEC);
+    health->start_interval = 10 * MSEC + fake_random(2 * SEC);
+    health->on_failure = actions[fake_random(3)];
+    health->gates_ready = chance(70);
+}
+
 static struct unit *random_unit(size_t number) {
     static const enum service_type types[] = {SERVICE_EXEC,    SERVICE_EXEC, SERVICE_NOTIFY,
                                               SERVICE_ONESHOT, SERVICE_FD,   SERVICE_GROUP};
@@ -120,6 +146,7 @@ static struct unit *random_unit(size_t number) {
     unit->restart.max_delay = unit->restart.delay + fake_random(30 * SEC);
     unit->restart.limit_burst = chance(30) ? 1 + (int64_t)fake_random(10) : 0;
     unit->install.enabled = chance(70);
+    random_health(unit);
     return unit;
 }
 
@@ -205,12 +232,29 @@ static void say_vain(const struct service *service) {
     fake_broken(text.data);
 }
 
+/* What is unhealthy is left alone only where its file says so; what is to be healthy first is not
+ * ready before; what does not run is not looked at. */
+static void check_health(const struct service *service) {
+    const struct health_record *record = service_health(service);
+    bool probed = state_traits(service->state)->probed;
+    if (!record)
+        return;
+    if (record->state == HEALTH_UNHEALTHY && service->unit->health.on_failure != HEALTH_NONE)
+        fake_broken("it is unhealthy, and nothing is done");
+    if (record->state != HEALTH_UNKNOWN && !probed)
+        fake_broken("it does not run, and has a health");
+    if (service->state == SERVICE_READY && service->unit->health.gates_ready &&
+        record->state == HEALTH_STARTING)
+        fake_broken("it is ready before it is healthy");
+}
+
 static void check_all(void) {
     struct service *service;
     size_t up = 0;
     list_for_each(service, &fake_manager->services, link) {
         const struct service_private *own = service->private;
         up += !state_traits(service->state)->down;
+        check_health(service);
         if (waits_in_vain(service))
             say_vain(service);
         if (!list_is_empty(&own->dirty))
@@ -257,7 +301,8 @@ static void rest(void) {
     if (!fake_finished)
         fake_broken("not everything stops");
     fake_run(60 * SEC); /* nothing comes to life again */
-    if (fake_sandboxes || fake_runs || fake_processes || fake_sockets || fake_watches)
+    if (fake_sandboxes || fake_runs || fake_processes || fake_sockets || fake_watches ||
+        fake_probes)
         fake_broken("something is left behind");
     if (given != ended)
         fake_broken("a command did not end");
@@ -275,6 +320,7 @@ static void simulate(uint64_t with_seed, uint64_t with_events, size_t with_servi
     told = calloc(events + 1, sizeof(bool)); /* at most one command for each event */
     fake_open(seed);
     fake_choose = random_plan;
+    fake_choose_probe = random_probe;
     fake_broken = tell_seed;
     live();
     rest();
