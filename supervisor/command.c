@@ -118,6 +118,7 @@ int manager_pause(struct manager *manager, const char *name, bool pause, struct 
     log_line(LEVEL_INFO, "%s: %s", name, pause ? "paused" : "resumed");
     if (manager->bus)
         bus_service_changed(manager->bus, service, service->state);
+    manager_event_ended(manager);
     return 0;
 }
 

@@ -260,7 +260,6 @@ TEST(nothing_is_probed_while_it_is_paused) {
     probe.after = MSEC;
     probed = 0;
     CHECK(manager_pause(fake_manager, "web", false, &fault) == 0);
-    manager_event_ended(fake_manager);
     fake_run(11 * SEC);
     CHECK(probed == 1 && web->state == SERVICE_READY);
     end();
