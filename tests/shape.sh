@@ -81,7 +81,7 @@ header_openings() {
     sources '*.h' units runtime supervisor tests examples | while read -r header; do
         # The comment may end in a list or a second sentence; its first must end with a stop.
         awk 'NR == 1 && $0 != "#pragma once" { bad = 1 }
-             NR == 2 && $0 !~ /^\/\* [A-Za-z]/ { bad = 1 }
+             NR == 2 && $0 !~ /^\/\* [A-Za-z`]/ { bad = 1 }
              NR >= 2 && NR <= 6 && /[.:]([ *]|$)/ { sentence = 1 }
              NR == 6 { exit }
              END { exit bad || !sentence }' "$header" ||

@@ -72,10 +72,23 @@ static struct run *start(const char *line, bool lingers) {
     return run;
 }
 
+static bool catches(pid_t pid, int number) {
+    char path[64], line[256];
+    unsigned long long caught = 0;
+    snprintf(path, sizeof path, "/proc/%d/status", pid);
+    FILE *file = pid > 0 ? fopen(path, "re") : NULL;
+    while (file && fgets(line, sizeof line, file))
+        sscanf(line, "SigCgt: %llx", &caught);
+    if (file)
+        fclose(file);
+    return caught & 1ULL << (number - 1);
+}
+
 TEST(signals_reach_the_program) {
     open_with_init();
     struct run *run = start("trap 'exit 9' USR1; sleep 60 & wait", false);
-    usleep(100000);
+    for (int i = 0; i < 500 && !catches(run_program_pid(run), SIGUSR1); i++)
+        usleep(10000);
     CHECK(run_program_pid(run) > 0 && run_program_pid(run) != run_pid(run));
     CHECK(run_status_fd(run) < 0);
     CHECK(!run_would_drop(run, SIGTERM));    /* it is no PID 1 */
