@@ -148,6 +148,26 @@ static int on_namespaces(sd_bus_message *message, void *userdata, sd_bus_error *
     return error < 0 ? error : sd_bus_send(NULL, reply, NULL);
 }
 
+/* Of every unit that has a health check. */
+static int on_health(sd_bus_message *message, void *userdata, sd_bus_error *unused) {
+    scoped(sd_bus_message_unref) sd_bus_message *reply = NULL;
+    struct bus_client *client = userdata;
+    struct service *service;
+    (void)unused;
+
+    int error = sd_bus_message_new_method_return(message, &reply);
+    if (error >= 0)
+        error = sd_bus_message_open_container(reply, 'a', "(ss)");
+    list_for_each(service, &client->bus->manager->services, link) {
+        const char *word = service_health_word(service);
+        if (error >= 0 && word)
+            error = sd_bus_message_append(reply, "(ss)", service->name, word);
+    }
+    if (error >= 0)
+        error = sd_bus_message_close_container(reply);
+    return error < 0 ? error : sd_bus_send(NULL, reply, NULL);
+}
+
 static int on_subscribe(sd_bus_message *message, void *userdata, sd_bus_error *unused) {
     struct bus_client *client = userdata;
     (void)unused;
@@ -340,6 +360,8 @@ static const sd_bus_vtable manager_vtable[] = {
                             SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("Namespaces", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(sst)", namespaces),
                             on_namespaces, SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("Health", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(ss)", units), on_health,
+                            SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD("Subscribe", "", "", on_subscribe, SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("Start", SD_BUS_ARGS("s", unit, "b", wait), SD_BUS_NO_RESULT, on_start,
                             0),

@@ -55,11 +55,13 @@ static void add_description(struct table *table, const struct view *view) {
     table_add_text(table, COLOUR_NONE, &text);
 }
 
-static void add_row(struct table *table, const struct view *view) {
+static void add_row(struct table *table, const struct view *view, bool with_health) {
     scoped_text struct text text = {0};
 
     table_add(table, COLOUR_BOLD, view->name);
     add_state(table, view);
+    if (with_health)
+        table_add(table, health_colour(view->health), view->health);
     if (view->main_pid)
         text_format(&text, "%" PRIu32, view->main_pid);
     table_add_text(table, COLOUR_NONE, &text);
@@ -79,6 +81,13 @@ static bool is_shown(const struct arguments *arguments, const struct view *view)
     if (state && strcmp(state, view->state) != 0)
         return false;
     return !arguments_value(arguments, "failed") || view_has_failed(view);
+}
+
+static bool has_health(const struct arguments *arguments, const struct views *views) {
+    for (size_t i = 0; i < views->count; i++)
+        if (views->items[i].health[0] && is_shown(arguments, &views->items[i]))
+            return true;
+    return false;
 }
 
 static int print_json(const struct arguments *arguments, const struct views *views) {
@@ -101,6 +110,8 @@ static int print_json(const struct arguments *arguments, const struct views *vie
 int verb_list(const struct tool *tool, const struct arguments *arguments) {
     static const char *const titles[] = {"UNIT",      "STATE",  ">PID",       ">MEMORY",
                                          ">RESTARTS", "UPTIME", "DESCRIPTION"};
+    static const char *const with_health[] = {"UNIT",    "STATE",     "HEALTH", ">PID",
+                                              ">MEMORY", ">RESTARTS", "UPTIME", "DESCRIPTION"};
     scoped(sd_bus_flush_close_unref) sd_bus *bus = NULL;
     scoped_table struct table table = {.titles = titles, .columns = ELEMENTS(titles)};
     scoped_views struct views views = {0};
@@ -112,9 +123,14 @@ int verb_list(const struct tool *tool, const struct arguments *arguments) {
         return tool_fail(code, "%s", fault.text);
     if (tool->json)
         return print_json(arguments, &views);
+    bool any_health = has_health(arguments, &views);
+    if (any_health) {
+        table.titles = with_health;
+        table.columns = ELEMENTS(with_health);
+    }
     for (size_t i = 0; i < views.count; i++)
         if (is_shown(arguments, &views.items[i]))
-            add_row(&table, &views.items[i]);
+            add_row(&table, &views.items[i], any_health);
     table_print(tool, &table, &text);
     return output_print(tool, &text);
 }

@@ -165,11 +165,20 @@ static void add_log(const struct tool *tool, struct text *text, const char *dire
     }
 }
 
+static void add_health(const struct tool *tool, struct text *text, const struct view *view) {
+    scoped_text struct text told = {0};
+    if (!view->health[0])
+        return;
+    health_print(tool, view->health, &view->health_results, &told);
+    lines(tool, text, "Health", told.data ? told.data : "");
+}
+
 static void add_unit(const struct tool *tool, struct text *text, const struct view *view) {
     add_headline(tool, text, view);
     add_state(tool, text, view);
     line(tool, text, "Status", view->status_text);
     add_last(tool, text, view);
+    add_health(tool, text, view);
     add_use(tool, text, view);
     line(tool, text, "File", view->path);
     if (view->file_changed)

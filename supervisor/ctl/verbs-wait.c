@@ -120,6 +120,41 @@ static int on_event(sd_bus_message *message, void *userdata, sd_bus_error *unuse
     return fflush(stdout) == 0 ? 0 : -errno;
 }
 
+/* A change of health, in the words of a change of state. */
+static int on_health(sd_bus_message *message, void *userdata, sd_bus_error *unused) {
+    const struct listener *listener = userdata;
+    scoped_text struct text text = {0};
+    const char *unit, *before, *after, *failure;
+    char time[LOG_TIME_LENGTH + 1];
+    uint64_t at;
+    (void)unused;
+
+    int error = sd_bus_message_read(message, "sssts", &unit, &before, &after, &at, &failure);
+    if (error < 0 || (listener->names[0] && !is_one_of(unit, listener->names)))
+        return error < 0 ? error : 0;
+    log_time_print(at, time);
+    if (listener->tool->json) {
+        json_open(&text, NULL, '{');
+        json_unsigned(&text, "version", 1);
+        json_string(&text, "time", time);
+        json_string(&text, "unit", unit);
+        json_string(&text, "health_before", before);
+        json_string(&text, "health_after", after);
+        json_string(&text, "fault", failure);
+        json_close(&text, '}');
+    } else {
+        output_colour(listener->tool, &text, COLOUR_DIM, time);
+        text_format(&text, " %s: health: %s -> ", unit, before);
+        output_colour(listener->tool, &text, health_colour(after), after);
+        if (failure[0])
+            text_format(&text, ": %s", failure);
+    }
+    text_add(&text, "\n");
+    if (text.data)
+        fputs(text.data, stdout);
+    return fflush(stdout) == 0 ? 0 : -errno;
+}
+
 int verb_events(const struct tool *tool, const struct arguments *arguments) {
     static const bool never = false;
     scoped(sd_bus_flush_close_unref) sd_bus *bus = NULL;
@@ -127,6 +162,9 @@ int verb_events(const struct tool *tool, const struct arguments *arguments) {
     struct fault fault;
     int code = client_open(tool, &bus, &fault);
 
+    if (code == EXIT_OK && sd_bus_match_signal(bus, NULL, NULL, BUS_MANAGER_PATH, BUS_MANAGER,
+                                               "HealthChanged", on_health, &listener) < 0)
+        code = client_broken(-ENOMEM, &fault);
     if (code == EXIT_OK)
         code = subscribe(bus, on_event, &listener, &fault);
     if (code == EXIT_OK)

@@ -39,6 +39,7 @@ static const struct field {
     FIELD("RestartDelay", "restart_delay_usec", 't', restart_delay),
     FIELD("ControlGroup", "cgroup", 's', cgroup),
     FIELD("OOMKills", "oom_kills", 't', oom_kills),
+    FIELD("Health", "health", 's', health),
     {0},
 #undef FIELD
 };
@@ -111,6 +112,7 @@ void view_figures_json(const struct view *view, struct text *text) {
 void view_json(const struct view *view, struct text *text) {
     for (const struct field *field = fields; field->property; field++)
         field_json(view, field, text);
+    health_lines_json(&view->health_results, text);
     view_figures_json(view, text);
 }
 
@@ -122,6 +124,7 @@ static const char *const columns[] = {
 void view_json_row(const struct view *view, struct text *text) {
     for (size_t i = 0; i < ELEMENTS(columns); i++)
         field_json(view, find_field(columns[i], strlen(columns[i])), text);
+    json_string(text, "health", view->health);
     view_figures_json(view, text);
 }
 
@@ -129,6 +132,7 @@ void view_free(struct view *view) {
     for (const struct field *field = fields; field->property; field++)
         if (field->type == 's')
             free(*(char **)member_of(view, field));
+    health_lines_free(&view->health_results);
     free(view->figures);
     *view = (struct view){0};
 }
@@ -183,11 +187,14 @@ static int read_property(sd_bus_message *message, struct view *view) {
         return result;
     const struct field *field = find_field(property, strlen(property));
     bool is_stats = strcmp(property, "Stats") == 0 && strcmp(contents, "a{st}") == 0;
-    if (!is_stats && (!field || contents[0] != field->type || contents[1]))
+    bool is_health = strcmp(property, "HealthResults") == 0 && strcmp(contents, "a(ttbiss)") == 0;
+    if (!is_stats && !is_health && (!field || contents[0] != field->type || contents[1]))
         return sd_bus_message_skip(message, "v");
     if ((result = sd_bus_message_enter_container(message, 'v', contents)) < 0)
         return result;
-    result = is_stats ? read_figures(message, view) : read_field(message, view, field);
+    result = is_stats    ? read_figures(message, view)
+             : is_health ? health_lines_read(message, &view->health_results)
+                         : read_field(message, view, field);
     return result < 0 ? result : sd_bus_message_exit_container(message);
 }
 
@@ -303,6 +310,8 @@ int views_list(sd_bus *bus, char *const *names, struct views *views, struct faul
         return code;
     if ((error = read_units(units, names, views)) < 0 || (error = read_stats(stats, views)) < 0)
         return client_broken(error, fault);
+    if ((code = health_words_read(bus, views, fault)) != EXIT_OK)
+        return code;
     for (; names && *names; names++)
         if (!find_view(views, *names)) {
             fault_say(fault, ENOENT, "there is no unit \"%s\"", *names);

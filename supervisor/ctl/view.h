@@ -2,11 +2,14 @@
 /* One unit as the manager tells it, for the verbs that show units. */
 
 #include "supervisor/ctl/client.h"
+#include "supervisor/ctl/health.h"
 
 /* Strings are never NULL in a view that was read. Times are CLOCK_REALTIME in microseconds. */
 struct view {
     char *name, *path, *description, *state, *waiting, *result, *failure, *complaints;
     char *status_text, *notes, *cgroup;
+    char *health; /* "": it has no health check */
+    struct health_lines health_results;
     uint64_t since, started_at, ready_at, ended_at;
     uint64_t restarts, next_restart, restart_delay, oom_kills;
     uint32_t main_pid;

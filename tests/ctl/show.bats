@@ -17,6 +17,28 @@ web ready PID 188M/512M 0 UP Static web site
 EOF
 }
 
+@test "list and status tell the health of those that have a check" {
+    serve
+    tool list odd web
+    is 0
+    [ "$(awk '{ print $1, $3 }' <<<"$output" | xargs)" = "UNIT HEALTH odd unhealthy web -" ]
+    tool list --json
+    json '.units | map(select(.health != "")) | map(.name + " " + .health) == ["odd unhealthy"]'
+    tool status odd
+    is 0
+    grep -q '^ *Health: unhealthy$' <<<"$output"
+    grep -q '^ *2026-11-21 20:52:18  failed after 12ms: answered 503 Busy$' <<<"$output"
+    grep -q '^ *| HTTP/1.1 503 Busy$' <<<"$output"
+    grep -q '^ *| x: .\[31mred$' <<<"$output" # no bytes for the terminal
+    grep -q '^ *2026-11-21 20:52:08  fine after 7ms: 200$' <<<"$output"
+    tool status odd --json
+    json '.units[0].health == "unhealthy" and (.units[0].health_results | length == 2)'
+    json '.units[0].health_results[0] | .error == "answered 503 Busy" and .code == 503 and
+          .duration_usec == 12000 and .healthy == false'
+    tool status web
+    ! grep -q Health: <<<"$output"
+}
+
 @test "columns are as wide as their widest cell" {
     serve
     tool list
@@ -234,6 +256,19 @@ EOF
     echo "2026-11-21T20:52:12.000000Z web[7] out: two" >>log/web/current
     eventually grep -q two followed
     kill "$started"
+}
+
+@test "events tell changes of health" {
+    serve
+    behind events odd >heard
+    eventually sh -c "$RINGFENCE_BUILD/ringfence stop odd && grep -q health heard"
+    kill "$started"
+    grep -q '^2026-11-21T20:52:19.000000Z odd: health: healthy -> unhealthy: answered 503 Busy$' heard
+    behind events --json >heard
+    eventually sh -c "$RINGFENCE_BUILD/ringfence start odd && grep -q health heard"
+    kill "$started"
+    [ "$(jq -r 'select(.health_after) | .unit + .health_before + .health_after' heard | head -n 1)" = \
+        oddhealthyunhealthy ]
 }
 
 @test "events: each change, as it happens" {

@@ -64,14 +64,14 @@ static const struct health_record health = {
     .state = HEALTH_UNHEALTHY,
     .since = 1795294339000000,
     .failures = 3,
-    .results = {{.at = 1795294338000000,
+    .results = {{.at = 1795294328000000, .took = 7000, .healthy = true, .code = 200},
+                {.at = 1795294338000000,
                  .took = 12000,
                  .code = 503,
                  .error = "answered 503 Busy",
-                 .output = "HTTP/1.1 503 Busy\nx: \x1b[31mred"},
-                {.at = 1795294328000000, .took = 7000, .healthy = true, .code = 200}},
+                 .output = "HTTP/1.1 503 Busy\nx: \x1b[31mred"}},
     .count = 2,
-    .newest = 0,
+    .newest = 1,
 };
 
 const struct health_record *service_health(const struct service *service) {
