@@ -286,6 +286,7 @@ void draft_check(struct draft *draft) {
     check_mounts(draft);
     check_namespaces(draft);
     check_sysctl(draft);
+    check_sockets(draft);
     check_resources(draft);
     check_security(draft);
     check_unused(draft);

@@ -1,5 +1,5 @@
 #pragma once
-/* Rules that span keys. check.c calls those of check-container.c. */
+/* Rules that span keys. check.c calls those of check-container.c and check-sockets.c. */
 
 #include "units/draft.h"
 
@@ -7,3 +7,4 @@ void check_root(struct draft *draft);
 void check_mounts(struct draft *draft);
 void check_namespaces(struct draft *draft);
 void check_sysctl(struct draft *draft);
+void check_sockets(struct draft *draft);

@@ -60,15 +60,27 @@ const struct key network_keys[NETWORK_KEYS] = {
     {"publish", &kind_publish, AT(container.network.publish), .flags = KEY_LATER, .since = "0.1",
      .doc = "Ports of the host that lead into the container: \"[ADDRESS:]HOST:CONTAINER[/udp]\"; "
             "ranges as \"8000-8009:80-89\"."},
-    {"sockets", &kind_sockets, AT(container.network.sockets), .flags = KEY_LATER, .since = "0.1",
-     .doc = "Sockets that the supervisor binds and hands over (sd_listen_fds(3)): "
-            "\"[NAME=][ADDRESS:]PORT\", \"[NAME=]/path.sock\", \"[NAME=]udp:PORT\"."},
+    {"sockets", &kind_sockets, AT(container.network.sockets), .since = "0.1",
+     .doc =
+         "Sockets that the supervisor binds on the host and hands over, in order from descriptor "
+         "3 on (sd_listen_fds(3)): \"[NAME=][ADDRESS:]PORT\", \"[NAME=]/path.sock\", "
+         "\"[NAME=]udp:[ADDRESS:]PORT\". A port without an address is that of all IPv6 and IPv4 "
+         "addresses, an address in brackets that of IPv6 alone. A path is made with mode 0666. "
+         "They are open before the process, stay open over its restarts, so that who connects "
+         "then waits and is not refused, and are closed when the unit stops or has failed for "
+         "good. They are the host's whatever the network mode is: the way to a port below 1024."},
     {"sockets_lazy", &kind_bool, AT(container.network.sockets_lazy), .fallback = "false",
-     .flags = KEY_LATER, .since = "0.1",
-     .doc = "Whether the unit is started only by the first connection."},
+     .since = "0.1",
+     .doc =
+         "Whether the process is started only by a connection or a datagram. Until then the unit "
+         "listens, and counts as ready for what requires it. It listens again when the process "
+         "has ended well, and after the delay of a restart."},
     {"idle_stop", &kind_duration, AT(container.network.idle_stop), .fallback = "off", .least = 1,
-     .most = INT64_MAX, .flags = KEY_OFF | KEY_LATER, .since = "0.1",
-     .doc = "With sockets_lazy: the unit is stopped again after so long without a connection."},
+     .most = INT64_MAX, .flags = KEY_OFF, .since = "0.1",
+     .doc = "With sockets_lazy: the process is stopped again, and the unit listens, after so long "
+            "without an open connection or a datagram. It is looked for ten times in this time, at "
+            "least every ten seconds: a connection that was there only between two looks does not "
+            "count."},
     {"address", &kind_address, AT(container.network.address), .flags = KEY_LATER, .since = "0.1",
      .doc = "With mode bridge: a fixed address."},
     {"dns", &kind_addresses, AT(container.network.dns), .flags = KEY_LATER, .since = "0.1",

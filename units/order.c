@@ -227,6 +227,19 @@ static void check_conflicts(struct graph *graph, struct draft *draft) {
     }
 }
 
+/* Its namespaces come into being with its first connection, and go when it is idle. */
+static void refuse_lazy(struct graph *graph, size_t number, size_t member, const char *name) {
+    struct draft *draft = graph->vertices[number].draft;
+    const struct vertex *other = find(graph, name);
+    char title[64];
+    if (!is_unit(other) || !other->draft->unit || draft->loaded_before ||
+        !draft_gave(draft, member) || !other->draft->unit->container.network.sockets_lazy)
+        return;
+    draft_complain(
+        draft, member, "\"%s\" has no namespaces to share until it is asked for (%s)", name,
+        key_title(offsetof(struct unit, container.network.sockets_lazy), title, sizeof(title)));
+}
+
 static int unit_relate(struct graph *graph, size_t number) {
     const struct unit *unit = graph->vertices[number].draft->unit;
     int error = 0;
@@ -239,8 +252,10 @@ static int unit_relate(struct graph *graph, size_t number) {
     for (size_t kind = 0; kind < NAMESPACE_KINDS && !error; kind++) {
         const struct namespace_choice *choice = &unit->container.namespaces.choices[kind];
         size_t member = offsetof(struct unit, container.namespaces.choices[kind]);
-        if (choice->mode == NAMESPACE_UNIT)
-            error = depend(graph, number, member, choice->name, THEY_FIRST, true);
+        if (choice->mode != NAMESPACE_UNIT)
+            continue;
+        refuse_lazy(graph, number, member, choice->name);
+        error = depend(graph, number, member, choice->name, THEY_FIRST, true);
     }
     check_conflicts(graph, graph->vertices[number].draft);
     return error;

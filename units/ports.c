@@ -149,6 +149,14 @@ int port_url_parse(const char *text, struct port_url *ret_url, struct fault *fau
     return 0;
 }
 
+/* sd_listen_fds_with_names(3): printable, and colons stand between the names. */
+static bool is_name(const char *text, size_t length) {
+    for (size_t i = 0; i < length; i++)
+        if (text[i] <= ' ' || text[i] >= 0x7f || text[i] == ':')
+            return false;
+    return length > 0;
+}
+
 int port_socket_parse(const char *text, struct port_socket *ret_socket, struct fault *fault) {
     static const char example[] = "\"[NAME=][ADDRESS:]PORT\", \"[NAME=]udp:PORT\" or "
                                   "\"[NAME=]/path\"";
@@ -156,8 +164,7 @@ int port_socket_parse(const char *text, struct port_socket *ret_socket, struct f
     const char *at = text, *equals = strchr(text, '=');
     if (equals && !memchr(text, '/', (size_t)(equals - text))) {
         size_t size = (size_t)(equals - text);
-        /* sd_listen_fds_with_names(3): colons stand between the names. */
-        if (size == 0 || size >= sizeof(parsed.name) || memchr(text, ':', size))
+        if (!is_name(text, size) || size >= sizeof(parsed.name))
             return refuse(text, -EINVAL, example, fault);
         memcpy(parsed.name, text, size);
         at = equals + 1;
