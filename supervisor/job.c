@@ -386,6 +386,11 @@ static void pass_gate(struct service *service) {
     }
 }
 
+static bool is_at_rest(const struct service *service) {
+    const struct state_traits *traits = state_traits(service->state);
+    return traits->down && !traits->gated && service->private->goal == GOAL_NONE;
+}
+
 static void look_at(struct service *service) {
     struct service_private *own = service->private;
     const struct edge *edge = NULL;
@@ -411,6 +416,8 @@ static void look_at(struct service *service) {
         pass_gate(service);
     else if (traits->up && gate_find_lost(service, EDGE_REQUIRES))
         service_handle(service, EVENT_DEPENDENCY_LOST);
+    if (own->sockets && is_at_rest(service))
+        service_rest(service);
     end_requests(service);
 }
 

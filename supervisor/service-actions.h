@@ -26,6 +26,12 @@ enum service_state fail_for_dependency(struct service *service);
 enum service_state wait_again_if_group(struct service *service);
 enum service_state ask_for_start(struct service *service);
 
+/* ---- sockets (service-listen.c) ---- */
+enum service_state awaken(struct service *service);
+enum service_state stop_idle(struct service *service);
+enum service_state stop_listening(struct service *service);
+enum service_state watch_again(struct service *service);
+
 /* ---- down (service-stop.c) ---- */
 enum service_state stop_process(struct service *service);
 enum service_state stop_process_once(struct service *service);
@@ -48,6 +54,7 @@ enum service_state remove_sandbox(struct service *service, enum service_state ou
 /* ---- on entering a state ---- */
 void enter_starting(struct service *service);
 void enter_ready(struct service *service);
+void enter_listening(struct service *service);
 void enter_stopping(struct service *service);
 void enter_removing(struct service *service);
 void enter_restarting(struct service *service);

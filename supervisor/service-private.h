@@ -11,6 +11,7 @@ struct notify;
 struct ready_pipe;
 struct health_monitor;
 struct output;
+struct sockets;
 struct manager_private;
 
 /* What is to become of a service, beside what goes on of its own (job.h has the rules). */
@@ -32,15 +33,17 @@ enum service_event {
     EVENT_LAUNCH_FAILED,
     EVENT_SAID_READY,
     EVENT_SAID_STOPPING,
-    EVENT_ENDED,     /* its main process */
-    EVENT_EMPTY,     /* its cgroup holds no process */
-    EVENT_DEADLINE,  /* of the present state */
-    EVENT_LIFETIME,  /* it has run as long as it may */
-    EVENT_HEALTHY,   /* the first probe of this run that succeeded */
-    EVENT_UNHEALTHY, /* so many probes failed in a row that it is to be acted on */
-    EVENT_STOP,      /* is to go down, and those who need it are */
-    EVENT_REFUSED,   /* its file became invalid */
-    EVENT_ACCEPTED,  /* its file is valid again */
+    EVENT_ENDED,      /* its main process */
+    EVENT_EMPTY,      /* its cgroup holds no process */
+    EVENT_DEADLINE,   /* of the present state */
+    EVENT_LIFETIME,   /* it has run as long as it may */
+    EVENT_HEALTHY,    /* the first probe of this run that succeeded */
+    EVENT_UNHEALTHY,  /* so many probes failed in a row that it is to be acted on */
+    EVENT_CONNECTION, /* or a datagram waits */
+    EVENT_IDLE,       /* nobody has used its sockets for so long */
+    EVENT_STOP,       /* is to go down, and those who need it are */
+    EVENT_REFUSED,    /* its file became invalid */
+    EVENT_ACCEPTED,   /* its file is valid again */
     SERVICE_EVENTS
 };
 
@@ -92,8 +95,16 @@ struct service_private {
     uint64_t limit_begun;       /* CLOCK_BOOTTIME, of the interval of the limit */
     int64_t limit_count;
 
+    bool listens;            /* lazy: up since it first listened, whatever its process does */
+    bool awakened;           /* a connection has come, for which the process is to start */
+    bool idled;              /* the present run was ended since nobody used it */
+    uint64_t busy_at;        /* CLOCK_BOOTTIME, when its sockets were last seen in use */
+    unsigned triggers;       /* connections that started it */
+    uint64_t triggers_begun; /* CLOCK_BOOTTIME, of the interval in which they are counted */
+
     struct deadline deadline; /* of the present state */
     struct deadline lifetime; /* how long a run may last */
+    struct deadline idle;     /* the next look for use of its sockets */
     struct deadline steady;   /* ready for so long that the backoff starts anew */
 
     struct watch *report_watch, *cgroup_watch;
@@ -101,8 +112,9 @@ struct service_private {
     struct ready_pipe *ready_pipe;
     struct output *output;
     struct health_monitor *health; /* NULL: it was never probed */
+    struct sockets *sockets;       /* open; NULL: none */
 };
-#define SERVICE_DEADLINES 4
+#define SERVICE_DEADLINES 5
 
 /* What a state means to those who look at it from outside. */
 struct state_traits {
@@ -138,7 +150,8 @@ void service_take_next_unit(struct service *service);
 int service_tell_output(struct service *service, struct fault *fault);
 void service_fail(struct service *service, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* Ready as type and settings see it: a oneshot that ended well and need not remain is up too. */
+/* Ready as type and settings see it: a oneshot that ended well and need not remain is up too, and
+ * so is a lazy service from the time that it listens. */
 bool service_is_up(const struct service *service);
 
 /* What the notify socket brought; the sender was verified. */
@@ -162,6 +175,18 @@ void service_unwatch_report(struct service *service);
 void service_drop_run(struct service *service);
 /* To its main process, wherever MAINPID= put it. */
 int service_signal_main(struct service *service, int signal, struct fault *fault);
+
+/* ---- service-listen.c ---- */
+
+/* Opens its sockets, where they are not open yet. 1: it is to wait for a connection. */
+int service_listen(struct service *service, struct fault *fault);
+/* Ready: from now on it is looked for use of its sockets. */
+void service_await_idle(struct service *service);
+void service_look_for_use(struct service *service);
+/* Whether it listens after its process has ended, whatever its policy of restarts says. */
+bool service_listens_again(const struct service *service);
+/* It is down, and nothing is to become of it: its sockets are closed. */
+void service_rest(struct service *service);
 
 /* ---- service-table.c ---- */
 

@@ -5,6 +5,7 @@
 #include "supervisor/notify.h"
 #include "supervisor/output.h"
 #include "supervisor/service-actions.h"
+#include "supervisor/sockets.h"
 #include "supervisor/world.h"
 #include "units/base/fault.h"
 #include "units/base/number.h"
@@ -23,6 +24,7 @@ enum service_state to_loaded(struct service *service) {
 
 enum service_state to_waiting(struct service *service) {
     service->private->begun = world_now(service->manager);
+    service->private->awakened = false;
     return SERVICE_WAITING;
 }
 
@@ -32,7 +34,7 @@ enum service_state to_created(struct service *service) {
 }
 
 enum service_state to_created_or_waiting(struct service *service) {
-    service->private->begun = world_now(service->manager);
+    to_waiting(service);
     return service->sandbox ? SERVICE_CREATED : SERVICE_WAITING;
 }
 
@@ -80,7 +82,7 @@ enum service_state ask_for_start(struct service *service) {
 static void attempt_begins(struct service *service) {
     struct service_private *own = service->private;
     own->executed = own->reaped = own->ended = own->signalled = own->was_ready = own->expected =
-        false;
+        own->idled = false;
     own->cause = RESULT_NONE;
     own->ending = (struct ending){0};
     if (service->result == RESULT_DEPENDENCY || service->result == RESULT_CONDITION)
@@ -128,7 +130,10 @@ enum service_state build(struct service *service) {
         return SERVICE_SKIPPED;
     if (service->unit->service.type == SERVICE_GROUP)
         return SERVICE_READY;
-    if (prepare(service, &fault) < 0) {
+    int listens = service_listen(service, &fault);
+    if (listens > 0)
+        return SERVICE_LISTENING;
+    if (listens < 0 || prepare(service, &fault) < 0) {
         service_fail(service, "%s", fault.text);
         return fail_to_build(service);
     }
@@ -160,9 +165,11 @@ static int start_main(struct service *service, struct fault *fault) {
         .exec = &unit->container.process.exec,
         .environment = &environment,
         .ready_fd = -1,
+        .listen_names = sockets_names(own->sockets),
         .standard = {-1, -1, -1},
     };
     int error = 0;
+    request.listen = sockets_descriptors(own->sockets, &request.listen_count);
     if (own->output)
         error = output_streams(own->output, &out, &error_out, fault);
     if (error >= 0 && unit->service.type == SERVICE_FD) {
@@ -191,10 +198,13 @@ enum service_state fail_to_launch(struct service *service) {
 
 enum service_state launch(struct service *service) {
     struct fault fault = {{0}};
+    int listens = service_listen(service, &fault);
+    if (listens > 0)
+        return SERVICE_LISTENING;
     run_begins(service);
     if (!conditions_hold(service))
         return remove_sandbox(service, SERVICE_SKIPPED);
-    if (start_main(service, &fault) < 0) {
+    if (listens < 0 || start_main(service, &fault) < 0) {
         service_fail(service, "%s", fault.text);
         return fail_to_launch(service);
     }
@@ -252,10 +262,12 @@ void enter_ready(struct service *service) {
     if (own->step > 0)
         timers_set(&manager->private->timers, &own->steady,
                    later(now, service->unit->restart.reset_after));
+    service_await_idle(service);
 }
 
 /* What requires it may start all the same. */
 void enter_skipped(struct service *service) {
+    service->private->listens = false;
     service->private->attempt_failed = false;
     service->private->recover = false;
     log_line(LEVEL_INFO, "%s: is skipped: %s", service->name, service->failure);

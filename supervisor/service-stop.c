@@ -211,6 +211,8 @@ static bool limit_is_hit(struct service *service) {
 static enum service_state decide(struct service *service) {
     struct service_private *own = service->private;
     bool clean = own->ending.result == RESULT_SUCCESS;
+    if (service_listens_again(service) && !service->manager->stopping)
+        return SERVICE_LISTENING;
     if (service->manager->stopping || !restart_is_wanted(service->unit, &own->ending))
         return clean ? SERVICE_STOPPED : SERVICE_FAILED;
     if (limit_is_hit(service)) {
@@ -237,6 +239,7 @@ static void run_ends(struct service *service) {
     service_drop_run(service);
     timers_cancel(timers, &own->lifetime);
     timers_cancel(timers, &own->steady);
+    timers_cancel(timers, &own->idle);
     thaw(service); /* what was killed while frozen leaves a frozen cgroup to the next run */
     if (own->output && own->executed && output_update(own->output, service, 0, &fault) < 0)
         warn(service, &fault);
@@ -329,6 +332,7 @@ void enter_removing(struct service *service) {
 }
 
 void enter_down(struct service *service) {
+    service->private->listens = false;
     service->restart_at = 0;
     if (state_traits(service->state)->failed)
         log_line(LEVEL_ERROR, "%s: failed: %s", service->name,

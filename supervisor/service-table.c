@@ -21,6 +21,10 @@ static const struct state_traits traits[] = {
                        .probed = true,
                        .settled = true,
                        .enter = enter_ready},
+    [SERVICE_LISTENING] = {.word = "listening",
+                           .up = true,
+                           .settled = true,
+                           .enter = enter_listening},
     [SERVICE_STOPPING] = {.word = "stopping", .running = true, .enter = enter_stopping},
     [SERVICE_KILLING] = {.word = "stopping", .running = true},
     [SERVICE_REMOVING] = {.word = "stopping", .lingers = true, .enter = enter_removing},
@@ -107,7 +111,16 @@ static const service_action table[SERVICE_STATES][SERVICE_EVENTS] = {
             [EVENT_LIFETIME] = time_out_running,
             [EVENT_HEALTHY] = stay,
             [EVENT_UNHEALTHY] = act_on_health,
+            [EVENT_IDLE] = stop_idle,
             [EVENT_STOP] = stop_process,
+        },
+    [SERVICE_LISTENING] =
+        {
+            [EVENT_DEPENDENCY_LOST] = stay,
+            [EVENT_EMPTY] = stay,
+            [EVENT_DEADLINE] = watch_again,
+            [EVENT_CONNECTION] = awaken,
+            [EVENT_STOP] = stop_listening,
         },
     [SERVICE_STOPPING] =
         {
@@ -118,6 +131,7 @@ static const service_action table[SERVICE_STATES][SERVICE_EVENTS] = {
             [EVENT_EMPTY] = settle_if_ended,
             [EVENT_DEADLINE] = kill_after_timeout,
             [EVENT_LIFETIME] = stay,
+            [EVENT_IDLE] = stay,
             [EVENT_STOP] = stop_process_once,
         },
     [SERVICE_KILLING] =
@@ -127,6 +141,7 @@ static const service_action table[SERVICE_STATES][SERVICE_EVENTS] = {
             [EVENT_ENDED] = settle_if_empty,
             [EVENT_EMPTY] = settle_if_over,
             [EVENT_LIFETIME] = stay,
+            [EVENT_IDLE] = stay,
             [EVENT_STOP] = stay,
         },
     [SERVICE_REMOVING] =
@@ -196,6 +211,8 @@ static const char *const event_words[] = {
     [EVENT_LIFETIME] = "lifetime",
     [EVENT_HEALTHY] = "healthy",
     [EVENT_UNHEALTHY] = "unhealthy",
+    [EVENT_CONNECTION] = "connection",
+    [EVENT_IDLE] = "idle",
     [EVENT_STOP] = "stop",
     [EVENT_REFUSED] = "refused",
     [EVENT_ACCEPTED] = "accepted",

@@ -10,6 +10,7 @@
 #include "supervisor/log.h"
 #include "supervisor/notify.h"
 #include "supervisor/output.h"
+#include "supervisor/sockets.h"
 #include "supervisor/world.h"
 #include "units/complain.h"
 
@@ -30,6 +31,12 @@ static void deadline_passed(struct deadline *deadline) {
 static void lifetime_passed(struct deadline *deadline) {
     struct service *service = OWNER(deadline, lifetime)->service;
     service_handle(service, EVENT_LIFETIME);
+    end_event(service);
+}
+
+static void idle_passed(struct deadline *deadline) {
+    struct service *service = OWNER(deadline, idle)->service;
+    service_look_for_use(service);
     end_event(service);
 }
 
@@ -71,6 +78,7 @@ int service_new(struct manager *manager, const char *name, struct service **ret_
         .deadline.passed = deadline_passed,
         .lifetime.passed = lifetime_passed,
         .steady.passed = steady_passed,
+        .idle.passed = idle_passed,
     };
     list_init(&service->link);
     list_init(&own->dirty);
@@ -95,6 +103,8 @@ void service_free(struct service *service) {
     timers_cancel(timers, &own->deadline);
     timers_cancel(timers, &own->lifetime);
     timers_cancel(timers, &own->steady);
+    timers_cancel(timers, &own->idle);
+    sockets_close(own->sockets);
     list_for_each_safe(request, following, &own->requests, link) {
         free(request);
     }
@@ -156,6 +166,7 @@ void service_handle(struct service *service, enum service_event event) {
 void service_forgive(struct service *service) {
     struct service_private *own = service->private;
     own->step = 0;
+    own->triggers = 0;
     own->limit_count = 0;
     own->attempt_failed = false;
     own->recover = false;
@@ -197,7 +208,8 @@ bool service_is_active(const struct service *service) {
 }
 
 bool service_is_up(const struct service *service) {
-    return state_traits(service->state)->up || service->private->succeeded;
+    const struct service_private *own = service->private;
+    return state_traits(service->state)->up || own->succeeded || own->listens;
 }
 
 /* ---- sd_notify ---- */

@@ -22,6 +22,7 @@ enum service_state {
     SERVICE_CREATED,  /* namespaces and cgroup exist, nothing runs */
     SERVICE_STARTING, /* a process exists, not yet ready */
     SERVICE_READY,
+    SERVICE_LISTENING,  /* its sockets are open, and a connection will start the process */
     SERVICE_STOPPING,   /* stop_signal sent */
     SERVICE_KILLING,    /* cgroup.kill written; until the cgroup is empty */
     SERVICE_REMOVING,   /* nothing runs; until its sandbox is gone */
@@ -87,6 +88,9 @@ struct service {
 };
 
 bool service_is_active(const struct service *service); /* starting .. ready, stopping, killing */
+
+/* For status and list: "web=tcp 127.0.0.1:80, unix /run/x.sock", while they are open. */
+void service_describe_sockets(const struct service *service, struct text *text);
 
 /* For status: "starting: waits for db (restarting in 3s)"; appends nothing where there is nothing.
  */

@@ -14,7 +14,7 @@ uint64_t world_random(struct manager *manager); /* all 64 bits */
 
 /* What is ready at the same time is told in this order, so that a process that said READY and ended
  * was ready before it ended. */
-enum watch_order { WATCH_REPORT, WATCH_NOTIFY, WATCH_CHILDREN, WATCH_CGROUP };
+enum watch_order { WATCH_REPORT, WATCH_NOTIFY, WATCH_CHILDREN, WATCH_CGROUP, WATCH_SOCKET };
 
 /* Calls while the descriptor has one of the EPOLL* events; it stays the caller's and is closed
  * after watch_close. */

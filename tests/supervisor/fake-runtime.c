@@ -90,13 +90,21 @@ static void check_requirements(const struct service *service) {
 static void check_reverse(const struct service *service) {
     const struct service_private *own = service->private;
     bool commanded = own->goal == GOAL_DOWN || own->goal == GOAL_CYCLE;
-    if (!commanded || own->cause != RESULT_NONE || !own->signalled)
+    if (!commanded || own->cause != RESULT_NONE || !own->signalled || own->idled)
         return;
     for (size_t i = 0; i < own->needed_by.count; i++) {
         const struct service *other = own->needed_by.items[i].other;
         if ((own->needed_by.items[i].kinds & EDGE_REQUIRES) && !is_down(other))
             broken("it stops before those that require it", service);
     }
+}
+
+static void check_sockets(const struct service *service, const struct run_request *request) {
+    const struct network *network = &service->unit->container.network;
+    if (network->sockets_lazy && !service->private->awakened)
+        broken("it starts, and no connection has come", service);
+    if (request->listen_count != network->sockets.count)
+        broken("it starts without its sockets", service);
 }
 
 static void check_delay(const struct service *service) {
@@ -285,6 +293,8 @@ static void execed(struct deadline *deadline) {
         return;
     }
     run->executed = run->alive = true;
+    if (!run->plan.deaf)
+        fake_accept(run->sandbox->service);
     run->pid = ++last_pid;
     run->sandbox->processes += run->plan.children; /* the helper became the payload */
     fake_processes += run->plan.children;
@@ -343,6 +353,7 @@ int run_start(struct sandbox *sandbox, const struct run_request *request, const 
     if (sandbox->processes > 0 || (sandbox->run && sandbox->run->alive))
         broken("it runs twice", service);
     check_requirements(service);
+    check_sockets(service, request);
     struct run *run = calloc(1, sizeof(*run));
     if (!run)
         return -ENOMEM;

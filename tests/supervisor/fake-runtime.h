@@ -13,3 +13,4 @@ void fake_fd_fire(int fd); /* calls whoever watches it */
 void fake_timers_step(void); /* the first of fake_timers */
 void fake_runtime_observe(struct service *service);
 struct unit_set *fake_set_new(void);
+void fake_accept(struct service *service); /* all connections that wait */

@@ -51,6 +51,7 @@ struct unit *fake_unit(const char *name, enum service_type type) {
                    .start_interval = SEC,
                    .gates_ready = true},
         .install.enabled = true,
+        .container.network.idle_stop = DURATION_OFF,
     };
     unit->container.name = unit->name;
     unit->container.process.nice = ++serial;
@@ -78,8 +79,8 @@ void unit_unref(struct unit *unit) {
         &unit->dependencies.binds_to,       &unit->dependencies.part_of,
         &unit->dependencies.conflicts,      &unit->dependencies.on_failure,
         &unit->condition_path_exists,       &unit->install.wanted_by,
-        &unit->service.success_exit_status, &unit->restart.prevent_exit_status,
-        &unit->restart.force_exit_status,
+        &unit->container.network.sockets,   &unit->service.success_exit_status,
+        &unit->restart.prevent_exit_status, &unit->restart.force_exit_status,
     };
     for (size_t i = 0; i < ELEMENTS(lists); i++)
         strings_free(lists[i]);

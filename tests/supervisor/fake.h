@@ -21,6 +21,7 @@ struct fake_plan {
     uint64_t exit_after;                    /* NEVER: it runs until it is ended */
     int exit_status;                        /* as of waitpid(2) */
     bool out_of_memory;                     /* the kernel's killer was seen when it ended */
+    bool deaf;                              /* it never accepts a connection */
     bool drops_signal;                      /* it has no handler for its stop signal */
     uint64_t stop_time;                     /* from the stop signal to its end; NEVER: ignores it */
     int stop_status;
@@ -55,6 +56,7 @@ extern struct manager *fake_manager;
 extern uint64_t fake_now;
 extern size_t fake_sandboxes, fake_runs, fake_processes, fake_watches, fake_sockets, fake_outputs,
     fake_probes;
+extern size_t fake_listeners; /* units whose listening sockets are open */
 extern bool fake_finished;
 
 void fake_open(uint64_t seed);
@@ -82,6 +84,12 @@ struct service *fake_service(const char *name);
 void fake_notify(const char *name, bool ready, bool stopping, const char *status);
 /* Its process ends of its own. */
 void fake_exit(const char *name, int wait_status);
+
+/* ---- listening sockets ---- */
+extern const char *fake_bind_error;         /* nothing can be bound, for this reason; NULL */
+extern bool (*fake_busy)(const char *name); /* somebody is connected; NULL: nobody ever */
+bool fake_connect(const char *name);        /* false: refused */
+void fake_sockets_check(const struct service *service); /* rules that hold after every event */
 
 /* wait statuses */
 #define EXITED(code) ((code) << 8)

@@ -1,0 +1,127 @@
+/* Listening sockets without a kernel: connections wait in a number, and whoever watches is told. */
+
+#include <stdlib.h>
+
+#include "supervisor/sockets.h"
+#include "tests/supervisor/fake-runtime.h"
+
+size_t fake_listeners;
+const char *fake_bind_error;
+bool (*fake_busy)(const char *name);
+
+struct sockets {
+    struct service *service;
+    const struct unit *unit;
+    unsigned waiting; /* connections that nobody has accepted */
+    bool watched;
+    struct deadline told;
+};
+
+static const int descriptors[SOCKETS_MAX];
+
+static void tell(struct sockets *sockets) {
+    timers_reserve(&fake_timers, fake_timers.count + 1);
+    timers_set(&fake_timers, &sockets->told, fake_now);
+}
+
+static void told(struct deadline *deadline) {
+    struct sockets *sockets = list_entry(deadline, struct sockets, told);
+    struct service *service = sockets->service;
+    if (!sockets->watched || !sockets->waiting)
+        return;
+    if (!service->unit->container.network.sockets_lazy)
+        fake_broken("a connection is told though it starts nothing");
+    service_handle(service, EVENT_CONNECTION);
+    manager_event_ended(fake_manager);
+}
+
+int sockets_open(struct service *service, struct sockets **sockets, struct fault *fault) {
+    if (service->unit->container.network.sockets.count == 0) {
+        sockets_close(*sockets);
+        *sockets = NULL;
+        return 0;
+    }
+    if (*sockets) {
+        (*sockets)->unit = service->unit;
+        return 0;
+    }
+    if (fake_bind_error)
+        return fault_say(fault, EADDRINUSE, "%s", fake_bind_error);
+    struct sockets *made = calloc(1, sizeof(*made));
+    if (!made)
+        return -ENOMEM;
+    *made = (struct sockets){.service = service, .unit = service->unit, .told.passed = told};
+    *sockets = made;
+    fake_listeners++;
+    return 0;
+}
+
+void sockets_close(struct sockets *sockets) {
+    if (!sockets)
+        return;
+    timers_cancel(&fake_timers, &sockets->told);
+    fake_listeners--;
+    free(sockets);
+}
+
+int sockets_watch(struct sockets *sockets, struct fault *fault) {
+    (void)fault;
+    sockets->watched = true;
+    if (sockets->waiting)
+        tell(sockets);
+    return 0;
+}
+
+void sockets_unwatch(struct sockets *sockets) {
+    sockets->watched = false;
+    timers_cancel(&fake_timers, &sockets->told);
+}
+
+const int *sockets_descriptors(struct sockets *sockets, size_t *ret_count) {
+    *ret_count = sockets ? sockets->unit->container.network.sockets.count : 0;
+    return descriptors;
+}
+
+const char *sockets_names(const struct sockets *sockets) {
+    return sockets ? "fake" : NULL;
+}
+
+void sockets_describe(const struct sockets *sockets, struct text *text) {
+    if (sockets)
+        text_add(text, "tcp *:80");
+}
+
+bool sockets_are_busy(struct sockets *sockets) {
+    return sockets->waiting > 0 || (fake_busy && fake_busy(sockets->service->name));
+}
+
+bool fake_connect(const char *name) {
+    struct sockets *sockets = fake_service(name)->private->sockets;
+    if (!sockets)
+        return false;
+    sockets->waiting++;
+    if (sockets->watched)
+        tell(sockets);
+    return true;
+}
+
+void fake_accept(struct service *service) {
+    if (service->private->sockets)
+        service->private->sockets->waiting = 0;
+}
+
+void fake_sockets_check(const struct service *service) {
+    const struct service_private *own = service->private;
+    const struct state_traits *traits = state_traits(service->state);
+    bool resting = traits->down && !traits->gated && own->goal == GOAL_NONE;
+    if (resting && own->sockets)
+        fake_broken("it is at rest, and has open sockets");
+    if (service->main && service->unit->container.network.sockets.count > 0 && !own->sockets)
+        fake_broken("it runs without its sockets");
+    if (own->sockets && own->sockets->watched && service->state != SERVICE_LISTENING)
+        fake_broken("its sockets are watched while it does not listen");
+    if (service->state == SERVICE_LISTENING && own->goal == GOAL_NONE && !own->sockets->watched)
+        fake_broken("it listens, and nobody watches its sockets");
+    if (own->idle.slot && (!service->main || service->state == SERVICE_LISTENING))
+        fake_broken("it is looked for use of what does not run");
+}
