@@ -76,6 +76,9 @@ int bus_append_health_results(sd_bus_message *message, const struct service *ser
 /* bus-facts.c: what is true of a unit at this moment, as the kernel tells it. */
 typedef void (*fact_visitor)(void *context, const char *name, const char *value);
 void bus_facts_visit(struct service *service, fact_visitor visitor, void *context);
+/* Whether it serves whoever asks: ready, or listening for the first to come. */
+bool bus_is_active(const struct service *service);
+int bus_append_sockets(sd_bus_message *message, const struct service *service);
 /* Appends a{st}: the cgroup's files by name, those that the kernel has. */
 int bus_append_stats(sd_bus_message *message, struct service *service);
 /* Of the running process, or of the sandbox before one runs; 0 where there is none. NULL: ours. */

@@ -191,12 +191,26 @@ static void visit_sandbox(const struct visit *visit, struct service *service) {
     }
 }
 
+bool bus_is_active(const struct service *service) {
+    return service->state == SERVICE_READY || service->state == SERVICE_LISTENING;
+}
+
+int bus_append_sockets(sd_bus_message *message, const struct service *service) {
+    scoped_text struct text text = {0};
+    service_describe_sockets(service, &text);
+    return bus_append_clean(message, text.data);
+}
+
 void bus_facts_visit(struct service *service, fact_visitor visitor, void *context) {
     const struct visit visit = {visitor, context};
+    scoped_text struct text sockets = {0};
     char name[32];
 
     if (service->main_pid > 0)
         tell(&visit, "pid", "%d", service->main_pid);
+    service_describe_sockets(service, &sockets);
+    if (sockets.data)
+        visitor(context, "sockets", sockets.data);
     for (int kind = 0; kind < NAMESPACE_KINDS; kind++) {
         const char *word = bus_namespace_word((enum namespace_kind)kind);
         uint64_t inode = bus_namespace_inode(service, (enum namespace_kind)kind);

@@ -32,17 +32,18 @@ static struct service *find(struct bus_client *client, sd_bus_message *message, 
 /* ---- reading ---- */
 
 static int append_unit(sd_bus_message *reply, const struct service *service) {
-    int error = sd_bus_message_open_container(reply, 'r', "ssssiiutttbbbs");
+    int error = sd_bus_message_open_container(reply, 'r', BUS_UNIT_ROW);
 
     if (error < 0 || (error = sd_bus_message_append(reply, "s", service->name)) < 0 ||
         (error = bus_append_clean(reply, service->unit ? service->unit->description : "")) < 0)
         return error;
-    error = sd_bus_message_append(
-        reply, "ssiiutttbbb", service_state_word(service->state),
-        service_result_word(service->result), service->exit_code, service->exit_signal,
-        (uint32_t)service->main_pid, service->state_since, service->restarts, service->restart_at,
-        service->state == SERVICE_READY, service->paused, service->file_changed);
-    if (error < 0 || (error = bus_append_clean(reply, service->failure)) < 0)
+    error = sd_bus_message_append(reply, "ssiiutttbbb", service_state_word(service->state),
+                                  service_result_word(service->result), service->exit_code,
+                                  service->exit_signal, (uint32_t)service->main_pid,
+                                  service->state_since, service->restarts, service->restart_at,
+                                  bus_is_active(service), service->paused, service->file_changed);
+    if (error < 0 || (error = bus_append_clean(reply, service->failure)) < 0 ||
+        (error = bus_append_sockets(reply, service)) < 0)
         return error;
     return sd_bus_message_close_container(reply);
 }
@@ -55,7 +56,7 @@ static int on_list_units(sd_bus_message *message, void *userdata, sd_bus_error *
 
     int error = sd_bus_message_new_method_return(message, &reply);
     if (error >= 0)
-        error = sd_bus_message_open_container(reply, 'a', "(ssssiiutttbbbs)");
+        error = sd_bus_message_open_container(reply, 'a', "(" BUS_UNIT_ROW ")");
     list_for_each(service, &client->bus->manager->services, link) {
         if (error < 0)
             return error;
@@ -352,8 +353,9 @@ static int get_cgroup(sd_bus *connection, const char *path, const char *interfac
 /* UNPRIVILEGED: whoever may open the socket; without it sd-bus asks for root. */
 static const sd_bus_vtable manager_vtable[] = {
     SD_BUS_VTABLE_START(0),
-    SD_BUS_METHOD_WITH_ARGS("ListUnits", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(ssssiiutttbbbs)", units),
-                            on_list_units, SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("ListUnits", SD_BUS_NO_ARGS,
+                            SD_BUS_RESULT("a(" BUS_UNIT_ROW ")", units), on_list_units,
+                            SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("GetUnit", SD_BUS_ARGS("s", unit), SD_BUS_RESULT("o", path),
                             on_get_unit, SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("Stats", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(sa{st})", units), on_stats,

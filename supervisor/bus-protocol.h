@@ -18,6 +18,8 @@ SCOPED(sd_bus_creds_unref, sd_bus_creds *)
 #define BUS_MANAGER "org.ringfence1.Manager"
 #define BUS_UNIT "org.ringfence1.Unit"
 
+#define BUS_UNIT_ROW "ssssiiutttbbbss" /* what ListUnits tells of one */
+
 #define BUS_CLIENTS_MAX 64
 
 enum bus_error {

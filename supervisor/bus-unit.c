@@ -117,7 +117,7 @@ GETTER(get_result) {
 GETTER(get_active) {
     const struct service *service = userdata;
     UNUSED;
-    return sd_bus_message_append(reply, "b", service->state == SERVICE_READY);
+    return sd_bus_message_append(reply, "b", bus_is_active(service));
 }
 
 GETTER(get_description) {
@@ -131,6 +131,11 @@ GETTER(get_waiting) {
     UNUSED;
     service_explain_waiting(userdata, &text);
     return bus_append_clean(reply, text.data);
+}
+
+GETTER(get_sockets) {
+    UNUSED;
+    return bus_append_sockets(reply, userdata);
 }
 
 GETTER(get_notes) {
@@ -258,6 +263,7 @@ static const sd_bus_vtable unit_vtable[] = {
     SD_BUS_PROPERTY("Complaints", "s", get_complaints, 0, 0),
     SD_BUS_PROPERTY("StatusText", "s", get_string, MEMBER(status_text), 0),
     SD_BUS_PROPERTY("Notes", "s", get_notes, 0, 0),
+    SD_BUS_PROPERTY("Sockets", "s", get_sockets, 0, 0),
     SD_BUS_PROPERTY("MainPID", "u", NULL, MEMBER(main_pid), 0),
     SD_BUS_PROPERTY("Paused", "b", get_bool, MEMBER(paused), 0),
     SD_BUS_PROPERTY("FileChanged", "b", get_bool, MEMBER(file_changed), 0),

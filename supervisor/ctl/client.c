@@ -168,16 +168,15 @@ int client_unit_names(sd_bus *bus, char ***ret_names, struct fault *fault) {
 
     if (code != EXIT_OK)
         return code;
-    int result = names ? sd_bus_message_enter_container(reply, 'a', "(ssssiiutttbbbs)") : -ENOMEM;
-    while (result >= 0 &&
-           (result = sd_bus_message_enter_container(reply, 'r', "ssssiiutttbbbs")) > 0) {
+    int result = names ? sd_bus_message_enter_container(reply, 'a', "(" BUS_UNIT_ROW ")") : -ENOMEM;
+    while (result >= 0 && (result = sd_bus_message_enter_container(reply, 'r', BUS_UNIT_ROW)) > 0) {
         char **longer = reallocarray(names, count + 2, sizeof(*names));
         if (!longer)
             return client_broken(-ENOMEM, fault);
         names = longer;
         names[count] = names[count + 1] = NULL;
         if ((result = sd_bus_message_read(reply, "s", &name)) < 0 ||
-            (result = sd_bus_message_skip(reply, "sssiiutttbbbs")) < 0)
+            (result = sd_bus_message_skip(reply, BUS_UNIT_ROW + 1)) < 0)
             break;
         names[count++] = strdup(name);
         result = sd_bus_message_exit_container(reply);

@@ -40,7 +40,8 @@ static void add_memory(struct table *table, const struct view *view) {
     table_add_text(table, COLOUR_NONE, &text);
 }
 
-/* "in 32s, " in front of a unit's words, while it waits for its next attempt. */
+/* "in 32s, " in front of a unit's words, while it waits for its next attempt; "on tcp *:80, " while
+ * it waits for a connection. */
 static void add_description(struct table *table, const struct view *view) {
     scoped_text struct text text = {0};
     uint64_t now = output_now();
@@ -51,6 +52,8 @@ static void add_description(struct table *table, const struct view *view) {
         if (view->description[0])
             text_add(&text, ", ");
     }
+    if (strcmp(view->state, "listening") == 0)
+        text_format(&text, "on %s%s", view->sockets, view->description[0] ? ", " : "");
     text_add(&text, view_has_failed(view) && view->failure[0] ? view->failure : view->description);
     table_add_text(table, COLOUR_NONE, &text);
 }

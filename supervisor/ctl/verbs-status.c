@@ -176,6 +176,7 @@ static void add_health(const struct tool *tool, struct text *text, const struct 
 static void add_unit(const struct tool *tool, struct text *text, const struct view *view) {
     add_headline(tool, text, view);
     add_state(tool, text, view);
+    line(tool, text, "Sockets", view->sockets);
     line(tool, text, "Status", view->status_text);
     add_last(tool, text, view);
     add_health(tool, text, view);

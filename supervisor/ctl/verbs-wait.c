@@ -195,14 +195,19 @@ static bool has_ended(const char *state) {
     return is_one_of(state, ended);
 }
 
+/* One that listens takes whoever connects. */
+static bool is_up(const char *state) {
+    return strcmp(state, "ready") == 0 || strcmp(state, "listening") == 0;
+}
+
 static bool is_done(const struct vigil *vigil, const struct target *target) {
     switch (vigil->waiting) {
     case WAIT_READY:
-        return strcmp(target->state, "ready") == 0 || has_ended(target->state);
+        return is_up(target->state) || has_ended(target->state);
     case WAIT_STOPPED:
         return has_ended(target->state) || strcmp(target->state, "loaded") == 0;
     default:
-        return strcmp(target->state, "ready") == 0 || strcmp(target->state, "loaded") == 0 ||
+        return is_up(target->state) || strcmp(target->state, "loaded") == 0 ||
                has_ended(target->state);
     }
 }
@@ -244,7 +249,7 @@ static bool is_good(const struct vigil *vigil, const struct target *target) {
         return true;
     if (strcmp(target->state, "failed") == 0 || strcmp(target->state, "invalid") == 0)
         return false;
-    return vigil->waiting == WAIT_SETTLED || strcmp(target->state, "ready") == 0 ||
+    return vigil->waiting == WAIT_SETTLED || is_up(target->state) ||
            strcmp(target->state, "skipped") == 0 || (target->was_running && target->succeeded);
 }
 

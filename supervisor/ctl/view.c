@@ -28,6 +28,7 @@ static const struct field {
     FIELD("Complaints", "complaints", 's', complaints),
     FIELD("StatusText", "status_text", 's', status_text),
     FIELD("Notes", "notes", 's', notes),
+    FIELD("Sockets", "sockets", 's', sockets),
     FIELD("MainPID", "main_pid", 'u', main_pid),
     FIELD("Paused", "paused", 'b', paused),
     FIELD("FileChanged", "file_changed", 'b', file_changed),
@@ -117,9 +118,10 @@ void view_json(const struct view *view, struct text *text) {
 }
 
 /* The columns of ListUnits. */
-static const char *const columns[] = {
-    "Name",       "Description", "State",       "Result", "ExitCode", "ExitSignal",  "MainPID",
-    "StateSince", "Restarts",    "NextRestart", "Active", "Paused",   "FileChanged", "Fault"};
+static const char *const columns[] = {"Name",        "Description", "State",   "Result",
+                                      "ExitCode",    "ExitSignal",  "MainPID", "StateSince",
+                                      "Restarts",    "NextRestart", "Active",  "Paused",
+                                      "FileChanged", "Fault",       "Sockets"};
 
 void view_json_row(const struct view *view, struct text *text) {
     for (size_t i = 0; i < ELEMENTS(columns); i++)
@@ -259,10 +261,9 @@ static bool is_wanted(char *const *names, const char *name) {
 }
 
 static int read_units(sd_bus_message *reply, char *const *names, struct views *views) {
-    int result = sd_bus_message_enter_container(reply, 'a', "(ssssiiutttbbbs)");
+    int result = sd_bus_message_enter_container(reply, 'a', "(" BUS_UNIT_ROW ")");
 
-    while (result >= 0 &&
-           (result = sd_bus_message_enter_container(reply, 'r', "ssssiiutttbbbs")) > 0) {
+    while (result >= 0 && (result = sd_bus_message_enter_container(reply, 'r', BUS_UNIT_ROW)) > 0) {
         struct view *items = reallocarray(views->items, views->count + 1, sizeof(*items));
         if (!items)
             return -ENOMEM;

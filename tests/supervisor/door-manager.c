@@ -35,13 +35,14 @@ static size_t service_count;
 /* ---- words, as of the engine ---- */
 
 static const char *const state_words[SERVICE_STATES] = {
-    [SERVICE_LOADED] = "loaded",     [SERVICE_WAITING] = "waiting",
-    [SERVICE_BUILDING] = "created",  [SERVICE_CREATED] = "created",
-    [SERVICE_STARTING] = "starting", [SERVICE_READY] = "ready",
-    [SERVICE_STOPPING] = "stopping", [SERVICE_KILLING] = "stopping",
-    [SERVICE_REMOVING] = "stopping", [SERVICE_RESTARTING] = "restarting",
-    [SERVICE_STOPPED] = "stopped",   [SERVICE_FAILED] = "failed",
-    [SERVICE_SKIPPED] = "skipped",   [SERVICE_INVALID] = "invalid",
+    [SERVICE_LOADED] = "loaded",       [SERVICE_WAITING] = "waiting",
+    [SERVICE_BUILDING] = "created",    [SERVICE_CREATED] = "created",
+    [SERVICE_STARTING] = "starting",   [SERVICE_READY] = "ready",
+    [SERVICE_STOPPING] = "stopping",   [SERVICE_KILLING] = "stopping",
+    [SERVICE_REMOVING] = "stopping",   [SERVICE_RESTARTING] = "restarting",
+    [SERVICE_STOPPED] = "stopped",     [SERVICE_FAILED] = "failed",
+    [SERVICE_LISTENING] = "listening", [SERVICE_SKIPPED] = "skipped",
+    [SERVICE_INVALID] = "invalid",
 };
 
 const char *service_state_word(enum service_state state) {
@@ -88,6 +89,10 @@ const char *health_state_word(enum health_state state) {
 
 const char *health_complaint(const struct service *service) {
     return health.results[service_health(service)->newest].error;
+}
+
+void service_describe_sockets(const struct service *service, struct text *text) {
+    (void)service, (void)text;
 }
 
 /* ---- a sandbox that has figures ---- */

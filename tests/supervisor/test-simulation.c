@@ -47,6 +47,7 @@ static void misbehave(struct fake_plan *plan) {
     plan->exit_status = random_status();
     plan->out_of_memory = chance(10);
     plan->drops_signal = chance(10);
+    plan->deaf = chance(5);
     plan->stop_time = chance(5) ? NEVER : fake_random(chance(80) ? 100 * MSEC : 5 * SEC);
     plan->children = (unsigned)fake_random(4);
     plan->child_time = chance(50) ? NEVER : fake_random(SEC);
@@ -84,11 +85,27 @@ static void random_probe(const char *name, struct fake_probe_plan *plan) {
 /* ---- the units ---- */
 
 static const char *name_of(size_t number) {
-    static char names[4][16]; /* several in one expression */
+    static char names[4][24]; /* several in one expression */
     static unsigned next;
     char *name = names[next++ % 4];
     snprintf(name, sizeof(names[0]), "s%zu", number);
     return name;
+}
+
+/* Of those that share their namespaces with others, none is lazy: units/order refuses it. */
+static bool may_be_lazy(size_t number) {
+    return number % 3 == 0;
+}
+
+static void random_sockets(struct unit *unit, size_t number) {
+    struct network *network = &unit->container.network;
+    if (unit->service.type == SERVICE_GROUP || chance(50))
+        return;
+    fake_add(&network->sockets, "80");
+    network->sockets_lazy =
+        may_be_lazy(number) && unit->service.type != SERVICE_ONESHOT && chance(80);
+    if (network->sockets_lazy && chance(50))
+        network->idle_stop = 10 * MSEC + fake_random(20 * SEC);
 }
 
 /* Edges lead to smaller numbers alone: no circle. */
@@ -100,8 +117,8 @@ static void random_edges(struct unit *unit, size_t number) {
     }
     if (chance(10))
         fake_add(&edges->before, name_of(number + 1 + fake_random(services - number)));
-    if (number > 0 && chance(5)) {
-        size_t owner = fake_random(number);
+    size_t owner = number > 0 ? fake_random(number) : 0;
+    if (!may_be_lazy(owner) && chance(5)) {
         unit->container.namespaces.choices[NAMESPACE_NETWORK] =
             (struct namespace_choice){.mode = NAMESPACE_UNIT, .name = strdup(name_of(owner))};
     }
@@ -131,6 +148,7 @@ static struct unit *random_unit(size_t number) {
                                                    RESTART_ON_ABNORMAL};
     struct unit *unit = fake_unit(name_of(number), types[fake_random(6)]);
     random_edges(unit, number);
+    random_sockets(unit, number);
     if (unit->service.type == SERVICE_GROUP) {
         free(unit->container.namespaces.choices[NAMESPACE_NETWORK].name);
         unit->container.namespaces.choices[NAMESPACE_NETWORK] = (struct namespace_choice){0};
@@ -180,6 +198,17 @@ static void random_pause(void) {
         manager_pause(fake_manager, name, !service->paused, &fault);
 }
 
+static bool random_use(const char *name) {
+    (void)name;
+    return !calm && chance(30);
+}
+
+static void random_connection(void) {
+    struct service *service = fake_service(name_of(fake_random(services)));
+    if (service)
+        fake_connect(service->name);
+}
+
 static void random_change(void) {
     size_t number = fake_random(services);
     if (chance(20))
@@ -192,8 +221,10 @@ static void random_change(void) {
 static void random_act(void) {
     uint64_t what = fake_random(100);
     struct service *service = fake_service(name_of(fake_random(services)));
-    if (what < 80)
+    if (what < 60)
         random_command();
+    else if (what < 80)
+        random_connection();
     else if (what < 85)
         random_pause();
     else if (what < 88)
@@ -263,6 +294,7 @@ static void check_all(void) {
             fake_broken("it is down, and still to go down");
         if (service->main && !service->sandbox)
             fake_broken("a run without a sandbox");
+        fake_sockets_check(service);
     }
     if (up != fake_manager->private->up)
         fake_broken("the number of services that are up is wrong");
@@ -302,7 +334,7 @@ static void rest(void) {
         fake_broken("not everything stops");
     fake_run(60 * SEC); /* nothing comes to life again */
     if (fake_sandboxes || fake_runs || fake_processes || fake_sockets || fake_watches ||
-        fake_probes)
+        fake_probes || fake_listeners)
         fake_broken("something is left behind");
     if (given != ended)
         fake_broken("a command did not end");
@@ -321,6 +353,7 @@ static void simulate(uint64_t with_seed, uint64_t with_events, size_t with_servi
     fake_open(seed);
     fake_choose = random_plan;
     fake_choose_probe = random_probe;
+    fake_busy = random_use;
     fake_broken = tell_seed;
     live();
     rest();
