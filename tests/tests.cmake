@@ -104,3 +104,12 @@ foreach(name loader number ports schedule zone)
                               RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
     endif()
 endforeach()
+
+# Health probes against real sockets and processes, without a manager.
+if(TESTS)
+    add_executable(supervisor-test-probe tests/supervisor/test-probe.c supervisor/probe.c
+                   supervisor/probe-exec.c supervisor/probe-net.c)
+    target_link_libraries(supervisor-test-probe PRIVATE units PkgConfig::LIBSYSTEMD)
+    set_target_properties(supervisor-test-probe PROPERTIES
+                          RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+endif()

@@ -35,7 +35,8 @@ probe() { ring status web --json | jq -r ".units[0].health_results[$1].$2"; }
     server
     unit web <<U
 service = { exec = [ "/mnt/server", "80", "1" ]; };
-health = { http = "http://localhost/"; interval = "200ms"; start_interval = "100ms"; retries = 2; };
+health = { http = "http://localhost/"; interval = "200ms"; start_interval = "100ms"; retries = 2;
+           timeout = "300ms"; };
 mounts = ( { type = "bind"; source = "$scratch/bin"; target = "/mnt"; } );
 U
     begin
@@ -52,6 +53,8 @@ U
     eventually times 2 "web: ready"
     eventually health_of web healthy
     ring kill -s USR2 web # it falls silent
+    eventually said "web: unhealthy: no answer within 300ms; restart 2"
+    eventually times 3 "web: ready"
     finish
 }
 
