@@ -121,6 +121,9 @@ static void explain_state(const struct service *service, struct text *text) {
         duration_print(text, (service->restart_at - now + 999) / 1000 * 1000);
         if (service->failure)
             text_format(text, ": %s", service->failure);
+    } else if (health_awaited(service)) {
+        text_add(text, ": ");
+        health_explain(service, text);
     }
     text_add(text, ")");
 }
@@ -171,6 +174,11 @@ void service_explain_waiting(const struct service *service, struct text *text) {
             text_format(text, "is to stop, and waits for %s", other->name);
             explain_state(other, text);
         }
+        return;
+    }
+    if (health_awaited(service)) {
+        health_explain(service, text);
+        explain_since(service, text);
         return;
     }
     if (!state_traits(service->state)->gated || gate_judge(service, &edge) != VERDICT_WAIT)

@@ -76,8 +76,20 @@ static bool is_lenient(const struct health_monitor *monitor) {
 
 const char *health_complaint(const struct service *service) {
     const struct health_monitor *monitor = service->private->health;
-    const struct health_record *record = &monitor->record;
-    return monitor && monitor->failing ? record->results[record->newest].error : NULL;
+    if (!monitor || !monitor->failing)
+        return NULL;
+    return monitor->record.results[monitor->record.newest].error;
+}
+
+bool health_awaited(const struct service *service) {
+    const struct health_monitor *monitor = service->private->health;
+    return monitor && monitor->active && !monitor->succeeded &&
+           state_traits(service->state)->rising;
+}
+
+void health_explain(const struct service *service, struct text *text) {
+    const char *complaint = health_complaint(service);
+    text_format(text, "not healthy yet%s%s", complaint ? ": " : "", complaint ? complaint : "");
 }
 
 /* ---- the record ---- */

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 struct service;
+struct text;
 struct unit;
 
 enum health_state {
@@ -50,6 +51,10 @@ bool health_gates(const struct service *service);
 
 /* What was wrong at the last probe of this run; NULL where it succeeded, or was none. */
 const char *health_complaint(const struct service *service);
+
+/* It would be ready, were it healthy; and in words: "not healthy yet: exited with code 1". */
+bool health_awaited(const struct service *service);
+void health_explain(const struct service *service, struct text *text);
 
 /* From now on it is probed. Nothing where it is already, or has no health check. */
 void health_begin(struct service *service);

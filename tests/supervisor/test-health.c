@@ -1,6 +1,7 @@
 /* Health: when a unit is probed, what counts, and what follows. */
 
 #include "tests/supervisor/script.h"
+#include "units/base/text.h"
 
 static struct fake_probe_plan probe;
 static int probed;
@@ -50,6 +51,9 @@ TEST(a_unit_is_ready_once_it_is_healthy) {
     CHECK(web->state == SERVICE_STARTING && !ended);
     CHECK(probed == 20); /* at once, then after each start_interval, which begins with an answer */
     CHECK(service_health(web)->state == HEALTH_STARTING && service_health(web)->failures == 0);
+    scoped_text struct text waits = {0};
+    service_explain_waiting(web, &waits);
+    CHECK_TEXT(waits.data, "not healthy yet: exited with code 1; for 19s so far");
     probe.healthy = true;
     fake_run(2 * SEC);
     CHECK(web->state == SERVICE_READY && ended && error_told == 0);
@@ -290,6 +294,10 @@ TEST(dependents_wait_for_health) {
     fake_run(5 * SEC);
     CHECK(web->state == SERVICE_STARTING);
     CHECK(fake_service("after")->state == SERVICE_WAITING);
+    scoped_text struct text waits = {0};
+    service_explain_waiting(fake_service("after"), &waits);
+    CHECK_TEXT(waits.data,
+               "waits for web (starting: not healthy yet: exited with code 1); for 5s so far");
     probe.healthy = true;
     fake_run(2 * SEC);
     CHECK(fake_service("after")->state == SERVICE_READY);
