@@ -113,6 +113,9 @@ static int complete(struct draft *draft) {
             unit->service.start_timeout = DURATION_OFF;
         if (!draft_gave(draft, AT(service.remain_after_exit)))
             unit->service.remain_after_exit = true;
+        /* The next run needs the end of this one. */
+        if (unit_has_timer(unit) && !draft_says(draft, AT(service.remain_after_exit)))
+            unit->service.remain_after_exit = false;
     }
     if (unit->service.type != SERVICE_ONESHOT && !draft_says(draft, AT(service.remain_after_exit)))
         unit->service.remain_after_exit = false;
@@ -189,6 +192,25 @@ static void check_health(struct draft *draft) {
                        key_title(AT(health.http), title, sizeof(title)));
         return;
     }
+}
+
+static void check_timer(struct draft *draft) {
+    const struct unit *unit = draft->unit;
+    const struct timer *timer = &unit->timer;
+    bool again = timer->schedule || timer->interval != DURATION_OFF;
+    char title[64], other[64];
+    if (again && unit->service.remain_after_exit)
+        draft_complain(draft, AT(service.remain_after_exit),
+                       "a unit that remains after its exit is not started again by %s",
+                       key_title(timer->schedule ? AT(timer.schedule) : AT(timer.interval), title,
+                                 sizeof(title)));
+    if (!again && timer->persistent && draft_says(draft, AT(timer.persistent)))
+        draft_complain(draft, AT(timer.persistent), "it is about %s and %s, and there is neither",
+                       key_title(AT(timer.schedule), title, sizeof(title)),
+                       key_title(AT(timer.interval), other, sizeof(other)));
+    if (!unit_has_timer(unit) && timer->randomized_delay &&
+        draft_says(draft, AT(timer.randomized_delay)))
+        draft_complain(draft, AT(timer.randomized_delay), "there is no run that it could put off");
 }
 
 /* A group has no process, and nothing that would be about one. */
@@ -281,6 +303,7 @@ void draft_check(struct draft *draft) {
         return;
     }
     check_service(draft);
+    check_timer(draft);
     check_health(draft);
     check_root(draft);
     check_mounts(draft);

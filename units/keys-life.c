@@ -120,19 +120,24 @@ const struct key logging_keys[LOGGING_KEYS] = {
 };
 
 const struct key timer_keys[TIMER_KEYS] = {
-    {"schedule", &kind_schedule, AT(timer.schedule), .flags = KEY_LATER, .since = "0.1",
+    {"schedule", &kind_schedule, AT(timer.schedule), .since = "0.1",
      .doc =
          "When the unit is started: five fields as in crontab(5), or a calendar expression as in "
-         "systemd.time(7)."},
+         "systemd.time(7). While it still runs, a time that comes is skipped. A clock set by less "
+         "than three hours neither loses nor repeats a run; more is a correction of it."},
     {"interval", &kind_duration, AT(timer.interval), .fallback = "off", .least = 1000,
-     .most = INT64_MAX, .flags = KEY_OFF | KEY_LATER, .since = "0.1",
-     .doc = "The time between the end of a run and the next."},
-    {"on_boot", &kind_duration, AT(timer.on_boot), .fallback = "off", .flags = KEY_OFF | KEY_LATER,
-     .since = "0.1", .doc = "So long after ringfence came up."},
+     .most = INT64_MAX, .flags = KEY_OFF, .since = "0.1",
+     .doc =
+         "The time between the end of a run, whoever asked for it, and the next. Where there was "
+         "none, from when ringfence came up or the unit was enabled."},
+    {"on_boot", &kind_duration, AT(timer.on_boot), .fallback = "off", .flags = KEY_OFF,
+     .since = "0.1",
+     .doc = "So long after ringfence came up, once; at once where the unit comes later."},
     {"randomized_delay", &kind_duration, AT(timer.randomized_delay), .fallback = "0",
-     .flags = KEY_LATER, .since = "0.1", .doc = "Each run is put off by chance, at most so long."},
-    {"persistent", &kind_bool, AT(timer.persistent), .fallback = "false", .flags = KEY_LATER,
-     .since = "0.1", .doc = "Whether a run that was missed while down is made up."},
+     .since = "0.1", .doc = "Each run is put off by chance, at most so long."},
+    {"persistent", &kind_bool, AT(timer.persistent), .fallback = "false", .since = "0.1",
+     .doc = "Whether what the schedule or the interval missed while ringfence was down is made up, "
+            "once. The last run is kept below the state directory."},
 };
 
 const struct key install_keys[INSTALL_KEYS] = {

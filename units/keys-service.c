@@ -130,7 +130,7 @@ const struct key service_keys[SERVICE_KEYS] = {
      .since = "0.1",
      .doc = "Exit codes (\"0\" to \"255\") and signals that count as success, beside 0."},
     {"remain_after_exit", &kind_bool, AT(service.remain_after_exit), .fallback = "false",
-     .otherwise = "true for a oneshot, else false", .since = "0.1",
+     .otherwise = "true for a oneshot without a timer, else false", .since = "0.1",
      .doc = "Whether a oneshot that ended with success stays ready, so that what requires it may "
             "start."},
     {"oom_score_adjust", &kind_integer, AT(container.process.oom_score_adjust), .least = -1000,

@@ -54,7 +54,9 @@ static const struct section sections[] = {
     LIVE_GROUP("restart", restart_keys, RESTART_KEYS,
                "When and how soon the service starts again."),
     GROUP("logging", logging_keys, LOGGING_KEYS, "Where the program's output goes."),
-    GROUP("timer", timer_keys, TIMER_KEYS, "When the unit is started by the clock."),
+    LIVE_GROUP("timer", timer_keys, TIMER_KEYS,
+               "When the unit is started by the clock. A unit with a timer is not started at boot: "
+               "while it is enabled its timer is armed, also after it was stopped by hand."),
     LIVE_GROUP("install", install_keys, INSTALL_KEYS, "Who starts the unit."),
 };
 static_assert(ELEMENTS(sections) <= 32, "a bit of draft.sections_given for every section");

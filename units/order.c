@@ -294,7 +294,8 @@ static int unit_be_wanted(struct graph *graph, size_t number) {
             complain_unknown(graph, draft, offsetof(struct unit, install.wanted_by), name);
         /* A unit that was loaded before is in use, and does not change any more. */
         else if (is_unit(wanting) && wanting->draft->unit && !wanting->draft->loaded_before &&
-                 wanting != &graph->vertices[number] && install->enabled)
+                 wanting != &graph->vertices[number] && install->enabled &&
+                 !unit_has_timer(draft->unit))
             error = want(graph, wanting, number);
     }
     return error;

@@ -2,6 +2,7 @@
 /* struct unit: one unit file, resolved; immutable once loaded, shared by reference. The supervisor
  * reads the policy here and hands `container` to the runtime. Loaded by units/load. */
 
+#include "units/base/number.h"
 #include "units/base/scoped.h"
 #include "units/spec.h"
 
@@ -101,6 +102,14 @@ struct unit {
     uint64_t
         given[UNIT_KEYS_MAX / 64]; /* a bit per row of the key table: set by file or defaults */
 };
+
+/* Whether the clock starts it: then boot does not. A group has no process that could be timed. */
+static inline bool unit_has_timer(const struct unit *unit) {
+    const struct timer *timer = &unit->timer;
+    if (unit->service.type == SERVICE_GROUP)
+        return false;
+    return timer->schedule || timer->interval != DURATION_OFF || timer->on_boot != DURATION_OFF;
+}
 
 struct unit *unit_ref(struct unit *unit);
 void unit_unref(struct unit *unit); /* frees with the last reference; accepts NULL */
