@@ -5,6 +5,7 @@
 #include "supervisor/job.h"
 #include "supervisor/log.h"
 #include "supervisor/output.h"
+#include "supervisor/stamp.h"
 #include "supervisor/world.h"
 #include "units/complain.h"
 
@@ -161,6 +162,8 @@ int manager_remove(struct manager *manager, const char *name, bool volumes, stru
     output_close(service->private->output);
     service->private->output = NULL;
     int error = runtime_forget_unit(manager->runtime, name, fault);
+    if (error >= 0)
+        error = stamp_remove(manager, name, fault);
     if (error >= 0 && volumes && service->unit)
         error = remove_volumes(service, fault);
     return error;

@@ -13,6 +13,7 @@
 #include "supervisor/log.h"
 #include "supervisor/loop.h"
 #include "supervisor/manager-private.h"
+#include "supervisor/stamp.h"
 #include "units/base/file.h"
 
 #define EXIT_USAGE 2
@@ -231,6 +232,7 @@ static int run(const struct manager_options *options, struct fault *fault) {
         manager_boot(manager);
         sd_notifyf(false, "READY=1\nSTATUS=%zu units", manager->private->count);
         loop_run(manager);
+        stamp_forget_boot(manager);
         log_line(LEVEL_INFO, "all is stopped");
     }
     end(manager);

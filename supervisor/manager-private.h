@@ -22,16 +22,19 @@ struct manager_private {
     struct alias *aliases; /* sorted by name (graph.c) */
     size_t alias_count;
     bool aliases_stale;
-    bool graph_stale;    /* units came, went or changed since the edges were made */
-    bool circular;       /* some dependencies go round in a circle */
-    bool check_circles;  /* and those that wait were not looked at since */
-    bool sweep;          /* files are gone */
-    bool draining;       /* job_drain is at work */
-    unsigned mark;       /* of the last walk over the edges */
-    struct list dirty;   /* of service_private.dirty */
-    struct list execs;   /* of struct exec.link (exec.c) */
-    struct list applies; /* of struct apply.link (apply.c) */
-    struct timers timers;
+    bool graph_stale;     /* units came, went or changed since the edges were made */
+    bool circular;        /* some dependencies go round in a circle */
+    bool check_circles;   /* and those that wait were not looked at since */
+    bool sweep;           /* files are gone */
+    bool draining;        /* job_drain is at work */
+    unsigned mark;        /* of the last walk over the edges */
+    struct list dirty;    /* of service_private.dirty */
+    struct list execs;    /* of struct exec.link (exec.c) */
+    struct list applies;  /* of struct apply.link (apply.c) */
+    struct timers timers; /* CLOCK_BOOTTIME */
+    struct timers dates;  /* CLOCK_REALTIME; schedule.c's */
+    int64_t clock_lead;   /* of the one before the other when it was last looked at */
+    uint64_t came_up;     /* CLOCK_BOOTTIME */
     struct children children;
     size_t without_pid;  /* runs whose pid is not known yet */
     uint64_t surprises;  /* events that came where they cannot; a bug each */
@@ -60,6 +63,8 @@ void manager_execs_lose(struct manager *manager, const struct sandbox *sandbox);
 void manager_child_ended(struct manager *manager, pid_t pid, int wait_status);
 /* Told when the time of world_alarm has come. */
 void manager_alarm(struct manager *manager);
+/* Told when that of world_date_alarm has, and when the clock was set meanwhile. */
+void manager_dates(struct manager *manager);
 /* Of all that a unit says: equal for equal units. */
 uint64_t unit_digest(const struct unit *unit);
 void manager_print_complaints(const struct complaints *complaints);

@@ -6,6 +6,7 @@
 #include "supervisor/job.h"
 #include "supervisor/log.h"
 #include "supervisor/output.h"
+#include "supervisor/schedule.h"
 #include "supervisor/world.h"
 #include "units/complain.h"
 
@@ -161,6 +162,7 @@ int manager_apply_set(struct manager *manager) {
         error = take_entry(manager, &manager->set->entries[i]);
     manager->private->sweep = true;
     graph_spoil(manager);
+    schedules_reload(manager);
     job_drain(manager);
     return error;
 }
@@ -192,6 +194,7 @@ void manager_event_ended(struct manager *manager) {
         return;
     job_drain(manager);
     world_alarm(manager, timers_next(&own->timers));
+    world_date_alarm(manager, timers_next(&own->dates));
     if (manager->stopping && own->up == 0 && list_is_empty(&own->execs))
         world_finish(manager);
 }
@@ -219,6 +222,7 @@ int manager_new(const struct manager_options *options, struct runtime *runtime, 
     list_init(&own->dirty);
     list_init(&own->execs);
     list_init(&own->applies);
+    own->came_up = world_now(manager);
     *ret_manager = manager;
     return 0;
 }
@@ -233,6 +237,7 @@ void manager_free(struct manager *manager) {
     unit_set_free(manager->set);
     children_free(&own->children);
     timers_free(&own->timers);
+    timers_free(&own->dates);
     free(own->aliases);
     free(own->index);
     free(own);
@@ -253,7 +258,8 @@ static bool is_wanted_at_boot(const struct service *service) {
     if (!unit)
         return false;
     return service == manager_lookup(manager, target) ||
-           (unit->install.enabled && is_listed(&unit->install.wanted_by, target));
+           (unit->install.enabled && !unit_has_timer(unit) &&
+            is_listed(&unit->install.wanted_by, target));
 }
 
 void manager_boot(struct manager *manager) {

@@ -46,9 +46,9 @@ enum command { COMMAND_START, COMMAND_STOP, COMMAND_RESTART, COMMAND_RELOAD };
 typedef void (*command_done)(void *context, int error, const struct fault *fault);
 
 /* -ENOENT no such unit, -ENOEXEC the unit is invalid, -ESHUTDOWN the manager is stopping, -EINVAL
- * or -ELOOP what it would start conflicts or goes round in a circle (transaction.h); these come at once
- * and done is not called. done may be NULL. Start is done when the unit is ready; stop when its
- * cgroup is empty. context must outlive the transaction or be withdrawn. */
+ * or -ELOOP what it would start conflicts or goes round in a circle (transaction.h); these come at
+ * once and done is not called. done may be NULL. Start is done when the unit is ready; stop when
+ * its cgroup is empty. context must outlive the transaction or be withdrawn. */
 int manager_command(struct manager *manager, enum command command, const char *name,
                     command_done done, void *context, struct fault *fault);
 void manager_withdraw(struct manager *manager, void *context); /* the caller went away */

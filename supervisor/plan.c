@@ -139,8 +139,8 @@ static void visit_followed(struct plan *plan, struct plan_row *row, const struct
 /* ---- what is wanted at boot ---- */
 
 static bool is_root(const struct unit *unit, const char *name, const char *target) {
-    return strcmp(name, target) == 0 ||
-           (unit->install.enabled && has_name(&unit->install.wanted_by, target));
+    return strcmp(name, target) == 0 || (unit->install.enabled && !unit_has_timer(unit) &&
+                                         has_name(&unit->install.wanted_by, target));
 }
 
 static void want_now(struct plan *plan, struct plan_row *row, struct plan_row *other,

@@ -62,9 +62,9 @@ target_link_libraries(ringfence-logd PRIVATE logs)
 add_library(policy STATIC
     supervisor/apply.c supervisor/change.c supervisor/children.c supervisor/command.c
     supervisor/condition.c supervisor/digest.c supervisor/exec.c supervisor/gate.c
-    supervisor/graph.c supervisor/health.c supervisor/job.c supervisor/log.c supervisor/manager.c supervisor/plan.c
-    supervisor/plan-action.c supervisor/restart.c supervisor/service.c supervisor/service-listen.c
-    supervisor/service-run.c
+    supervisor/graph.c supervisor/health.c supervisor/job.c supervisor/log.c supervisor/manager.c
+    supervisor/plan.c supervisor/plan-action.c supervisor/restart.c supervisor/schedule.c
+    supervisor/service.c supervisor/service-listen.c supervisor/service-run.c
     supervisor/service-start.c supervisor/service-stop.c supervisor/service-table.c
     supervisor/timers.c supervisor/transaction.c)
 target_link_libraries(policy PUBLIC base)
@@ -72,7 +72,7 @@ add_library(world STATIC
     supervisor/membership.c supervisor/notify.c supervisor/output.c supervisor/probe.c
     supervisor/probe-exec.c supervisor/probe-net.c supervisor/ready-pipe.c
     supervisor/sockets.c supervisor/sockets-holder.c supervisor/sockets-use.c
-    supervisor/world.c)
+    supervisor/stamp.c supervisor/world.c)
 target_link_libraries(world PUBLIC policy PkgConfig::LIBSYSTEMD)
 if(TARGET units)
     add_executable(ringfence-manager supervisor/main.c)

@@ -12,6 +12,7 @@ struct ready_pipe;
 struct health_monitor;
 struct output;
 struct sockets;
+struct schedule;
 struct manager_private;
 
 /* What is to become of a service, beside what goes on of its own (job.h has the rules). */
@@ -111,10 +112,11 @@ struct service_private {
     struct notify *notify;
     struct ready_pipe *ready_pipe;
     struct output *output;
+    struct schedule *schedule;     /* NULL: no timer is armed */
     struct health_monitor *health; /* NULL: it was never probed */
     struct sockets *sockets;       /* open; NULL: none */
 };
-#define SERVICE_DEADLINES 5
+#define SERVICE_DEADLINES 6
 
 /* What a state means to those who look at it from outside. */
 struct state_traits {

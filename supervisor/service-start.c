@@ -4,6 +4,7 @@
 #include "supervisor/log.h"
 #include "supervisor/notify.h"
 #include "supervisor/output.h"
+#include "supervisor/schedule.h"
 #include "supervisor/service-actions.h"
 #include "supervisor/sockets.h"
 #include "supervisor/world.h"
@@ -63,6 +64,7 @@ enum service_state to_stopped(struct service *service) {
 enum service_state to_invalid(struct service *service) {
     unit_unref(service->unit);
     service->unit = NULL;
+    schedule_follow(service);
     graph_spoil(service->manager);
     return SERVICE_INVALID;
 }

@@ -10,6 +10,7 @@
 #include "supervisor/log.h"
 #include "supervisor/notify.h"
 #include "supervisor/output.h"
+#include "supervisor/schedule.h"
 #include "supervisor/sockets.h"
 #include "supervisor/world.h"
 #include "units/complain.h"
@@ -105,6 +106,7 @@ void service_free(struct service *service) {
     timers_cancel(timers, &own->steady);
     timers_cancel(timers, &own->idle);
     sockets_close(own->sockets);
+    schedule_free(own->schedule);
     list_for_each_safe(request, following, &own->requests, link) {
         free(request);
     }
@@ -145,6 +147,7 @@ void service_enter(struct service *service, enum service_state state) {
         health_end(service);
     if (state_traits(state)->enter)
         state_traits(state)->enter(service);
+    schedule_state_changed(service);
     if (manager->bus)
         bus_service_changed(manager->bus, service, before);
     job_state_changed(service);
@@ -181,6 +184,7 @@ void service_take_next_unit(struct service *service) {
     service->unit = take(service->next_unit);
     service->file_changed = false;
     graph_spoil(service->manager);
+    schedule_follow(service);
 }
 
 int service_tell_output(struct service *service, struct fault *fault) {

@@ -8,7 +8,7 @@
 
 /* Lives in what it is about; zero-initialised is unset. */
 struct deadline {
-    uint64_t at;                       /* CLOCK_BOOTTIME, microseconds */
+    uint64_t at;                       /* by the clock of its heap, microseconds */
     size_t slot;                       /* in the heap, from 1; 0: not set */
     void (*passed)(struct deadline *); /* it is unset by then, and may set itself again */
 };

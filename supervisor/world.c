@@ -5,8 +5,10 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
@@ -17,7 +19,9 @@
 #include "supervisor/manager-private.h"
 
 struct world {
-    sd_event_source *alarm, *children, *terminate, *interrupt, *reload;
+    sd_event_source *alarm, *dates, *children, *terminate, *interrupt, *reload;
+    int date_fd;   /* a timerfd(2) of CLOCK_REALTIME */
+    uint64_t date; /* that it is set to; NEVER */
     bool finished;
 };
 
@@ -125,6 +129,51 @@ bool world_path_exists(const char *path) {
     return access(path, F_OK) == 0;
 }
 
+/* ---- dates ---- */
+
+static int set_date(int fd, uint64_t date) {
+    const struct itimerspec never = {0};
+    const struct itimerspec when = {
+        .it_value = {.tv_sec = (time_t)(date / 1000000), .tv_nsec = (long)(date % 1000000) * 1000}};
+    int error = timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET,
+                                date == NEVER ? &never : &when, NULL);
+    return error < 0 ? -errno : 0;
+}
+
+/* Whether the date has come or the clock was set is for the schedules to see: both may be. */
+static int date_came(sd_event_source *source, int fd, uint32_t events, void *context) {
+    struct manager *manager = context;
+    uint64_t count;
+    (void)source, (void)events;
+    if (read(fd, &count, sizeof(count)) < 0 && errno != ECANCELED)
+        return 0; /* it was set anew since */
+    manager->private->world->date = NEVER;
+    manager_dates(manager);
+    return 0;
+}
+
+void world_date_alarm(struct manager *manager, uint64_t date) {
+    struct world *world = manager->private->world;
+    if (world->date == date)
+        return;
+    world->date = date;
+    int error = set_date(world->date_fd, date);
+    if (error == -ECANCELED) /* the clock was set since the last time: it comes at once */
+        error = set_date(world->date_fd, 1);
+    if (error < 0)
+        log_line(LEVEL_ERROR, "cannot set the alarm of the schedules: %s", strerror(-error));
+}
+
+static int open_dates(struct manager *manager) {
+    struct world *world = manager->private->world;
+    world->date = NEVER;
+    world->date_fd = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC);
+    if (world->date_fd < 0)
+        return -errno;
+    return sd_event_add_io(manager->event, &world->dates, world->date_fd, EPOLLIN, date_came,
+                           manager);
+}
+
 void world_finish(struct manager *manager) {
     manager->private->world->finished = true;
 }
@@ -199,11 +248,14 @@ int loop_open(struct manager *manager) {
     sd_event *event = manager->event;
     if (!world)
         return -ENOMEM;
+    world->date_fd = -1;
     manager->private->world = world;
     int error =
         sd_event_add_time(event, &world->alarm, CLOCK_BOOTTIME, 0, 1000, alarm_rang, manager);
     if (error >= 0)
         error = sd_event_source_set_enabled(world->alarm, SD_EVENT_OFF);
+    if (error >= 0)
+        error = open_dates(manager);
     if (error >= 0)
         error = sd_event_add_signal(event, &world->children, SIGCHLD, child_signal, manager);
     if (error >= 0)
@@ -234,6 +286,8 @@ void loop_close(struct manager *manager) {
     if (!world)
         return;
     sd_event_source_disable_unref(world->alarm);
+    sd_event_source_disable_unref(world->dates);
+    close_fd(world->date_fd);
     sd_event_source_disable_unref(world->children);
     sd_event_source_disable_unref(world->terminate);
     sd_event_source_disable_unref(world->interrupt);

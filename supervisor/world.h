@@ -25,6 +25,9 @@ void watch_close(struct watch *watch); /* accepts NULL; also from within its own
 
 /* timers_run (timers.h) is to be called at this time; NEVER: not at all. */
 void world_alarm(struct manager *manager, uint64_t at);
+/* manager_dates (manager-private.h) is to be called at this date, and at once whenever the clock
+ * was set before it came; NEVER: neither. */
+void world_date_alarm(struct manager *manager, uint64_t date);
 
 /* To a process held by a pidfd; 0 or -errno. */
 int world_signal(int pidfd, int signal);

@@ -15,15 +15,15 @@ endif()
 # The policy against a fake runtime, clock and chance: neither root nor kernel is needed.
 if(TESTS)
     add_library(lifeless STATIC tests/supervisor/fake-probe.c tests/supervisor/fake-runtime.c
-                tests/supervisor/fake-sockets.c tests/supervisor/fake-units.c
-                tests/supervisor/fake-world.c)
+                tests/supervisor/fake-sockets.c tests/supervisor/fake-stamp.c
+                tests/supervisor/fake-units.c tests/supervisor/fake-world.c)
     target_link_libraries(lifeless PUBLIC policy)
-    foreach(name test-apply test-dependencies test-health test-jobs test-listen test-restart
-            test-service test-simulation test-timers)
+    foreach(name test-apply test-clock test-dependencies test-health test-jobs test-listen
+            test-restart test-schedule test-service test-simulation test-timers)
         add_executable(supervisor-${name} tests/supervisor/${name}.c)
         set_target_properties(supervisor-${name} PROPERTIES
                               RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
-        target_link_libraries(supervisor-${name} PRIVATE policy lifeless policy)
+        target_link_libraries(supervisor-${name} PRIVATE policy lifeless policy units)
     endforeach()
 endif()
 

@@ -50,6 +50,7 @@ struct unit *fake_unit(const char *name, enum service_type type) {
                    .retries = 3,
                    .start_interval = SEC,
                    .gates_ready = true},
+        .timer = {.interval = DURATION_OFF, .on_boot = DURATION_OFF},
         .install.enabled = true,
         .container.network.idle_stop = DURATION_OFF,
     };

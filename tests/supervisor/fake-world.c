@@ -13,7 +13,7 @@ bool fake_finished;
 size_t fake_watches, fake_sockets, fake_outputs;
 struct timers fake_timers;
 
-static uint64_t alarm_at, random_state;
+static uint64_t alarm_at, date_alarm_at, date_offset, random_state;
 
 /* ---- clock and chance ---- */
 
@@ -24,7 +24,7 @@ uint64_t world_now(struct manager *manager) {
 
 uint64_t world_date(struct manager *manager) {
     (void)manager;
-    return fake_now + 1700000000 * SEC;
+    return fake_now + date_offset;
 }
 
 /* splitmix64: each state gives one number, so that a seed replays to the letter. */
@@ -43,6 +43,19 @@ uint64_t fake_random(uint64_t below) {
 void world_alarm(struct manager *manager, uint64_t at) {
     (void)manager;
     alarm_at = at;
+}
+
+void world_date_alarm(struct manager *manager, uint64_t date) {
+    (void)manager;
+    date_alarm_at = date;
+}
+
+void fake_set_date(uint64_t date) {
+    date_offset = date - fake_now;
+    if (date_alarm_at == NEVER)
+        return;
+    date_alarm_at = NEVER;
+    manager_dates(fake_manager);
 }
 
 void world_finish(struct manager *manager) {
@@ -239,7 +252,8 @@ void fake_open(uint64_t seed) {
     log_open(getenv("RINGFENCE_TRACE") ? LEVEL_DEBUG : LEVEL_ERROR - 1);
     random_state = seed;
     fake_now = SEC;
-    alarm_at = NEVER;
+    alarm_at = date_alarm_at = NEVER;
+    date_offset = 1700000000 * SEC;
     if (manager_new(&options, NULL, NULL, &fake_manager) < 0)
         abort();
     fake_manager->set = fake_set_new();
@@ -257,9 +271,19 @@ void fake_close(void) {
     fake_finished = false;
 }
 
+/* When the first of all comes, by the clock that nobody sets. */
+static uint64_t next_event(void) {
+    uint64_t next = timers_next(&fake_timers);
+    uint64_t date = date_alarm_at == NEVER ? NEVER : date_alarm_at - date_offset;
+    if (date_alarm_at < world_date(NULL))
+        date = fake_now;
+    if (date < next)
+        next = date;
+    return alarm_at < next ? alarm_at : next;
+}
+
 bool fake_step(void) {
-    uint64_t ours = timers_next(&fake_timers);
-    uint64_t next = ours < alarm_at ? ours : alarm_at;
+    uint64_t next = next_event();
     if (next == NEVER)
         return false;
     if (next > fake_now)
@@ -267,6 +291,9 @@ bool fake_step(void) {
     if (alarm_at <= fake_now) {
         alarm_at = NEVER;
         manager_alarm(fake_manager);
+    } else if (date_alarm_at <= world_date(NULL)) {
+        date_alarm_at = NEVER;
+        manager_dates(fake_manager);
     } else {
         fake_timers_step();
     }
@@ -275,7 +302,7 @@ bool fake_step(void) {
 
 void fake_run(uint64_t duration) {
     uint64_t until = fake_now + duration;
-    while ((timers_next(&fake_timers) <= until || alarm_at <= until) && fake_step())
+    while (next_event() <= until && fake_step())
         ;
     fake_now = until;
 }

@@ -65,7 +65,13 @@ uint64_t fake_random(uint64_t below);
 
 /* One event, or false where none will ever come. */
 bool fake_step(void);
-void fake_run(uint64_t duration); /* all events of so much time */
+void fake_run(uint64_t duration);  /* all events of so much time */
+void fake_set_date(uint64_t date); /* CLOCK_REALTIME, microseconds */
+
+/* What the timer of a unit keeps; 0: nothing. It outlives fake_close. */
+#define FAKE_BAD_STAMP UINT64_MAX
+void fake_set_stamp(const char *name, uint64_t date);
+uint64_t fake_stamp(const char *name);
 
 /* ---- units made by hand, with the defaults of the language ---- */
 struct unit *fake_unit(const char *name, enum service_type type);
