@@ -14,6 +14,7 @@
 #define FILE_MOST (64 * 1024) /* bytes of an environment file */
 #define PID_OF_LISTEN "LISTEN_PID="
 #define PID_OF_WATCHDOG "WATCHDOG_PID="
+#define TERM_DEFAULT "TERM=xterm"
 #define PATH_DEFAULT "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 struct list {
@@ -108,13 +109,17 @@ static int put_file(struct list *list, const char *path, struct fault *fault) {
     return 0;
 }
 
-static int put_own(struct list *list, const struct container *container, struct fault *fault) {
+static int put_own(struct list *list, const struct container *container,
+                   const struct run_request *request, struct fault *fault) {
     char unit[192];
     snprintf(unit, sizeof unit, "RINGFENCE_UNIT=%s", container->name);
     const char *const first[] = {PATH_DEFAULT, "container=ringfence", unit};
     int error = 0;
     for (size_t i = 0; i < ELEMENTS(first) && !error; i++)
         error = put(list, first[i], strlen(first[i]));
+    bool terminal = request->tty || (container->process.tty && request->place == RUN_MAIN);
+    if (!error && terminal) /* what every terminal emulator understands; the unit may know better */
+        error = put(list, TERM_DEFAULT, strlen(TERM_DEFAULT));
     if (error)
         return fault_set(fault, error, "cannot set the environment");
     const struct strings *files = &container->process.environment_files;
@@ -157,7 +162,7 @@ int environment_prepare(const struct container *container, const struct run_requ
                         struct environment *ret_environment, struct fault *fault) {
     struct list list = {0};
     bool own_home = false;
-    int error = put_own(&list, container, fault);
+    int error = put_own(&list, container, request, fault);
     if (!error) {
         error = put_all(&list, &container->process.environment);
         if (!error)

@@ -15,6 +15,7 @@ enum report_kind {
     REPORT_PROCESS,    /* value: the payload's pid; its pidfd */
     REPORT_PROGRAM,    /* the pidfd of the program, where the payload is its init */
     REPORT_FOUND,      /* the file that was looked for */
+    REPORT_TERMINAL,   /* the master of the terminal that the payload has */
     REPORT_KINDS
 };
 

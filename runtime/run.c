@@ -36,7 +36,8 @@ struct run {
     bool has_init;
     pid_t program; /* with an init: its child; 0: not known yet */
     int program_pidfd;
-    int status; /* of an init that lingers */
+    int terminal; /* the master */
+    int status;   /* of an init that lingers */
     bool program_ended;
     int wait_status;       /* of the program, once it has ended */
     bool found;            /* the file */
@@ -98,7 +99,7 @@ static int helper_prepare(struct helper *helper, struct fault *fault) {
         if (stage->null < 0)
             return stage->null;
     }
-    if (stage->own_mounts && stage->terminal) {
+    if (stage->own_mounts && stage->terminal && !stage->own_terminal) {
         stage->console = open_console(stage->streams.standard[0], fault);
         if (stage->console < 0)
             return stage->console;
@@ -230,6 +231,10 @@ static bool wants_init(const struct sandbox *sandbox, const struct run_request *
     return sandbox->container->process.init && request->place == RUN_MAIN;
 }
 
+static bool has_terminal(const struct sandbox *sandbox, const struct run_request *request) {
+    return sandbox->container->process.tty && request->place == RUN_MAIN;
+}
+
 static void fill_stage(struct stage *stage, const struct sandbox *sandbox,
                        const struct run_request *request, const struct environment *environment,
                        int report) {
@@ -248,7 +253,8 @@ static void fill_stage(struct stage *stage, const struct sandbox *sandbox,
         .streams = {.ready = request->ready_fd,
                     .ready_number = request->ready_fd < 0 ? -1 : request->ready_fd_number,
                     .report = report},
-        .terminal = request->tty,
+        .terminal = request->tty || has_terminal(sandbox, request),
+        .own_terminal = has_terminal(sandbox, request),
         .user_private = sandbox->modes[NAMESPACE_USER] != NAMESPACE_HOST,
         .own_mounts = fresh && sandbox->modes[NAMESPACE_MOUNT] != NAMESPACE_HOST,
         .fresh_proc = fresh && sandbox->modes[NAMESPACE_PID] != NAMESPACE_HOST,
@@ -343,7 +349,7 @@ int run_start(struct sandbox *sandbox, const struct run_request *request, const 
         return fault_set(fault, ENOMEM, "cannot start a run");
     run->sandbox = sandbox;
     run->place = request->place;
-    run->report = run->pidfd = run->program_pidfd = -EBADF;
+    run->report = run->pidfd = run->program_pidfd = run->terminal = -EBADF;
     run->has_init = wants_init(sandbox, request);
     error = start_helper(sandbox, request, beside ? main->pidfd : -EBADF, init_status, &run->report,
                          fault);
@@ -386,6 +392,11 @@ static void keep_process(struct run *run, const struct report *report) {
     run->sandbox->main_pidfd = fcntl(run->pidfd, F_DUPFD_CLOEXEC, 0);
 }
 
+static void keep_terminal(struct run *run, const struct report *report) {
+    if (report->descriptor_count == 1 && run->terminal < 0)
+        run->terminal = report->descriptors[0];
+}
+
 /* Helper and payload both hold the channel: its end comes when the one is gone and the other has
  * executed, or both are gone. */
 static int conclude(struct run *run, struct fault *fault) {
@@ -417,6 +428,8 @@ int run_advance(struct run *run, struct fault *fault) {
             keep_program(run, &report);
         else if (report.kind == REPORT_FOUND)
             run->found = true;
+        else if (report.kind == REPORT_TERMINAL)
+            keep_terminal(run, &report);
         else if (report.kind == REPORT_FAULT)
             run->failure = report;
     }
@@ -485,6 +498,10 @@ bool run_would_drop(const struct run *run, int number) {
            !(status_mask(status, "\nSigIgn:") & bit);
 }
 
+int run_take_terminal(struct run *run) {
+    return take_fd(&run->terminal);
+}
+
 void run_free(struct run *run) {
     if (!run)
         return;
@@ -492,5 +509,6 @@ void run_free(struct run *run) {
     close_fd(run->pidfd);
     close_fd(run->program_pidfd);
     close_fd(run->status);
+    close_fd(run->terminal);
     free(run);
 }

@@ -33,7 +33,8 @@ struct run_request {
     /* With container->process.init and RUN_MAIN: the init goes on until all that the program left
      * behind has ended; else it ends with the program, and the kernel ends the rest. */
     bool init_lingers;
-    bool tty; /* standard[0] is a terminal: make it the controlling one */
+    bool tty; /* standard[0] is a terminal: make it the controlling one. With
+               * container->process.tty a RUN_MAIN gets one of its own instead of standard. */
 };
 
 /* Starts. The request's strings are copied. main: the running main run, for RUN_BESIDE and
@@ -64,6 +65,10 @@ int run_status_fd(const struct run *run);
 /* 1: the program has ended, though perhaps not its init; *ret_wait_status as of waitpid(2). 0: as
  * far as the run knows, it has not. */
 int run_program_ended(struct run *run, int *ret_wait_status);
+
+/* The master of the terminal that the program was given, non-blocking; the caller's from here on.
+ * Known when run_advance returned RUN_EXECUTED; negative where there is none. */
+int run_take_terminal(struct run *run);
 
 /* pidfd_send_signal to the program. */
 int run_signal(const struct run *run, int number, struct fault *fault);

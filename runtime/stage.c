@@ -5,14 +5,17 @@
 #include <grp.h>
 #include <limits.h>
 #include <linux/keyctl.h>
+#include <linux/magic.h>
 #include <linux/sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "runtime/capabilities.h"
@@ -38,6 +41,7 @@ struct progress {
     struct streams streams;
     pid_t program; /* in the init: its child, which is the program; else 0 */
     int root;
+    int console; /* a detached mount of the terminal; -EBADF: none */
     struct credentials credentials;
     char home[HOME_SIZE];
     char pids[ENVIRONMENT_PIDS][PID_SIZE];
@@ -87,6 +91,44 @@ static int mount_proc(struct progress *progress, struct fault *fault) {
     return masks_apply(progress->root, MASKS_PROC, &stage->container->security, stage->null, fault);
 }
 
+/* A terminal of the unit's own devpts, so that its name is right inside and the host's are not used
+ * up. The other side comes from the master itself and not by a name that the unit could have put
+ * there, and is looked at before anything is written to it. */
+static int make_terminal(struct progress *progress, struct fault *fault) {
+    const struct stage *stage = progress->stage;
+    const struct winsize size = {.ws_row = 24, .ws_col = 80}; /* until somebody attaches */
+    struct statfs status;
+    int locked = 0;
+    if (!stage->own_terminal)
+        return 0;
+    const char *path = stage->own_mounts ? "/dev/pts/ptmx" : "/dev/ptmx";
+    scoped_fd int master =
+        path_open(progress->root, path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+    if (master < 0)
+        return fault_set(fault, master, "cannot open %s", path);
+    scoped_fd int terminal = ioctl(master, TIOCSPTLCK, &locked) < 0
+                                 ? -EBADF
+                                 : ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (terminal < 0)
+        return fault_set(fault, errno, "cannot make a terminal of %s", path);
+    if (fstatfs(terminal, &status) < 0 || status.f_type != DEVPTS_SUPER_MAGIC)
+        return fault_say(fault, -ENOTTY, "what %s makes is no pseudo-terminal", path);
+    if (ioctl(terminal, TIOCSWINSZ, &size) < 0)
+        return fault_set(fault, errno, "cannot set the size of a terminal");
+    if (stage->own_mounts) {
+        progress->console = tree_clone(terminal, "", false, fault);
+        if (progress->console < 0)
+            return progress->console;
+    }
+    struct report report = {
+        .kind = REPORT_TERMINAL, .descriptors = {master}, .descriptor_count = 1};
+    report_send(progress->streams.report, &report);
+    for (int i = 0; i < 3; i++)
+        progress->streams.standard[i] = terminal;
+    take_fd(&terminal);
+    return 0;
+}
+
 static int place_streams(struct progress *progress, struct fault *fault) {
     return streams_place(&progress->streams, fault);
 }
@@ -116,12 +158,12 @@ static int start_session(struct progress *progress, struct fault *fault) {
     if (!progress->stage->terminal || progress->program)
         return 0;
     int error = streams_take_terminal(fault);
-    if (error || progress->stage->console < 0)
+    if (error || progress->console < 0)
         return error;
     scoped_fd int target = path_open(progress->root, "/dev/console", O_PATH | O_NOFOLLOW);
     if (target < 0)
         return fault_set(fault, target, "cannot open /dev/console");
-    return tree_attach(progress->stage->console, target, "/dev/console", fault);
+    return tree_attach(progress->console, target, "/dev/console", fault);
 }
 
 static int find_user(struct progress *progress, struct fault *fault) {
@@ -131,6 +173,11 @@ static int find_user(struct progress *progress, struct fault *fault) {
                                     &progress->credentials, fault);
     if (error)
         return error;
+    /* As login(1) does, so that a program that is not root may open its /dev/tty anew; the host's
+     * devpts, whose group may not be known inside, does not let everybody. */
+    if (stage->own_terminal && fchown(STDIN_FILENO, progress->credentials.uid, (gid_t)-1) < 0 &&
+        stage->own_mounts)
+        return fault_set(fault, errno, "cannot give the terminal to the user");
     if (stage->environment->home) {
         snprintf(progress->home, sizeof progress->home, "HOME=%s", progress->credentials.home);
         *stage->environment->home = progress->home;
@@ -299,6 +346,7 @@ static const struct step {
     {"signals", reset_signals},
     {"user namespace", become_root_inside},
     {"proc", mount_proc},
+    {"terminal", make_terminal},
     {"streams", place_streams},
     {"init", divide},
     {"session", start_session},
@@ -318,7 +366,8 @@ static const struct step {
 };
 
 _Noreturn void stage_run(struct stage *stage) {
-    struct progress progress = {.stage = stage, .streams = stage->streams, .root = -EBADF};
+    struct progress progress = {
+        .stage = stage, .streams = stage->streams, .root = -EBADF, .console = stage->console};
     struct fault fault = {0};
     for (size_t i = 0; i < ELEMENTS(steps); i++) {
         int error = steps[i].run(&progress, &fault);

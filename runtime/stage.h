@@ -22,6 +22,7 @@ struct stage {
     const struct seccomp_program *filter; /* NULL: unconfined */
     struct streams streams;
     bool terminal;     /* standard input becomes the controlling terminal */
+    bool own_terminal; /* which is made inside; its master goes to the report */
     bool user_private; /* ids 0 inside is not the host's root */
     bool own_mounts;   /* a copy of the mount namespace nobody else sees */
     bool fresh_proc;   /* and a pid namespace that wants its own /proc */

@@ -1,6 +1,6 @@
 #pragma once
-/* `ringfence apply`: reads the files, makes a plan (plan.h), and does it as ordinary commands,
- * whose order and rules are job.h's. The control door calls it. */
+/* Brings what runs to what the files say: makes a plan (plan.h) and does it as ordinary commands,
+ * whose order and rules are job.h's. The control door calls it for `ringfence apply`. */
 
 #include "supervisor/plan.h"
 

@@ -48,6 +48,8 @@ enum bus_error bus_error_of(int error) {
         return BUS_BUSY;
     case ESHUTDOWN:
         return BUS_SHUTTING_DOWN;
+    case ENOTTY:
+        return BUS_NO_TERMINAL;
     case EINVAL:
         return BUS_INVALID_ARGUMENTS;
     default:

@@ -280,6 +280,23 @@ static int on_resume(sd_bus_message *message, void *userdata, sd_bus_error *unus
     return pause_or_resume(message, userdata, false);
 }
 
+static int on_attach(sd_bus_message *message, void *userdata, sd_bus_error *unused) {
+    struct bus_client *client = userdata;
+    scoped_fd int terminal = -EBADF, output = -EBADF;
+    struct fault fault = {""};
+    const char *name;
+    (void)unused;
+
+    int error = sd_bus_message_read(message, "s", &name);
+    if (error < 0)
+        return error;
+    if (!find(client, message, name))
+        return 1;
+    error = manager_attach(client->bus->manager, name, &terminal, &output, &fault);
+    return error < 0 ? bus_reply_result(message, error, &fault)
+                     : sd_bus_reply_method_return(message, "hh", terminal, output);
+}
+
 static int on_exec(sd_bus_message *message, void *userdata, sd_bus_error *unused) {
     const char *name;
     (void)unused;
@@ -382,6 +399,8 @@ static const sd_bus_vtable manager_vtable[] = {
                             on_kill, 0),
     SD_BUS_METHOD_WITH_ARGS("Pause", SD_BUS_ARGS("s", unit), SD_BUS_NO_RESULT, on_pause, 0),
     SD_BUS_METHOD_WITH_ARGS("Resume", SD_BUS_ARGS("s", unit), SD_BUS_NO_RESULT, on_resume, 0),
+    SD_BUS_METHOD_WITH_ARGS("Attach", SD_BUS_ARGS("s", unit),
+                            SD_BUS_RESULT("h", terminal, "h", output), on_attach, 0),
     SD_BUS_METHOD_WITH_ARGS("Exec",
                             SD_BUS_ARGS("s", unit, "as", exec, "as", environment, "s", user, "s",
                                         directory, "b", tty, "h", in, "h", out, "h", err),

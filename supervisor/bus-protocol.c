@@ -17,6 +17,7 @@ static const char *const error_names[] = {
     [BUS_CANCELED] = "org.ringfence1.Error.Canceled",
     [BUS_PROGRAM_NOT_FOUND] = "org.ringfence1.Error.ProgramNotFound",
     [BUS_PROGRAM_NOT_EXECUTABLE] = "org.ringfence1.Error.ProgramNotExecutable",
+    [BUS_NO_TERMINAL] = "org.ringfence1.Error.NoTerminal",
     [BUS_INVALID_ARGUMENTS] = "org.freedesktop.DBus.Error.InvalidArgs",
     [BUS_ACCESS_DENIED] = "org.freedesktop.DBus.Error.AccessDenied",
     [BUS_LIMITS_EXCEEDED] = "org.freedesktop.DBus.Error.LimitsExceeded",

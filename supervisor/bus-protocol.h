@@ -33,6 +33,7 @@ enum bus_error {
     BUS_CANCELED, /* another command took its place */
     BUS_PROGRAM_NOT_FOUND,
     BUS_PROGRAM_NOT_EXECUTABLE,
+    BUS_NO_TERMINAL, /* of its own */
     BUS_INVALID_ARGUMENTS,
     BUS_ACCESS_DENIED,
     BUS_LIMITS_EXCEEDED,

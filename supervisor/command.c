@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "supervisor/console.h"
 #include "supervisor/health.h"
 #include "supervisor/job.h"
 #include "supervisor/log.h"
@@ -123,6 +124,18 @@ int manager_pause(struct manager *manager, const char *name, bool pause, struct 
     return 0;
 }
 
+int manager_attach(struct manager *manager, const char *name, int *ret_terminal, int *ret_output,
+                   struct fault *fault) {
+    struct service *service = find(manager, name, fault);
+    if (!service)
+        return -ENOENT;
+    if (!service->unit || !service->unit->container.process.tty)
+        return fault_say(fault, ENOTTY, "%s has no terminal of its own", name);
+    if (!service->private->console)
+        return fault_say(fault, ESRCH, "%s is not running", name);
+    return console_attach(service->private->console, ret_terminal, ret_output, fault);
+}
+
 /* ---- rm ---- */
 
 /* A volume may be another unit's too: then it stays, and the person is told. */
@@ -159,6 +172,8 @@ int manager_remove(struct manager *manager, const char *name, bool volumes, stru
     if (!state_traits(service->state)->down || service->private->goal != GOAL_NONE)
         return fault_say(fault, EBUSY, "%s is %s: stop it first", name,
                          service_state_word(service->state));
+    console_close(service->private->console);
+    service->private->console = NULL;
     output_close(service->private->output);
     service->private->output = NULL;
     int error = runtime_forget_unit(manager->runtime, name, fault);

@@ -55,6 +55,11 @@ void manager_withdraw(struct manager *manager, void *context); /* the caller wen
 
 int manager_kill(struct manager *manager, const char *name, int signal, bool all,
                  struct fault *fault);
+/* To the terminal of a unit that runs: a copy of its master, to type into and to set the size of,
+ * and a stream socket that brings all output from now on and ends with the run. -ENOTTY: the unit
+ * has no terminal. */
+int manager_attach(struct manager *manager, const char *name, int *ret_terminal, int *ret_output,
+                   struct fault *fault);
 int manager_pause(struct manager *manager, const char *name, bool pause, struct fault *fault);
 /* A stopped unit to removed: upper, id range, logs stay or go as asked. -EBUSY while it runs. */
 int manager_remove(struct manager *manager, const char *name, bool volumes, struct fault *fault);

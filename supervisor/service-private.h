@@ -13,6 +13,7 @@ struct health_monitor;
 struct output;
 struct sockets;
 struct schedule;
+struct console;
 struct manager_private;
 
 /* What is to become of a service, beside what goes on of its own (job.h has the rules). */
@@ -115,6 +116,7 @@ struct service_private {
     struct schedule *schedule;     /* NULL: no timer is armed */
     struct health_monitor *health; /* NULL: it was never probed */
     struct sockets *sockets;       /* open; NULL: none */
+    struct console *console;       /* of a unit that has a terminal */
 };
 #define SERVICE_DEADLINES 6
 

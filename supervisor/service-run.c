@@ -2,6 +2,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "supervisor/console.h"
 #include "supervisor/health.h"
 #include "supervisor/job.h"
 #include "supervisor/log.h"
@@ -169,6 +170,8 @@ void service_drop_run(struct service *service) {
     own->main_pidfd = close_fd(own->main_pidfd);
     ready_pipe_close(own->ready_pipe);
     own->ready_pipe = NULL;
+    if (own->console)
+        console_end(own->console);
     run_free(service->main);
     service->main = NULL;
 }

@@ -1,4 +1,5 @@
 #include "supervisor/condition.h"
+#include "supervisor/console.h"
 #include "supervisor/health.h"
 #include "supervisor/job.h"
 #include "supervisor/log.h"
@@ -102,6 +103,18 @@ static void find_shared(struct service *service, struct sandbox *joined[NAMESPAC
     }
 }
 
+static int prepare_console(struct service *service, struct fault *fault) {
+    struct service_private *own = service->private;
+    bool wanted = service->unit->container.process.tty;
+    if (wanted && !own->console)
+        return console_open(service, &own->console, fault);
+    if (!wanted) {
+        console_close(own->console);
+        own->console = NULL;
+    }
+    return 0;
+}
+
 static int prepare(struct service *service, struct fault *fault) {
     struct service_private *own = service->private;
     struct sandbox *joined[NAMESPACE_KINDS];
@@ -110,6 +123,8 @@ static int prepare(struct service *service, struct fault *fault) {
         error = notify_open(service, &own->notify, fault);
     if (error >= 0 && !own->output && service->unit->logging.driver == LOG_FILE)
         error = output_open(service, &own->output, fault);
+    if (error >= 0)
+        error = prepare_console(service, fault);
     if (error < 0)
         return error;
     find_shared(service, joined);
@@ -226,6 +241,8 @@ enum service_state note_executed(struct service *service) {
     struct service_private *own = service->private;
     struct fault fault;
     own->executed = true;
+    if (own->console)
+        console_begin(own->console, run_take_terminal(service->main));
     if (own->output && output_update(own->output, service, service->main_pid, &fault) < 0)
         log_line(LEVEL_WARNING, "%s: %s", service->name, fault.text);
     return service->unit->service.type == SERVICE_EXEC ? to_ready_if_healthy(service)

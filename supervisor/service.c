@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "supervisor/console.h"
 #include "supervisor/health.h"
 #include "supervisor/job.h"
 #include "supervisor/log.h"
@@ -100,6 +101,7 @@ void service_free(struct service *service) {
     service_drop_run(service);
     watch_close(own->cgroup_watch);
     notify_close(own->notify);
+    console_close(own->console); /* which lies in the output */
     output_close(own->output);
     timers_cancel(timers, &own->deadline);
     timers_cancel(timers, &own->lifetime);

@@ -45,6 +45,12 @@ if(TESTS)
                           RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 endif()
 
+# A person at a terminal, for tests/supervisor/attach.bats.
+if(TESTS)
+    add_executable(pty-driver tests/ctl/pty-driver.c)
+    set_target_properties(pty-driver PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+endif()
+
 # The log files.
 if(TESTS)
     foreach(name test-log test-log-reader)

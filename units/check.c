@@ -144,6 +144,7 @@ static int complete(struct draft *draft) {
 static void check_service(struct draft *draft) {
     const struct unit *unit = draft->unit;
     const struct service_settings *service = &unit->service;
+    char title[64];
     if (service->type != SERVICE_GROUP && unit->container.process.exec.count == 0)
         draft_complain(draft, AT(container.process.exec), "required, and not given; it is %s",
                        kind_arguments.example);
@@ -159,6 +160,10 @@ static void check_service(struct draft *draft) {
     if (service->type != SERVICE_ONESHOT && service->remain_after_exit)
         draft_complain(draft, AT(service.remain_after_exit),
                        "only a service of type \"oneshot\" remains after its exit");
+    if (unit->container.process.tty && unit->logging.driver != LOG_FILE)
+        draft_complain(draft, AT(container.process.tty),
+                       "the terminal is read where %s is \"file\", and by nobody else",
+                       key_title(AT(logging.driver), title, sizeof(title)));
     if (unit->restart.max_delay < unit->restart.delay)
         draft_complain(draft,
                        draft_says(draft, AT(restart.max_delay)) ? AT(restart.max_delay)

@@ -59,6 +59,8 @@ const struct verb verbs[] = {
      0, 0, 0, true},
     {"exec", "UNIT [--] PROGRAM [ARGUMENT...]", "run a program inside a running unit", verb_exec,
      exec_flags, OPERANDS_UNITS, 2, 0, 2, false},
+    {"attach", "UNIT", "type into the terminal of a unit that has one, and see it", verb_attach,
+     attach_flags, OPERANDS_UNITS, 1, 1, 0, false},
     {"kill", "UNIT...", "send a signal", verb_kill, kill_flags, OPERANDS_UNITS, 1, 0, 0, false},
     {"pause", "UNIT...", "freeze every process of a unit", verb_pause, NULL, OPERANDS_UNITS, 1, 0,
      0, false},

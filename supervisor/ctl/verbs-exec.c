@@ -10,6 +10,9 @@ const struct flag exec_flags[] = {
     {"env", 'e', "NAME=VALUE", "an environment variable more; may be repeated"},
     {"user", 'u', "USER[:GROUP]", "as this user instead of the unit's"},
     {"workdir", 'w', "DIR", "in this directory instead of the unit's"},
+    {"tty", 't', NULL, "a terminal of its own, even where this is none"},
+    {"interactive", 'i', NULL,
+     "with --tty: type standard input into it, even if it is no terminal"},
     {"no-tty", 'T', NULL, "no terminal of its own, even where this is one"},
     {0},
 };
@@ -56,9 +59,23 @@ static int on_answer(sd_bus_message *reply, void *userdata, sd_bus_error *unused
     return 0;
 }
 
-static int append_environment(sd_bus_message *call, const struct arguments *arguments) {
+static int append_variable(sd_bus_message *call, const char *name, const char *value) {
+    scoped_free char *variable = NULL;
+
+    if (asprintf(&variable, "%s=%s", name, value) < 0) {
+        variable = NULL;
+        return -ENOMEM;
+    }
+    return sd_bus_message_append(call, "s", variable);
+}
+
+static int append_environment(sd_bus_message *call, const struct arguments *arguments,
+                              bool terminal) {
     int error = sd_bus_message_open_container(call, 'a', "s");
 
+    /* What our own terminal is; the person's word comes later, and wins. */
+    if (terminal && getenv("TERM") && error >= 0)
+        error = append_variable(call, "TERM", getenv("TERM"));
     for (size_t i = 0; i < arguments->given_count && error >= 0; i++)
         if (arguments->given[i].flag->letter == 'e')
             error = sd_bus_message_append(call, "s", arguments->given[i].value);
@@ -79,7 +96,7 @@ static int send_call(struct execution *execution, const struct arguments *argume
     if (error >= 0)
         error = sd_bus_message_append_strv(call, arguments->operands + 1);
     if (error >= 0)
-        error = append_environment(call, arguments);
+        error = append_environment(call, arguments, execution->terminal.raw);
     if (error >= 0)
         error = sd_bus_message_append(call, "ssbhhh", user ? user : "", directory ? directory : "",
                                       execution->terminal.master >= 0, standard[0], standard[1],
@@ -143,25 +160,32 @@ static int catch_signals(void) {
     return fd < 0 ? -errno : fd;
 }
 
-/* On a terminal the program gets one of its own, else our three streams as they are. */
+/* On a terminal, or where it is asked for, the program gets one of its own, else our three streams
+ * as they are. */
 static int choose_streams(struct execution *execution, const struct arguments *arguments,
                           int standard[3], int *ret_slave) {
-    if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO) || arguments_value(arguments, "no-tty"))
+    bool wanted = arguments_value(arguments, "tty") != NULL;
+    bool refused = arguments_value(arguments, "no-tty") != NULL;
+    bool interactive = arguments_value(arguments, "interactive") != NULL;
+
+    if (wanted && refused)
+        return tool_fail(EXIT_EXEC_FAILED, "exec: --tty and --no-tty contradict each other");
+    if (refused || (!wanted && (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))))
         return EXIT_OK;
-    int error = terminal_open(&execution->terminal, ret_slave);
+    int error = terminal_open(&execution->terminal, interactive, ret_slave);
     if (error < 0)
         return tool_fail(EXIT_EXEC_FAILED,
                          "exec: cannot make a terminal: %s; --no-tty does without",
                          strerror(-error));
     standard[0] = standard[1] = *ret_slave;
-    if (isatty(STDERR_FILENO))
+    if (wanted || isatty(STDERR_FILENO))
         standard[2] = *ret_slave;
     return EXIT_OK;
 }
 
 int verb_exec(const struct tool *tool, const struct arguments *arguments) {
     scoped(sd_bus_flush_close_unref) sd_bus *bus = NULL;
-    struct execution execution = {.terminal.master = -EBADF};
+    struct execution execution = {.terminal = {.master = -EBADF, .output = -EBADF}};
     struct fault fault;
     int error;
 

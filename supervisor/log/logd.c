@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "supervisor/log/console.h"
 #include "supervisor/log/output.h"
 #include "units/base/fault.h"
 #include "units/base/file.h"
@@ -130,7 +131,7 @@ static void look_at_all(struct logger *logger) {
 
 static bool is_of_interest(const char *name) {
     return strcmp(name, "settings") == 0 || strcmp(name, log_stream_word(LOG_OUT)) == 0 ||
-           strcmp(name, log_stream_word(LOG_ERR)) == 0;
+           strcmp(name, log_stream_word(LOG_ERR)) == 0 || strcmp(name, CONSOLE_SOCKET) == 0;
 }
 
 static void heed_change(struct logger *logger, const struct inotify_event *event) {
@@ -189,6 +190,10 @@ static int pass_time(struct logger *logger, uint64_t *retry) {
     return next == UINT64_MAX ? -1 : (int)(next - time);
 }
 
+static void give_turn(struct readable *readable) {
+    readable->turn(readable);
+}
+
 /* Until SIGTERM or SIGINT. Changes come first, so that what a new process says is not taken for
  * the words of the one before it. They may end a stream that would have its turn in this round:
  * then all turns wait for the next, which comes at once. */
@@ -206,7 +211,7 @@ static void run(struct logger *logger) {
             heed_changes(logger);
         for (int i = 0; i < count && !changed; i++)
             if (events[i].data.ptr != &logger->signals)
-                stream_turn(events[i].data.ptr);
+                give_turn(events[i].data.ptr);
     }
     heed_changes(logger); /* a unit that came with the last events is drained, too */
     logger->inotify = close_fd(logger->inotify);

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "supervisor/log/console.h"
 #include "supervisor/log/lines.h"
 #include "units/base/fault.h"
 #include "units/base/file.h"
@@ -44,7 +45,7 @@ static void update_listening(struct output *output) {
     output->listening = listening;
     for (size_t i = 0; i < ELEMENTS(output->streams); i++) {
         struct stream *stream = &output->streams[i];
-        struct epoll_event event = {.events = EPOLLIN, .data.ptr = stream};
+        struct epoll_event event = {.events = EPOLLIN, .data.ptr = &stream->readable};
         if (stream->fd >= 0)
             epoll_ctl(output->logger->epoll, listening ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, stream->fd,
                       &event);
@@ -134,20 +135,26 @@ static ssize_t read_once(struct stream *stream) {
     if (output->pid == 0)
         read_settings(output);
     struct log_record like = record_like(stream);
-    lines_feed(&stream->held, &like, output->limits.max_line, buffer, (size_t)length,
-               &output->batch);
+    size_t logged = (size_t)length;
+    if (stream->console)
+        logged = console_show(stream->console, buffer, logged);
+    lines_feed(&stream->held, &like, output->limits.max_line, buffer, logged, &output->batch);
     check_memory(stream);
     hold(stream);
     write_batch(output);
     return length;
 }
 
-void stream_turn(struct stream *stream) {
+/* One read from a stream that epoll found readable. */
+static void take_turn(struct readable *readable) {
+    struct stream *stream = (struct stream *)readable;
     struct output *output = stream->output;
     if (stream->fd < 0 || !output->listening)
         return;
     if (output->pid != 0 || output->anonymous) {
-        read_once(stream);
+        ssize_t length = read_once(stream);
+        if (stream->console && (length == 0 || (length < 0 && errno == EIO)))
+            console_ended(stream->console);
         return;
     }
     output->patience = logger_now() + LOG_PATIENCE;
@@ -240,9 +247,36 @@ static void read_settings(struct output *output) {
                                          (size_t)values[MAX_LINE]};
 }
 
+/* Told to epoll by hand: others may have the description open, too. */
 static void close_stream(struct stream *stream) {
     drain(stream);
+    if (stream->fd >= 0)
+        epoll_ctl(stream->output->logger->epoll, EPOLL_CTL_DEL, stream->fd, NULL);
     stream->fd = close_fd(stream->fd);
+}
+
+static int listen_to(struct stream *stream) {
+    struct output *output = stream->output;
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = &stream->readable};
+    if (stream->fd < 0)
+        return -errno;
+    if (output->listening &&
+        epoll_ctl(output->logger->epoll, EPOLL_CTL_ADD, stream->fd, &event) < 0)
+        return -errno;
+    return 0;
+}
+
+void stream_begin(struct stream *stream, int fd) {
+    close_stream(stream);
+    stream->fd = fd;
+    int error = listen_to(stream);
+    if (error)
+        logger_say("output of %s: cannot read its terminal: %s", stream->output->unit,
+                   strerror(-error));
+}
+
+void stream_end(struct stream *stream) {
+    close_stream(stream);
 }
 
 /* Opened for writing, too: then it never reaches its end when a process ends. */
@@ -261,18 +295,15 @@ static void open_stream(struct stream *stream) {
     }
     close_stream(stream);
     stream->fd = openat(output->directory, name, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = stream};
-    int error = stream->fd < 0 ? -errno : 0;
-    if (!error && output->listening &&
-        epoll_ctl(output->logger->epoll, EPOLL_CTL_ADD, stream->fd, &event) < 0)
-        error = -errno;
+    int error = listen_to(stream);
     if (error)
         logger_say("output of %s: cannot open \"%s\": %s", output->unit, name, strerror(-error));
 }
 
 void output_refresh(struct output *output) {
-    for (size_t i = 0; i < ELEMENTS(output->streams); i++)
+    for (size_t i = 0; i < FIFOS; i++)
         open_stream(&output->streams[i]);
+    console_refresh(output);
     read_settings(output); /* they tell whose words are in the FIFOs now */
 }
 
@@ -296,8 +327,10 @@ int output_open(struct logger *logger, const char *unit, struct fault *fault) {
     list_init(&output->waiting);
     list_init(&output->blocked);
     for (size_t i = 0; i < ELEMENTS(output->streams); i++) {
-        output->streams[i] =
-            (struct stream){.output = output, .which = (enum log_stream)i, .fd = -EBADF};
+        output->streams[i] = (struct stream){.readable.turn = take_turn,
+                                             .output = output,
+                                             .which = i < FIFOS ? (enum log_stream)i : LOG_OUT,
+                                             .fd = -EBADF};
         list_init(&output->streams[i].link);
     }
     scoped_fd int directory =
@@ -319,6 +352,7 @@ int output_open(struct logger *logger, const char *unit, struct fault *fault) {
 void output_close(struct output *output) {
     for (size_t i = 0; i < ELEMENTS(output->streams); i++)
         close_stream(&output->streams[i]);
+    console_free(output->console);
     if (output->batch.length > output->written)
         logger_say("%zu bytes of output of %s could not be written and are lost",
                    output->batch.length - output->written, output->unit);

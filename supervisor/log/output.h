@@ -27,14 +27,25 @@ struct logger {
  * come before the manager knows that it was executed. */
 #define LOG_PATIENCE 100
 
-struct stream {
-    struct output *output; /* of which this is streams[which] */
-    enum log_stream which;
-    int fd;           /* of the FIFO; -EBADF: not there (yet) */
-    struct text held; /* the beginning of a line */
-    uint64_t flush;   /* when it is written without its end, ms of CLOCK_MONOTONIC */
-    struct list link; /* logger.holding */
+/* What epoll tells of; the first member of what is told. */
+struct readable {
+    void (*turn)(struct readable *readable);
 };
+
+struct console;
+
+struct stream {
+    struct readable readable;
+    struct output *output; /* of which this is one of the streams */
+    enum log_stream which;
+    struct console *console; /* a terminal's master; NULL: a FIFO */
+    int fd;                  /* of the FIFO; -EBADF: not there (yet) */
+    struct text held;        /* the beginning of a line */
+    uint64_t flush;          /* when it is written without its end, ms of CLOCK_MONOTONIC */
+    struct list link;        /* logger.holding */
+};
+
+enum { FIFOS = 2, TERMINAL = FIFOS, STREAMS };
 
 struct output {
     struct logger *logger;
@@ -46,7 +57,8 @@ struct output {
     uint64_t patience;    /* until when it waits for a pid, ms of CLOCK_MONOTONIC */
     bool listening;       /* epoll tells of its streams */
     struct log_limits limits;
-    struct stream streams[2]; /* by enum log_stream */
+    struct stream streams[STREAMS]; /* the FIFOs by enum log_stream, then the terminal */
+    struct console *console;        /* console.h; NULL: the unit has none */
     struct log_file file;
     struct text batch;                  /* records that are to be written */
     size_t written;                     /* of batch; the rest waits for a disk that is full */
@@ -62,8 +74,9 @@ void output_refresh(struct output *output);
 /* Whether its directory is still the one of this name. */
 bool output_is_current(const struct output *output);
 
-/* One read from a stream that epoll found readable. */
-void stream_turn(struct stream *stream);
+/* The stream of the unit's terminal: begins with the descriptor, which it consumes; and ends. */
+void stream_begin(struct stream *stream, int fd);
+void stream_end(struct stream *stream);
 
 /* The held beginning of a line is written as a partial record. */
 void stream_flush(struct stream *stream);

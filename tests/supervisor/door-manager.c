@@ -298,6 +298,14 @@ int manager_reload(struct manager *manager, struct fault *fault) {
     return 0;
 }
 
+int manager_attach(struct manager *manager, const char *name, int *ret_terminal, int *ret_output,
+                   struct fault *fault) {
+    (void)ret_terminal, (void)ret_output;
+    if (find(manager, name)->state != SERVICE_READY)
+        return fault_say(fault, ESRCH, "%s is not running", name);
+    return fault_say(fault, ENOTTY, "%s has no terminal of its own", name);
+}
+
 /* One row of each kind; web's file is invalid while `web.unit` is there. */
 int manager_apply(struct manager *manager, unsigned flags, apply_done done, void *context,
                   struct fault *fault) {

@@ -397,6 +397,11 @@ pid_t run_pid(const struct run *run) {
     return run->pid;
 }
 
+int run_take_terminal(struct run *run) {
+    (void)run;
+    return -1;
+}
+
 int run_pidfd(const struct run *run) {
     (void)run;
     return -1;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "supervisor/console.h"
 #include "supervisor/notify.h"
 #include "supervisor/output.h"
 #include "tests/supervisor/fake-runtime.h"
@@ -215,6 +216,28 @@ int output_streams(const struct output *output, int *ret_out, int *ret_error, st
 int output_update(struct output *output, struct service *service, pid_t pid, struct fault *fault) {
     (void)output, (void)service, (void)pid, (void)fault;
     return 0;
+}
+
+int console_open(struct service *service, struct console **ret_console, struct fault *fault) {
+    (void)service, (void)ret_console;
+    return fault_say(fault, EOPNOTSUPP, "there are no terminals here");
+}
+
+void console_begin(struct console *console, int master) {
+    (void)console, (void)master;
+}
+
+void console_end(struct console *console) {
+    (void)console;
+}
+
+int console_attach(struct console *console, int *ret_master, int *ret_output, struct fault *fault) {
+    (void)console, (void)ret_master, (void)ret_output;
+    return fault_say(fault, EOPNOTSUPP, "there are no terminals here");
+}
+
+void console_close(struct console *console) {
+    (void)console;
 }
 
 void output_close(struct output *output) {

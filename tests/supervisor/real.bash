@@ -15,6 +15,7 @@ setup() {
 }
 
 teardown() {
+    [ -z "${logger:-}" ] || kill -KILL "$logger" 2>/dev/null || true
     if [ -n "$manager" ]; then
         kill -KILL "$manager" 2>/dev/null || true
         echo 1 >"$cgroup/cgroup.kill" 2>/dev/null || true
