@@ -58,12 +58,14 @@ static void unescape(char *text) {
 }
 
 /* One mount of the host below its root. A place that is gone or hidden by another mount is left
- * out, as is one that the unit has itself. */
-static int attach_mount(int place, const char *path, struct fault *fault) {
-    scoped_fd int target = path_open(place, path, O_PATH | O_NOFOLLOW);
-    if (target < 0)
+ * out, as is one that the unit has itself. A mount point has no symlinks in it: one that is met
+ * was put there meanwhile, by a user who would like his own mount at another place. */
+static int attach_mount(int host, int place, const char *path, struct fault *fault) {
+    scoped_fd int target = path_open_plain(place, path);
+    scoped_fd int source = path_open_plain(host, path);
+    if (target < 0 || source < 0)
         return 0;
-    scoped_fd int tree = tree_clone(AT_FDCWD, path, false, fault);
+    scoped_fd int tree = tree_clone(source, "", false, fault);
     if (tree == -ENOENT || tree == -EACCES)
         return 0;
     if (tree < 0)
@@ -76,8 +78,9 @@ static int attach_mount(int place, const char *path, struct fault *fault) {
  * A mount that another one covers at the same place is the same path twice, one after the other. */
 static int attach_mounts(const struct build *build, int place, struct fault *fault) {
     const char *const ours = build->runtime->runtime_directory;
+    scoped_fd int host = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
     scoped_file FILE *mounts = fopen("/proc/self/mountinfo", "re");
-    if (!mounts)
+    if (host < 0 || !mounts)
         return fault_set(fault, errno, "cannot read /proc/self/mountinfo");
     scoped_free char *line = NULL;
     scoped_free char *last = NULL;
@@ -93,7 +96,7 @@ static int attach_mounts(const struct build *build, int place, struct fault *fau
         if (strcmp(path, "/") != 0 && !is_kernel_type(type) &&
             !lies_in_any(path, own_places, ELEMENTS(own_places)) && !lies_in_any(path, &ours, 1) &&
             !(last && strcmp(last, path) == 0))
-            error = attach_mount(place, path, fault);
+            error = attach_mount(host, place, path, fault);
         free(last);
         last = path;
         if (error)
@@ -102,11 +105,14 @@ static int attach_mounts(const struct build *build, int place, struct fault *fau
     return 0;
 }
 
+/* Over what a symlink leads to, where the path is one. What cannot be covered is not left open. */
 static int attach_tmpfs(int root, const char *path, const char *options, uint64_t attributes,
                         struct fault *fault) {
-    scoped_fd int target = path_open(root, path, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+    scoped_fd int target = path_open(root, path, O_PATH | O_DIRECTORY);
+    if (target == -ENOENT)
+        return 0; /* the host has no such directory, or an outer one is covered */
     if (target < 0)
-        return 0; /* the host has no such directory */
+        return fault_set(fault, target, "cannot cover \"%s\"", path);
     scoped_fd int tree =
         tree_new("tmpfs", options, attributes | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, fault);
     return tree < 0 ? tree : tree_attach(tree, target, path, fault);
@@ -126,17 +132,18 @@ static int attach_private(const struct build *build, int root, struct fault *fau
     return 0;
 }
 
+static int cover(int root, const char *path, struct fault *fault) {
+    return attach_tmpfs(root, path, "mode=0555,nr_inodes=1", MOUNT_ATTR_RDONLY, fault);
+}
+
 static int hide_own(const struct build *build, int root, struct fault *fault) {
-    const char *const own[] = {build->runtime->runtime_directory, build->runtime->state_directory,
-                               build->runtime->log_directory};
-    for (size_t i = 0; i < ELEMENTS(own); i++) {
-        if (!own[i] || lies_in_any(own[i], private_places, ELEMENTS(private_places)))
-            continue;
-        int error = attach_tmpfs(root, own[i], "mode=0555,nr_inodes=1", MOUNT_ATTR_RDONLY, fault);
-        if (error)
-            return error;
-    }
-    return 0;
+    const struct runtime *runtime = build->runtime;
+    int error = cover(root, runtime->runtime_directory, fault);
+    if (!error)
+        error = cover(root, runtime->state_directory, fault);
+    for (size_t i = 0; i < runtime->hidden.count && !error; i++)
+        error = cover(root, runtime->hidden.items[i], fault);
+    return error;
 }
 
 int hostroot_assemble(struct build *build, int place, struct fault *fault) {

@@ -29,6 +29,10 @@ int path_open(int root, const char *path, uint64_t flags) {
 
 #define PLAIN (RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS)
 
+int path_open_plain(int root, const char *path) {
+    return open_in(root, path, O_PATH, PLAIN);
+}
+
 struct walk {
     char done[PATH_MAX]; /* absolute, without symlinks or dots; "" is the root */
     char rest[PATH_MAX];

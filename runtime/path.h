@@ -10,6 +10,9 @@ struct fault;
 /* open(2) as if root were "/" (openat2, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS). -errno. */
 int path_open(int root, const char *path, uint64_t flags);
 
+/* The same for a path that has no symlinks, to an O_PATH descriptor. -ELOOP: it has. */
+int path_open_plain(int root, const char *path);
+
 enum path_kind { PATH_DIRECTORY, PATH_FILE };
 
 /* An O_PATH descriptor of a mount target. What is missing is made if `make`, directories with mode

@@ -83,6 +83,25 @@ static int own_directory(const char *path, mode_t mode, char **ret_path, struct 
     return 0;
 }
 
+/* As they are named from "/", so that they are found in a root that looks the same. */
+static int keep_hidden(struct runtime *runtime, const char *const *hidden, struct fault *fault) {
+    struct strings *kept = &runtime->hidden;
+    size_t count = 0;
+    while (hidden && hidden[count])
+        count++;
+    kept->items = calloc(count + 1, sizeof *kept->items);
+    for (; kept->items && kept->count < count; kept->count++) {
+        const char *path = hidden[kept->count];
+        char *real = realpath(path, NULL); /* one that is not there yet may come later */
+        kept->items[kept->count] = real ? real : strdup(path);
+        if (!kept->items[kept->count])
+            break;
+    }
+    return kept->items && kept->count == count
+               ? 0
+               : fault_set(fault, ENOMEM, "cannot open the runtime");
+}
+
 static int open_directories(struct runtime *runtime, const struct runtime_options *options,
                             struct fault *fault) {
     char path[PATH_MAX];
@@ -102,11 +121,9 @@ static int open_directories(struct runtime *runtime, const struct runtime_option
         if (error)
             return error;
     }
-    if (options->log_directory) {
-        runtime->log_directory = strdup(options->log_directory);
-        if (!runtime->log_directory)
-            return fault_set(fault, ENOMEM, "cannot open the runtime");
-    }
+    error = keep_hidden(runtime, options->hidden, fault);
+    if (error)
+        return error;
     runtime->state = open(runtime->state_directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (runtime->state < 0)
         return fault_set(fault, errno, "cannot open \"%s\"", runtime->state_directory);
@@ -163,7 +180,9 @@ void runtime_close(struct runtime *runtime) {
     close_fd(runtime->network);
     free(runtime->runtime_directory);
     free(runtime->state_directory);
-    free(runtime->log_directory);
+    for (size_t i = 0; i < runtime->hidden.count; i++)
+        free(runtime->hidden.items[i]);
+    free(runtime->hidden.items);
     free(runtime);
 }
 

@@ -13,7 +13,8 @@ struct runtime;
 struct runtime_options {
     const char *runtime_directory; /* /run/ringfence: sockets, FIFOs, seccomp cache */
     const char *state_directory;   /* /var/lib/ringfence: persistent uppers, volumes, id ranges */
-    const char *log_directory;     /* hidden, as the two above, where a unit's root is the host's;
+    const char *const *hidden;     /* directories that, as the two above, are not seen where a
+                                      unit's root is the host's: logs, unit files. NULL-terminated;
                                       NULL: none */
     const char *cgroup;            /* absolute path of a cgroup v2 directory that is ours alone;
                                       NULL: "ringfence" below the manager's own, or below the root

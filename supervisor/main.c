@@ -170,12 +170,33 @@ static int load(struct manager *manager, struct fault *fault) {
     return error;
 }
 
+/* What no unit is to see: the words of all, and their files, which may hold passwords. */
+static const char **list_hidden(const struct manager_options *options) {
+    const char *const *directories =
+        options->unit_directories ? options->unit_directories : unit_standard_path;
+    size_t count = 0, filled = 0;
+    while (directories[count])
+        count++;
+    const char **hidden = calloc(count + 3, sizeof(char *));
+    if (!hidden)
+        return NULL;
+    hidden[filled++] = options->log_directory;
+    if (!options->host_file)
+        hidden[filled++] = "/etc/ringfence";
+    memcpy(hidden + filled, directories, count * sizeof(char *));
+    return hidden;
+}
+
 static int open_runtime(struct manager *manager, struct fault *fault) {
     const struct manager_options *options = &manager->options;
+    scoped_free const char **hidden = list_hidden(options);
+    if (!hidden)
+        return fault_set(fault, ENOMEM, "cannot open the runtime");
     const struct manager_settings *settings = &manager->set->settings;
     const struct runtime_options runtime = {
         .runtime_directory = options->runtime_directory,
         .state_directory = options->state_directory,
+        .hidden = hidden,
         .cgroup = options->cgroup,
         .id_range_base = settings->id_range_base,
         .id_range_count = settings->id_range_count,

@@ -70,6 +70,8 @@ static inline void box_open_runtime(struct box *box) {
     snprintf(state, sizeof state, "%.3000s/state", box->directory);
     probe.runtime_directory = runtime;
     probe.state_directory = state;
+    const char *const hidden[] = {box_path(box, "hidden"), box_path(box, "not there"), NULL};
+    probe.hidden = hidden;
     probe.id_range_base = 1u << 28;
     probe.id_range_count = 65536 * 16;
     (void)cgroup;

@@ -108,6 +108,30 @@ TEST(seen_from_the_host) {
 
 /* ---- layers ---- */
 
+/* The scratch directory is seen, but not what is ringfence's own in it, by whatever name. */
+TEST(own_directories_are_hidden) {
+    if (geteuid() != 0)
+        SKIP("needs root");
+    char directory[] = "/var/lib/ringfence-hidden-"
+                       "XX"
+                       "XXXX";
+    CHECK(mkdtemp(directory) && chmod(directory, 0755) == 0);
+    memset(&box, 0, sizeof box);
+    snprintf(box.directory, sizeof box.directory, "%s", directory);
+    box.owner = getpid();
+    box_defaults(&box.container);
+    CHECK(mkdir(box_path(&box, "real"), 0755) == 0);
+    CHECK(mkdir(box_path(&box, "real/inner"), 0755) == 0);
+    CHECK(mkdir(box_path(&box, "beside"), 0755) == 0);
+    CHECK(symlink("real", box_path(&box, "hidden")) == 0);
+    box_open_runtime(&box);
+    box_built(&box);
+    char command[PATH_MAX + 64];
+    snprintf(command, sizeof command, "cd %s && echo * */*", box.directory);
+    CHECK_TEXT(box_shell(&box, command), "beside hidden real run state */*");
+    box_close(&box);
+}
+
 TEST(layers_with_a_volatile_upper) {
     open_with_root();
     make_directory("above/etc");
