@@ -4,10 +4,12 @@
 #include <getopt.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 
+#include "runtime/executable.h"
 #include "runtime/runtime.h"
 #include "supervisor/bus.h"
 #include "supervisor/log.h"
@@ -277,8 +279,11 @@ int main(int argc, char **argv) {
 
     umask(022);
     log_open(LEVEL_INFO);
+    int error = geteuid() == 0 ? executable_seal(argv, &fault) : 0; /* others get no further */
+    prctl(PR_SET_NAME, basename(argv[0])); /* 6.13 and older name it after a descriptor */
     raise_descriptor_limit();
-    int error = loop_block_signals();
+    if (error >= 0)
+        error = loop_block_signals();
     if (error >= 0)
         error = run(&options, &fault);
     if (error < 0) {

@@ -94,6 +94,19 @@ U
     finish
 }
 
+@test "nobody writes to the program that runs" {
+    unit inside <<'U'
+service = { type = "oneshot"; exec = [ "/proc/self/exe", "--version" ]; };
+namespaces = { user = "host"; };
+U
+    begin
+    eventually said "inside: ready"
+    run chmod u+w "/proc/$manager/exe"
+    [[ $output == *"Read-only file system" ]]
+    [ "$(cat "/proc/$manager/comm")" = ringfence-manag ]
+    finish
+}
+
 @test "a crash is followed by a growing delay, a launch failure too" {
     unit crash <<'U'
 service = { exec = [ "/bin/sh", "-c", "exit 3" ]; };
