@@ -37,7 +37,7 @@ struct run {
     pid_t program; /* with an init: its child; 0: not known yet */
     int program_pidfd;
     int terminal; /* the master */
-    int status;   /* of an init that lingers */
+    int status; /* of the init, until it told */
     bool program_ended;
     int wait_status;       /* of the program, once it has ended */
     bool found;            /* the file */
@@ -260,6 +260,7 @@ static void fill_stage(struct stage *stage, const struct sandbox *sandbox,
         .fresh_proc = fresh && sandbox->modes[NAMESPACE_PID] != NAMESPACE_HOST,
         .init = wants_init(sandbox, request) ? sandbox->runtime->init : -EBADF,
         .status = -EBADF,
+        .init_lingers = request->init_lingers,
         .null = -EBADF,
         .console = -EBADF,
     };
@@ -310,15 +311,15 @@ static int start_helper(struct sandbox *sandbox, const struct run_request *reque
     return 0;
 }
 
-/* Its image, and, where it is to outlive the program, a pipe for how that ended. */
-static int prepare_init(struct sandbox *sandbox, const struct run_request *request, int *ret_status,
-                        int *ret_init_status, struct fault *fault) {
+/* Its image, and a pipe for how the program ended. */
+static int prepare_init(struct sandbox *sandbox, int *ret_status, int *ret_init_status,
+                        struct fault *fault) {
     int ends[2];
     if (sandbox->modes[NAMESPACE_PID] != NAMESPACE_PRIVATE)
         return fault_say(fault, -EINVAL,
                          "an init is PID 1 of a pid namespace of its own, and there is none");
     int error = init_open(&sandbox->runtime->init, fault);
-    if (error || !request->init_lingers)
+    if (error)
         return error;
     if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
         return fault_set(fault, errno, "cannot make the channel of an init");
@@ -339,7 +340,7 @@ int run_start(struct sandbox *sandbox, const struct run_request *request, const 
     if (request->listen_count > RUN_LISTEN_MAX)
         return fault_say(fault, -EINVAL, "there are more than %d sockets", RUN_LISTEN_MAX);
     if (wants_init(sandbox, request))
-        error = prepare_init(sandbox, request, &status, &init_status, fault);
+        error = prepare_init(sandbox, &status, &init_status, fault);
     if (error)
         return error;
     if (beside && (!main || main->pidfd < 0))

@@ -59,11 +59,12 @@ int run_pidfd(const struct run *run); /* negative until known; for signalling an
 
 /* The program's own pid in our pid namespace: with an init, its child's. */
 pid_t run_program_pid(const struct run *run);
-/* With an init that lingers: readable once the program has ended, though its init goes on. Negative
- * without, and once run_program_ended said so. */
+/* With an init: readable once the program has ended, though its init may go on. Negative without,
+ * and once run_program_ended said so. */
 int run_status_fd(const struct run *run);
-/* 1: the program has ended, though perhaps not its init; *ret_wait_status as of waitpid(2). 0: as
- * far as the run knows, it has not. */
+/* 1: the program has ended, though perhaps not its init; *ret_wait_status as of waitpid(2), which
+ * the init's own is not, since a PID 1 cannot end by a signal. 0: as far as the run knows, it has
+ * not. */
 int run_program_ended(struct run *run, int *ret_wait_status);
 
 /* The master of the terminal that the program was given, non-blocking; the caller's from here on.

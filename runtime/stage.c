@@ -318,9 +318,10 @@ static int execute_init(const struct progress *progress, struct fault *fault) {
     snprintf(program, sizeof program, "%d", progress->program);
     snprintf(status, sizeof status, "%d", stage->status);
     char name[] = "ringfence-init";
-    char *const arguments[] = {name, program, stage->status < 0 ? NULL : status, NULL};
+    char wait[] = "wait";
+    char *const arguments[] = {name, program, status, stage->init_lingers ? wait : NULL, NULL};
     char *const environment[] = {NULL};
-    if (stage->status >= 0 && fcntl(stage->status, F_SETFD, 0) < 0)
+    if (fcntl(stage->status, F_SETFD, 0) < 0)
         return fault_set(fault, errno, "cannot keep the channel of the init");
     syscall(SYS_execveat, stage->init, "", arguments, environment, AT_EMPTY_PATH);
     return fault_say(fault, -ECANCELED, "cannot execute the init: %s", strerror(errno));

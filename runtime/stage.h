@@ -27,7 +27,8 @@ struct stage {
     bool own_mounts;   /* a copy of the mount namespace nobody else sees */
     bool fresh_proc;   /* and a pid namespace that wants its own /proc */
     int init;          /* the init that is PID 1; -EBADF: the program itself is */
-    int status;        /* where the init writes how the program ended; -EBADF: nowhere */
+    int status;        /* where the init writes how the program ended */
+    bool init_lingers; /* until all that the program left behind has ended */
     int null;          /* a detached mount of /dev/null, to cover files of /proc with */
     int console;       /* a detached mount of the terminal; -EBADF: none */
 };

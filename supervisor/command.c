@@ -37,12 +37,15 @@ static int refuse_invalid(const struct service *service, struct fault *fault) {
 /* ---- start, stop, restart, reload ---- */
 
 static int reload_service(struct service *service, struct fault *fault) {
-    int number = service->unit ? service->unit->service.reload_signal : 0;
-    if (!state_traits(service->state)->up || !service->main)
+    const struct service_settings *settings = &service->unit->service;
+    if (!state_traits(service->state)->up || !service->main || !service->private->executed)
         return fault_say(fault, ESRCH, "%s is not running", service->name);
-    if (number == 0)
+    if (settings->reload_signal == 0 && settings->exec_reload.count == 0)
         return fault_say(fault, EOPNOTSUPP, "%s has no signal that makes it reload", service->name);
-    return service_signal_main(service, number, fault);
+    if (service->paused)
+        return fault_say(fault, EBUSY, "%s is paused", service->name);
+    service_handle(service, EVENT_RELOAD);
+    return 0;
 }
 
 int manager_command(struct manager *manager, enum command command, const char *name,
@@ -117,6 +120,10 @@ int manager_pause(struct manager *manager, const char *name, bool pause, struct 
         return error;
     service->paused = pause;
     health_pause(service, pause);
+    if (pause)
+        service_unguard(service);
+    else
+        service_guard(service);
     log_line(LEVEL_INFO, "%s: %s", name, pause ? "paused" : "resumed");
     if (manager->bus)
         bus_service_changed(manager->bus, service, service->state);

@@ -76,13 +76,10 @@ static void progressed(void *context) {
     }
 }
 
-int manager_exec(struct manager *manager, const char *name, const struct run_request *request,
-                 exec_done done, void *context, struct fault *fault) {
-    struct service *service = manager_find(manager, name);
-    if (!service)
-        return fault_say(fault, ENOENT, "there is no unit \"%s\"", name);
-    if (!service->main || !service->private->executed || service->private->ended)
-        return fault_say(fault, ESRCH, "%s is not running", name);
+int exec_begin(struct service *service, const struct run_request *request, exec_done done,
+               void *context, struct fault *fault) {
+    struct manager *manager = service->manager;
+    const char *name = service->name;
     struct exec *exec = calloc(1, sizeof(*exec));
     if (!exec)
         return fault_set(fault, ENOMEM, "cannot run beside %s", name);
@@ -105,6 +102,16 @@ int manager_exec(struct manager *manager, const char *name, const struct run_req
     manager->private->without_pid++;
     list_append(&manager->private->execs, &exec->link);
     return 0;
+}
+
+int manager_exec(struct manager *manager, const char *name, const struct run_request *request,
+                 exec_done done, void *context, struct fault *fault) {
+    struct service *service = manager_find(manager, name);
+    if (!service)
+        return fault_say(fault, ENOENT, "there is no unit \"%s\"", name);
+    if (!service->main || !service->private->executed || service->private->ended)
+        return fault_say(fault, ESRCH, "%s is not running", name);
+    return exec_begin(service, request, done, context, fault);
 }
 
 static struct exec *find(struct manager *manager, const void *context) {

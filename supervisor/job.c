@@ -303,6 +303,10 @@ static int judge_request(const struct service *service, const struct request *re
         return fault_say(fault, ECANCELED, "%s: stopped by another command", service->name);
     if (own->goal == GOAL_CYCLE)
         return 1;
+    if (request->command == COMMAND_RELOAD && state_traits(service->state)->reloading)
+        return 1;
+    if (request->command == COMMAND_RELOAD && service_is_up(service) && own->reload_failure)
+        return fault_say(fault, EIO, "%s did not reload: %s", service->name, own->reload_failure);
     if (service_is_up(service))
         return 0;
     if (own->stalled && gate_judge(service, &edge) != VERDICT_GO)

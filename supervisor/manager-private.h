@@ -58,6 +58,10 @@ void manager_sweep(struct manager *manager);
 
 /* This sandbox is gone, and with it what was to begin there: a run asks its sandbox until then. */
 void manager_execs_lose(struct manager *manager, const struct sandbox *sandbox);
+/* A process put beside a unit's main one, or into its sandbox while none is there; as manager_exec.
+ */
+int exec_begin(struct service *service, const struct run_request *request, exec_done done,
+               void *context, struct fault *fault);
 
 /* Told by the reaper about every child. */
 void manager_child_ended(struct manager *manager, pid_t pid, int wait_status);

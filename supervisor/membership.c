@@ -59,14 +59,24 @@ int membership_of(const char *cgroup, pid_t pid) {
     return path && lies_below(path, cgroup);
 }
 
-/* Its pid in the innermost pid namespace that it is in; 0 where it has ended. */
-static pid_t innermost_pid(pid_t pid) {
+pid_t membership_inside(pid_t pid) {
     scoped_free char *data = NULL;
     if (read_proc(pid, "status", &data) < 0)
         return 0;
     const char *list = find_line(data, "NSpid:");
     const char *last = list ? strrchr(list, '\t') : NULL;
     return last ? (pid_t)strtol(last + 1, NULL, 10) : 0;
+}
+
+pid_t membership_of_pidfd(int pidfd) {
+    scoped_free char *data = NULL;
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
+    if (file_read(AT_FDCWD, path, PROC_FILE_MAX, &data, NULL, NULL) < 0)
+        return 0;
+    const char *pid = find_line(data, "Pid:\t");
+    long number = pid ? strtol(pid, NULL, 10) : 0;
+    return number > 0 ? (pid_t)number : 0;
 }
 
 static bool same_namespace(pid_t one, pid_t other) {
@@ -79,7 +89,7 @@ static bool same_namespace(pid_t one, pid_t other) {
 }
 
 static bool is_wanted(pid_t pid, pid_t sender, pid_t theirs) {
-    return innermost_pid(pid) == theirs && same_namespace(pid, sender);
+    return membership_inside(pid) == theirs && same_namespace(pid, sender);
 }
 
 int membership_translate(const char *cgroup, pid_t sender, pid_t theirs, pid_t *ret_pid,

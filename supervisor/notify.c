@@ -8,12 +8,15 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "supervisor/fd-store.h"
 #include "supervisor/log.h"
 #include "supervisor/manager-private.h"
 #include "supervisor/membership.h"
+#include "supervisor/notify-message.h"
 #include "supervisor/world.h"
 #include "units/base/file.h"
 #include "units/base/number.h"
+#include "units/base/text.h"
 
 #define MESSAGE_MAX 4096     /* bytes; what libsystemd sends at most */
 #define MESSAGES_AT_ONCE 128 /* so that a flood keeps nobody else waiting */
@@ -24,34 +27,66 @@ struct notify {
     char *directory;
     int fd;
     struct watch *watch;
-    bool refused; /* somebody else was told of once */
+    bool refused, full; /* told of once */
 };
 
 /* ---- one message ---- */
 
-static void set_main_pid(struct notify *notify, const char *text, pid_t sender,
-                         struct notification *notification) {
-    struct service *service = notify->service;
+/* What came with it: all is closed in the end but what was taken. */
+struct delivery {
+    pid_t sender;
+    int descriptors[DESCRIPTORS_MAX];
+    size_t count;
+};
+
+static void delivery_clear(struct delivery *delivery) {
+    for (size_t i = 0; i < delivery->count; i++)
+        close_fd(delivery->descriptors[i]);
+}
+
+static void refuse_main(const struct notify *notify, const char *what) {
+    log_line(LEVEL_WARNING, "%s: its main process cannot be %s: it is none of the unit's own",
+             notify->service->name, what);
+}
+
+static void find_main_pid(struct notify *notify, const char *text, pid_t sender,
+                          struct notification *said) {
+    const char *cgroup = sandbox_cgroup(notify->service->sandbox);
     uint64_t number;
     if (number_parse(text, &number) < 0 || number == 0 || number > INT32_MAX)
         return;
-    int error = membership_translate(sandbox_cgroup(service->sandbox), sender, (pid_t)number,
-                                     &notification->main_pid, &notification->main_pidfd);
-    if (error < 0)
-        log_line(LEVEL_WARNING, "%s: its main process cannot be %s: it is none of the unit's own",
-                 service->name, text);
+    if (membership_translate(cgroup, sender, (pid_t)number, &said->main_pid, &said->main_pidfd) < 0)
+        refuse_main(notify, text);
 }
 
-static void read_line(struct notify *notify, char *line, pid_t sender,
-                      struct notification *notification) {
-    if (strcmp(line, "READY=1") == 0)
-        notification->ready = true;
-    else if (strcmp(line, "STOPPING=1") == 0)
-        notification->stopping = true;
-    else if (strncmp(line, "STATUS=", 7) == 0)
-        notification->status = line + 7;
-    else if (strncmp(line, "MAINPID=", 8) == 0 && notification->main_pid == 0)
-        set_main_pid(notify, line + 8, sender, notification);
+/* The number that a pid namespace has given it does not matter here. */
+static void take_main_pidfd(struct notify *notify, struct delivery *delivery,
+                            struct notification *said) {
+    if (delivery->count != 1)
+        return;
+    pid_t pid = membership_of_pidfd(delivery->descriptors[0]);
+    if (pid <= 0 || membership_of(sandbox_cgroup(notify->service->sandbox), pid) != 1) {
+        refuse_main(notify, "what came with it");
+        return;
+    }
+    said->main_pid = pid;
+    said->main_pidfd = delivery->descriptors[0];
+    delivery->count = 0;
+}
+
+static void store(struct notify *notify, const struct notify_message *message,
+                  struct delivery *delivery) {
+    struct service *service = notify->service;
+    for (size_t i = 0; i < delivery->count; i++) {
+        int error =
+            fd_store_add(&service->private->fd_store, service->manager, delivery->descriptors[i],
+                         message->fd_name ? message->fd_name : "stored", message->poll);
+        if (error < 0 && !notify->full)
+            log_line(LEVEL_WARNING, "%s: cannot keep a descriptor for it: %s", service->name,
+                     error == -E2BIG ? "its store is full" : strerror(-error));
+        notify->full |= error < 0;
+    }
+    delivery->count = 0;
 }
 
 /* The socket is reached through the unit's own directory alone. A sender that has ended already
@@ -72,34 +107,65 @@ static bool is_ours(struct notify *notify, pid_t sender) {
     return false;
 }
 
-static void take_message(struct notify *notify, char *message, pid_t sender) {
-    struct notification notification = {.main_pidfd = -1};
-    char *rest = message;
-    for (char *line; (line = strsep(&rest, "\n"));)
-        read_line(notify, line, sender, &notification);
-    service_notified(notify->service, &notification);
+/* As far as the program itself let others speak for it (NOTIFYACCESS=). */
+static bool may_speak(const struct notify *notify, pid_t sender) {
+    const struct service *service = notify->service;
+    scoped_free char *beside = NULL;
+    switch (service->private->access) {
+    case ACCESS_UNSAID:
+    case ACCESS_ALL:
+        return true;
+    case ACCESS_EXEC:
+        if (asprintf(&beside, "%s/aux", sandbox_cgroup(service->sandbox)) < 0)
+            beside = NULL;
+        return sender == service->main_pid || (beside && membership_of(beside, sender) == 1);
+    case ACCESS_MAIN:
+        return sender == service->main_pid;
+    case ACCESS_NONE:
+        break;
+    }
+    return false;
 }
 
-static pid_t read_control(struct msghdr *header) {
-    pid_t sender = 0;
+static void take_message(struct notify *notify, char *text, struct delivery *delivery) {
+    struct service *service = notify->service;
+    struct notify_message message;
+    scoped_text struct text status = {0}, bus_error = {0};
+    notify_message_parse(text, &message);
+    if (message.barrier) /* all before it is done: closing its descriptor says so */
+        return;
+    if (message.said.status) {
+        text_add_clean(&status, message.said.status);
+        message.said.status = status.data ? status.data : "";
+    }
+    if (message.said.bus_error) {
+        text_add_clean(&bus_error, message.said.bus_error);
+        message.said.bus_error = bus_error.data;
+    }
+    if (service->sandbox && message.main_pidfd)
+        take_main_pidfd(notify, delivery, &message.said);
+    else if (service->sandbox && message.main_pid)
+        find_main_pid(notify, message.main_pid, delivery->sender, &message.said);
+    if (message.remove && message.fd_name)
+        fd_store_remove(service->private->fd_store, message.fd_name);
+    else if (message.store && service->sandbox)
+        store(notify, &message, delivery);
+    service_notified(service, &message.said);
+}
+
+static void read_control(struct msghdr *header, struct delivery *delivery) {
     for (struct cmsghdr *part = CMSG_FIRSTHDR(header); part; part = CMSG_NXTHDR(header, part)) {
         if (part->cmsg_level != SOL_SOCKET)
             continue;
         if (part->cmsg_type == SCM_CREDENTIALS) {
             struct ucred credentials;
             memcpy(&credentials, CMSG_DATA(part), sizeof(credentials));
-            sender = credentials.pid;
+            delivery->sender = credentials.pid;
         } else if (part->cmsg_type == SCM_RIGHTS) {
-            /* Nobody asked for them; a barrier is answered by closing its pipe. */
-            size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-            for (size_t i = 0; i < count; i++) {
-                int fd;
-                memcpy(&fd, CMSG_DATA(part) + i * sizeof(fd), sizeof(fd));
-                close_fd(fd);
-            }
+            delivery->count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+            memcpy(delivery->descriptors, CMSG_DATA(part), delivery->count * sizeof(int));
         }
     }
-    return sender;
 }
 
 static bool receive_one(struct notify *notify) {
@@ -108,6 +174,7 @@ static bool receive_one(struct notify *notify) {
         struct cmsghdr aligned;
         char bytes[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int) * DESCRIPTORS_MAX)];
     } control;
+    struct delivery delivery = {0};
     struct iovec part = {message, MESSAGE_MAX};
     struct msghdr header = {.msg_iov = &part,
                             .msg_iovlen = 1,
@@ -116,12 +183,12 @@ static bool receive_one(struct notify *notify) {
     ssize_t length = recvmsg(notify->fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     if (length < 0)
         return errno == EINTR;
-    pid_t sender = read_control(&header);
-    if ((header.msg_flags & MSG_TRUNC) || memchr(message, '\0', (size_t)length))
-        return true;
+    read_control(&header, &delivery);
+    bool whole = !(header.msg_flags & MSG_TRUNC) && !memchr(message, '\0', (size_t)length);
     message[length] = '\0';
-    if (is_ours(notify, sender))
-        take_message(notify, message, sender);
+    if (whole && is_ours(notify, delivery.sender) && may_speak(notify, delivery.sender))
+        take_message(notify, message, &delivery);
+    delivery_clear(&delivery);
     return true;
 }
 

@@ -59,17 +59,19 @@ target_link_libraries(ringfence-logd PRIVATE logs)
 
 # The manager. Its policy knows no kernel: the simulation (tests/supervisor) links it with a world of
 # its own.
+file(GLOB SERVICE_SOURCES CONFIGURE_DEPENDS supervisor/service*.c)
 add_library(policy STATIC
     supervisor/apply.c supervisor/change.c supervisor/children.c supervisor/command.c
-    supervisor/condition.c supervisor/digest.c supervisor/exec.c supervisor/gate.c
+    supervisor/condition.c supervisor/digest.c supervisor/exec.c supervisor/fd-store.c
+    supervisor/gate.c
     supervisor/graph.c supervisor/health.c supervisor/job.c supervisor/log.c supervisor/manager.c
     supervisor/plan.c supervisor/plan-action.c supervisor/restart.c supervisor/schedule.c
-    supervisor/service.c supervisor/service-listen.c supervisor/service-run.c
-    supervisor/service-start.c supervisor/service-stop.c supervisor/service-table.c
+    ${SERVICE_SOURCES}
     supervisor/timers.c supervisor/transaction.c)
 target_link_libraries(policy PUBLIC base)
 add_library(world STATIC
-    supervisor/console.c supervisor/membership.c supervisor/notify.c supervisor/output.c
+    supervisor/console.c supervisor/membership.c supervisor/notify-message.c
+    supervisor/notify.c supervisor/output.c
     supervisor/probe.c supervisor/probe-exec.c supervisor/probe-net.c supervisor/ready-pipe.c
     supervisor/sockets.c supervisor/sockets-holder.c supervisor/sockets-use.c
     supervisor/stamp.c supervisor/world.c)

@@ -59,6 +59,15 @@ struct ending ending_of(const struct unit *unit, int wait_status, bool out_of_me
     return ending;
 }
 
+struct ending ending_of_command(int wait_status) {
+    if (WIFEXITED(wait_status))
+        return (struct ending){.result =
+                                   WEXITSTATUS(wait_status) ? RESULT_EXIT_CODE : RESULT_SUCCESS,
+                               .exit_code = WEXITSTATUS(wait_status)};
+    return (struct ending){.result = WCOREDUMP(wait_status) ? RESULT_CORE_DUMP : RESULT_SIGNAL,
+                           .exit_signal = WTERMSIG(wait_status)};
+}
+
 void ending_describe(const struct ending *ending, struct text *text) {
     if (ending->result == RESULT_OOM_KILL)
         text_add(text, "was ended by the kernel: out of memory");
@@ -74,7 +83,7 @@ void ending_describe(const struct ending *ending, struct text *text) {
 
 /* ---- whether ---- */
 
-enum kind { KIND_CLEAN, KIND_CODE, KIND_ABNORMAL, KINDS };
+enum kind { KIND_CLEAN, KIND_CODE, KIND_ABNORMAL, KIND_WATCHDOG, KINDS };
 
 /* A launch that failed counts like a crash, and so does an end before the service was ready. */
 static const enum kind kinds[] = {
@@ -84,19 +93,19 @@ static const enum kind kinds[] = {
     [RESULT_TIMEOUT] = KIND_ABNORMAL,   [RESULT_LAUNCH] = KIND_ABNORMAL,
     [RESULT_CONDITION] = KIND_CLEAN,    [RESULT_DEPENDENCY] = KIND_ABNORMAL,
     [RESULT_LIMIT] = KIND_ABNORMAL,     [RESULT_PROTOCOL] = KIND_ABNORMAL,
-    [RESULT_UNHEALTHY] = KIND_ABNORMAL,
+    [RESULT_UNHEALTHY] = KIND_ABNORMAL, [RESULT_WATCHDOG] = KIND_WATCHDOG,
 };
 static_assert(sizeof(kinds) / sizeof(kinds[0]) == SERVICE_RESULTS, "a kind for every result");
 
 /* unless-stopped is always: a stop by command wins over every policy, before this is asked. */
 static const bool table[][KINDS] = {
-    [RESTART_NO] = {false, false, false},
+    [RESTART_NO] = {false, false, false, false},
     [RESTART_ON_SUCCESS] = {[KIND_CLEAN] = true},
-    [RESTART_ON_FAILURE] = {[KIND_CODE] = true, [KIND_ABNORMAL] = true},
-    [RESTART_ON_ABNORMAL] = {[KIND_ABNORMAL] = true},
-    [RESTART_ALWAYS] = {true, true, true},
-    [RESTART_UNLESS_STOPPED] = {true, true, true},
-    [RESTART_ON_WATCHDOG] = {false, false, false},
+    [RESTART_ON_FAILURE] = {[KIND_CODE] = true, [KIND_ABNORMAL] = true, [KIND_WATCHDOG] = true},
+    [RESTART_ON_ABNORMAL] = {[KIND_ABNORMAL] = true, [KIND_WATCHDOG] = true},
+    [RESTART_ALWAYS] = {true, true, true, true},
+    [RESTART_UNLESS_STOPPED] = {true, true, true, true},
+    [RESTART_ON_WATCHDOG] = {[KIND_WATCHDOG] = true},
 };
 
 bool restart_is_wanted(const struct unit *unit, const struct ending *ending) {

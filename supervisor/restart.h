@@ -14,6 +14,9 @@ struct ending {
  * seen in its cgroup during the run. */
 struct ending ending_of(const struct unit *unit, int wait_status, bool out_of_memory);
 
+/* The same of a command beside the program: clean is 0 alone. */
+struct ending ending_of_command(int wait_status);
+
 /* An exit status that prevents wins over one that forces, and that over the policy's table. One
  * that its health check stopped stays so if the check says so. */
 bool restart_is_wanted(const struct unit *unit, const struct ending *ending);

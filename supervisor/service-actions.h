@@ -12,13 +12,15 @@ enum service_state to_created(struct service *service);
 enum service_state to_created_or_waiting(struct service *service);
 enum service_state to_ready(struct service *service);
 enum service_state to_ready_if_healthy(struct service *service);
-enum service_state to_stopping(struct service *service);
 enum service_state to_stopped(struct service *service);
 enum service_state to_invalid(struct service *service);
 
 /* ---- up (service-start.c) ---- */
 enum service_state build(struct service *service);
 enum service_state launch(struct service *service);
+enum service_state launch_prepared(struct service *service);
+enum service_state fail_to_prepare(struct service *service);
+enum service_state time_out_preparing(struct service *service);
 enum service_state note_executed(struct service *service);
 enum service_state fail_to_build(struct service *service);
 enum service_state fail_to_launch(struct service *service);
@@ -32,7 +34,26 @@ enum service_state stop_idle(struct service *service);
 enum service_state stop_listening(struct service *service);
 enum service_state watch_again(struct service *service);
 
+/* ---- reload (service-reload.c) ---- */
+enum service_state begin_reload(struct service *service);
+enum service_state reload_again(struct service *service);
+enum service_state note_reloading(struct service *service);
+enum service_state end_reload_by_word(struct service *service);
+enum service_state end_reload_command(struct service *service);
+enum service_state fail_to_reload(struct service *service);
+enum service_state time_out_reloading(struct service *service);
+
 /* ---- down (service-stop.c) ---- */
+enum service_state obey_stopping(struct service *service); /* it said that it ends */
+enum service_state stop_prepared(struct service *service);
+enum service_state end_asking(struct service *service);
+enum service_state time_out_asking(struct service *service);
+enum service_state end_if_asked(struct service *service);
+enum service_state abort_process(struct service *service);
+enum service_state time_out_finishing(struct service *service);
+enum service_state leave_rest(struct service *service);
+enum service_state leave_rest_if_spared(struct service *service);
+enum service_state hasten_rest(struct service *service);
 enum service_state stop_process(struct service *service);
 enum service_state stop_process_once(struct service *service);
 enum service_state kill_after_timeout(struct service *service);
@@ -51,7 +72,15 @@ enum service_state settle(struct service *service);
 /* Lets the sandbox go, then outcome, unless a goal says otherwise. */
 enum service_state remove_sandbox(struct service *service, enum service_state outcome);
 
+/* After the commands that follow an end. */
+enum service_state conclude(struct service *service);
+
 /* ---- on entering a state ---- */
+void enter_preparing(struct service *service);
+void enter_reloading(struct service *service);
+void enter_asking(struct service *service);
+void enter_ending(struct service *service);
+void enter_finishing(struct service *service);
 void enter_starting(struct service *service);
 void enter_ready(struct service *service);
 void enter_listening(struct service *service);

@@ -35,19 +35,38 @@ enum service_event {
     EVENT_LAUNCH_FAILED,
     EVENT_SAID_READY,
     EVENT_SAID_STOPPING,
-    EVENT_ENDED,      /* its main process */
-    EVENT_EMPTY,      /* its cgroup holds no process */
-    EVENT_DEADLINE,   /* of the present state */
-    EVENT_LIFETIME,   /* it has run as long as it may */
-    EVENT_HEALTHY,    /* the first probe of this run that succeeded */
-    EVENT_UNHEALTHY,  /* so many probes failed in a row that it is to be acted on */
-    EVENT_CONNECTION, /* or a datagram waits */
-    EVENT_IDLE,       /* nobody has used its sockets for so long */
-    EVENT_STOP,       /* is to go down, and those who need it are */
-    EVENT_REFUSED,    /* its file became invalid */
-    EVENT_ACCEPTED,   /* its file is valid again */
+    EVENT_ENDED,          /* its main process */
+    EVENT_EMPTY,          /* its cgroup holds no process */
+    EVENT_DEADLINE,       /* of the present state */
+    EVENT_LIFETIME,       /* it has run as long as it may */
+    EVENT_HEALTHY,        /* the first probe of this run that succeeded */
+    EVENT_UNHEALTHY,      /* so many probes failed in a row that it is to be acted on */
+    EVENT_CONNECTION,     /* or a datagram waits */
+    EVENT_IDLE,           /* nobody has used its sockets for so long */
+    EVENT_COMMANDS_DONE,  /* all that were to run beside the main process */
+    EVENT_COMMAND_FAILED, /* one of them; the others do not run */
+    EVENT_RELOAD,         /* a person wants it to read its configuration again */
+    EVENT_SAID_RELOADING,
+    EVENT_WATCHDOG, /* it does not live any more, as it said or did not say */
+    EVENT_LEFT,     /* its main process ended, its init waits for the others */
+    EVENT_STOP,     /* is to go down, and those who need it are */
+    EVENT_REFUSED,  /* its file became invalid */
+    EVENT_ACCEPTED, /* its file is valid again */
     SERVICE_EVENTS
 };
+
+/* The commands that run one after the other in the present state. */
+struct commands_run {
+    const struct strings *items; /* the unit's own */
+    size_t count, next;
+    bool beside; /* the main process; else in the sandbox alone */
+    bool running;
+    struct ending ending; /* of the one that failed */
+    char *failure;        /* which one and how; NULL */
+};
+
+/* Who may say what of sd_notify: NOTIFYACCESS=. */
+enum notify_access { ACCESS_UNSAID, ACCESS_ALL, ACCESS_EXEC, ACCESS_MAIN, ACCESS_NONE };
 
 struct service_private {
     struct service *service;
@@ -104,12 +123,29 @@ struct service_private {
     unsigned triggers;       /* connections that started it */
     uint64_t triggers_begun; /* CLOCK_BOOTTIME, of the interval in which they are counted */
 
+    struct commands_run commands;
+    bool settled;      /* the ending is known: what follows are its consequences */
+    bool left;         /* the main process is gone, its init is not */
+    bool spared;       /* it alone was killed: what it started is waited for */
+    uint64_t start_by; /* CLOCK_BOOTTIME, of the present attempt; NEVER */
+    uint64_t stop_by;  /* of the present stop; NEVER */
+
+    uint64_t reload_asked;     /* CLOCK_MONOTONIC; 0: it reloads of its own */
+    bool reload_acknowledged;  /* it said RELOADING=1, and not yet READY=1 */
+    bool reload_again;         /* asked for while it reloads */
+    bool reload_by_word;       /* it is over when it says so */
+    char *reload_failure;      /* of the last one; NULL */
+    enum notify_access access; /* of the present run */
+    struct fd_store *fd_store;
+
+    uint64_t watchdog_period; /* microseconds; NEVER: none */
+    struct deadline watchdog;
     struct deadline deadline; /* of the present state */
     struct deadline lifetime; /* how long a run may last */
     struct deadline idle;     /* the next look for use of its sockets */
     struct deadline steady;   /* ready for so long that the backoff starts anew */
 
-    struct watch *report_watch, *cgroup_watch;
+    struct watch *report_watch, *cgroup_watch, *status_watch;
     struct notify *notify;
     struct ready_pipe *ready_pipe;
     struct output *output;
@@ -132,6 +168,7 @@ struct state_traits {
     bool gated;   /* waits for what it needs */
     bool rising;  /* on the way up */
     bool probed;  /* its health may be looked at */
+    bool reloading;
     bool settled; /* a goal to come up has ended here, well or badly */
     void (*enter)(struct service *service);
 };
@@ -158,14 +195,36 @@ void service_fail(struct service *service, const char *format, ...)
  * so is a lazy service from the time that it listens. */
 bool service_is_up(const struct service *service);
 
+/* ---- service-notify.c ---- */
+
 /* What the notify socket brought; the sender was verified. */
 struct notification {
-    bool ready, stopping;
-    const char *status; /* NULL: none */
-    pid_t main_pid;     /* in our pid namespace, in the unit's cgroup; 0: none */
-    int main_pidfd;     /* of it, handed over; -1 */
+    bool ready, stopping, reloading, restart_reset;
+    bool ping, trigger;        /* WATCHDOG=1, WATCHDOG=trigger */
+    uint64_t monotonic;        /* MONOTONIC_USEC=; 0: none */
+    uint64_t watchdog, extend; /* WATCHDOG_USEC=, EXTEND_TIMEOUT_USEC=; 0: none */
+    const char *status;        /* NULL: none */
+    const char *errno_text, *bus_error, *exit_status; /* NULL: none */
+    enum notify_access access;                        /* ACCESS_UNSAID: none */
+    pid_t main_pid; /* in our pid namespace, in the unit's cgroup; 0: none */
+    int main_pidfd; /* of it, handed over; -1 */
 };
 void service_notified(struct service *service, const struct notification *notification);
+/* From now on it must say WATCHDOG=1; nothing where it need not. */
+void service_guard(struct service *service);
+/* A process that is stopped from outside cannot say it. */
+void service_unguard(struct service *service);
+
+/* ---- service-commands.c ---- */
+
+/* The first of them at once, each other one when the one before ended well; then
+ * EVENT_COMMANDS_DONE, or EVENT_COMMAND_FAILED with commands.ending and commands.failure. -errno
+ * where the first cannot start: then no event follows. What ran before is stopped. */
+int service_commands_start(struct service *service, const struct strings *items, size_t count,
+                           bool beside);
+void service_commands_stop(struct service *service); /* SIGKILL to the one that runs; no event */
+/* The same, and it is named in commands.failure. */
+void service_commands_time_out(struct service *service, uint64_t time);
 
 /* ---- service-run.c: the descriptors of a build and a run, as events ---- */
 

@@ -73,7 +73,8 @@ static int claim(struct service *service, int *ret_wait_status) {
     pid_t pid = run_pid(service->main);
     if (own->run_pid || pid <= 0)
         return 0;
-    own->run_pid = service->main_pid = pid;
+    own->run_pid = pid;
+    service->main_pid = run_program_pid(service->main);
     if (own->awaits_pid) {
         own->awaits_pid = false;
         manager->without_pid--;
@@ -91,6 +92,9 @@ static int claim(struct service *service, int *ret_wait_status) {
 static void note_end(struct service *service, int wait_status) {
     struct service_private *own = service->private;
     own->reaped = true;
+    watch_close(own->status_watch);
+    own->status_watch = NULL;
+    run_program_ended(service->main, &wait_status); /* an init's own is only like it */
     own->ending =
         ending_of(service->unit, wait_status, sandbox_oom_kills(service->sandbox) > own->oom_kills);
     if (own->main_pidfd < 0)
@@ -106,6 +110,38 @@ static void tell_end(struct service *service) {
         return;
     own->ended = true;
     service_handle(service, EVENT_ENDED);
+}
+
+/* The program is gone, and its init waits for the others. */
+static void program_ended(void *context) {
+    struct service *service = context;
+    struct service_private *own = service->private;
+    int wait_status;
+    watch_close(own->status_watch); /* before the descriptor goes */
+    own->status_watch = NULL;
+    if (run_program_ended(service->main, &wait_status) == 0)
+        return; /* the init was killed before it could tell: its own end will be told */
+    if (own->main_pidfd < 0)
+        service->main_pid = 0;
+    notify_receive(own->notify);
+    ready_pipe_receive(own->ready_pipe);
+    if (service->main && !own->ended) {
+        own->left = true;
+        service_handle(service, EVENT_LEFT);
+    }
+    end_event(service);
+}
+
+/* Where the init goes on without it; else the end of the init is all there is to see. */
+static void watch_program(struct service *service) {
+    struct service_private *own = service->private;
+    int fd = run_status_fd(service->main);
+    if (fd < 0 || own->main_pidfd >= 0 || service->unit->service.kill_mode == KILL_MIXED)
+        return;
+    int error = watch_open(service->manager, fd, EPOLLIN, WATCH_CHILDREN, program_ended, service,
+                           &own->status_watch);
+    if (error < 0)
+        log_line(LEVEL_ERROR, "%s: cannot watch its program: %s", service->name, strerror(-error));
 }
 
 void service_poll_run(struct service *service) {
@@ -124,6 +160,10 @@ void service_poll_run(struct service *service) {
         service_fail(service, "%s", fault.text);
         service_handle(service, EVENT_LAUNCH_FAILED);
     } else {
+        if (own->main_pidfd < 0 && !own->reaped)
+            service->main_pid = run_program_pid(service->main);
+        if (!own->reaped)
+            watch_program(service);
         service_handle(service, EVENT_EXECUTED);
     }
     if (service->main && own->reaped)
@@ -164,6 +204,8 @@ void service_drop_run(struct service *service) {
     struct service_private *own = service->private;
     health_end(service); /* what is beside the run goes with it */
     service_unwatch_report(service);
+    watch_close(own->status_watch);
+    own->status_watch = NULL;
     if (own->run_pid && !own->reaped)
         children_remove(&service->manager->private->children, own->run_pid);
     own->run_pid = service->main_pid = 0;

@@ -1,5 +1,9 @@
+#include <errno.h>
+#include <string.h>
+
 #include "supervisor/condition.h"
 #include "supervisor/console.h"
+#include "supervisor/fd-store.h"
 #include "supervisor/health.h"
 #include "supervisor/job.h"
 #include "supervisor/log.h"
@@ -52,11 +56,6 @@ enum service_state to_ready_if_healthy(struct service *service) {
     return service->state;
 }
 
-enum service_state to_stopping(struct service *service) {
-    (void)service;
-    return SERVICE_STOPPING;
-}
-
 enum service_state to_stopped(struct service *service) {
     (void)service;
     return SERVICE_STOPPED;
@@ -82,10 +81,16 @@ enum service_state ask_for_start(struct service *service) {
 
 /* ---- the sandbox ---- */
 
+static uint64_t later(uint64_t now, uint64_t duration) {
+    return duration >= NEVER - now ? NEVER : now + duration;
+}
+
 static void attempt_begins(struct service *service) {
     struct service_private *own = service->private;
     own->executed = own->reaped = own->ended = own->signalled = own->was_ready = own->expected =
-        own->idled = false;
+        own->idled = own->settled = own->left = own->spared = own->reload_acknowledged = false;
+    own->access = ACCESS_UNSAID;
+    own->watchdog_period = service->unit->service.watchdog;
     own->cause = RESULT_NONE;
     own->ending = (struct ending){0};
     if (service->result == RESULT_DEPENDENCY || service->result == RESULT_CONDITION)
@@ -164,9 +169,35 @@ static void run_begins(struct service *service) {
     attempt_begins(service);
     own->oom_kills = sandbox_oom_kills(service->sandbox);
     free(service->status_text);
-    service->status_text = NULL;
+    free(service->status_error);
+    service->status_text = service->status_error = NULL;
+    own->start_by = later(world_now(service->manager), service->unit->service.start_timeout);
+    own->stop_by = NEVER;
     service->started_at = world_date(service->manager);
     service->ready_at = 0;
+}
+
+/* Its sockets, and after them what it stored with us. */
+static int hand_over(struct service *service, struct run_request *request, int listen[],
+                     struct text *names) {
+    const struct service_private *own = service->private;
+    size_t sockets = 0, stored = fd_store_count(own->fd_store);
+    const int *descriptors = sockets_descriptors(own->sockets, &sockets);
+    if (sockets + stored == 0)
+        return 0;
+    if (sockets > 0) {
+        memcpy(listen, descriptors, sockets * sizeof(*descriptors));
+        text_add(names, sockets_names(own->sockets));
+    }
+    for (size_t i = 0; i < stored; i++) {
+        const char *name;
+        listen[sockets + i] = fd_store_at(own->fd_store, i, &name);
+        text_format(names, "%s%s", sockets + i > 0 ? ":" : "", name);
+    }
+    request->listen = listen;
+    request->listen_count = sockets + stored;
+    request->listen_names = names->data;
+    return names->failed ? -ENOMEM : 0;
 }
 
 static int start_main(struct service *service, struct fault *fault) {
@@ -176,17 +207,22 @@ static int start_main(struct service *service, struct fault *fault) {
     const struct unit *unit = service->unit;
     struct service_private *own = service->private;
     scoped_fd int out = -1, error_out = -1, ready = -1;
+    scoped_text struct text names = {0};
+    int listen[RUN_LISTEN_MAX];
 
     struct run_request request = {
         .place = RUN_MAIN,
         .exec = &unit->container.process.exec,
         .environment = &environment,
         .ready_fd = -1,
-        .listen_names = sockets_names(own->sockets),
         .standard = {-1, -1, -1},
+        .watchdog = unit->service.watchdog == DURATION_OFF ? 0 : unit->service.watchdog,
+        .init_lingers = unit->service.kill_mode != KILL_MIXED,
     };
     int error = 0;
-    request.listen = sockets_descriptors(own->sockets, &request.listen_count);
+    error = hand_over(service, &request, listen, &names);
+    if (error < 0)
+        return fault_set(fault, error, "cannot hand sockets to %s", service->name);
     if (own->output)
         error = output_streams(own->output, &out, &error_out, fault);
     if (error >= 0 && unit->service.type == SERVICE_FD) {
@@ -202,10 +238,6 @@ static int start_main(struct service *service, struct fault *fault) {
     return error < 0 ? error : service_watch_run(service, fault);
 }
 
-static uint64_t later(uint64_t now, uint64_t duration) {
-    return duration >= NEVER - now ? NEVER : now + duration;
-}
-
 /* Whatever the helper left is killed; nothing of the payload ran. */
 enum service_state fail_to_launch(struct service *service) {
     service->private->cause = RESULT_LAUNCH;
@@ -213,7 +245,32 @@ enum service_state fail_to_launch(struct service *service) {
     return clear_up(service);
 }
 
+enum service_state launch_prepared(struct service *service) {
+    struct fault fault = {{0}};
+    if (start_main(service, &fault) < 0) {
+        service_fail(service, "%s", fault.text);
+        return fail_to_launch(service);
+    }
+    return SERVICE_STARTING;
+}
+
+/* What a command before the program did is what the run came to. */
+enum service_state fail_to_prepare(struct service *service) {
+    struct service_private *own = service->private;
+    own->cause = own->commands.ending.result;
+    own->ending = own->commands.ending;
+    service_fail(service, "%s",
+                 own->commands.failure ? own->commands.failure : "a command before it failed");
+    return clear_up(service);
+}
+
+enum service_state time_out_preparing(struct service *service) {
+    service_commands_time_out(service, service->unit->service.start_timeout);
+    return fail_to_prepare(service);
+}
+
 enum service_state launch(struct service *service) {
+    const struct commands *before = &service->unit->service.exec_pre;
     struct fault fault = {{0}};
     int listens = service_listen(service, &fault);
     if (listens > 0)
@@ -221,11 +278,20 @@ enum service_state launch(struct service *service) {
     run_begins(service);
     if (!conditions_hold(service))
         return remove_sandbox(service, SERVICE_SKIPPED);
-    if (listens < 0 || start_main(service, &fault) < 0) {
+    if (listens < 0) {
         service_fail(service, "%s", fault.text);
         return fail_to_launch(service);
     }
-    return SERVICE_STARTING;
+    if (before->count == 0)
+        return launch_prepared(service);
+    if (service_commands_start(service, before->items, before->count, false) < 0)
+        return fail_to_prepare(service);
+    return SERVICE_PREPARING;
+}
+
+void enter_preparing(struct service *service) {
+    struct service_private *own = service->private;
+    timers_set(&service->manager->private->timers, &own->deadline, own->start_by);
 }
 
 void enter_starting(struct service *service) {
@@ -233,7 +299,7 @@ void enter_starting(struct service *service) {
     struct timers *timers = &service->manager->private->timers;
     const struct service_settings *settings = &service->unit->service;
     uint64_t now = world_now(service->manager);
-    timers_set(timers, &own->deadline, later(now, settings->start_timeout));
+    timers_set(timers, &own->deadline, own->start_by);
     timers_set(timers, &own->lifetime, later(now, settings->runtime_max));
 }
 
@@ -270,6 +336,9 @@ void enter_ready(struct service *service) {
     uint64_t now = world_now(manager);
     scoped_text struct text took = {0};
 
+    service_guard(service);
+    if (own->was_ready)
+        return; /* it has reloaded */
     own->was_ready = true;
     own->attempt_failed = false;
     own->recover = false;

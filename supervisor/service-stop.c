@@ -1,6 +1,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "supervisor/fd-store.h"
 #include "supervisor/health.h"
 #include "supervisor/job.h"
 #include "supervisor/log.h"
@@ -40,8 +41,11 @@ static bool is_over(const struct service *service) {
     return !service->main || own->reaped || !own->run_pid;
 }
 
+static enum service_state finish(struct service *service);
+
 static enum service_state kill_all(struct service *service) {
     struct fault fault = {{0}};
+    service_commands_stop(service);
     if (!service->private->executed) /* it is not asked any more how far it came */
         service_unwatch_report(service);
     if (sandbox_kill(service->sandbox, &fault) < 0)
@@ -65,22 +69,25 @@ static bool must_kill(const struct service *service) {
            (own->main_pidfd < 0 && run_would_drop(service->main, settings->stop_signal));
 }
 
-enum service_state stop_process(struct service *service) {
-    struct service_private *own = service->private;
-    int number = service->unit->service.stop_signal;
-    struct fault fault = {{0}};
+/* Whether the kernel lets other processes of the unit live on without the program. */
+static bool may_outlive(const struct service *service) {
+    const struct container *container = &service->unit->container;
+    return container->process.init ||
+           container->namespaces.choices[NAMESPACE_PID].mode != NAMESPACE_PRIVATE;
+}
 
-    own->signalled = true;
-    timers_cancel(&service->manager->private->timers, &own->lifetime);
-    if (!service->main) /* a group, or a oneshot that ended */
-        return remove_sandbox(service, SERVICE_STOPPED);
-    thaw(service);
-    own->expected = true;
-    if (must_kill(service))
-        return kill_all(service);
-    int error = service_signal_main(service, number, &fault);
+/* To the program; in the usual kill mode to all others too, where they would outlive it. */
+static int signal_as_told(struct service *service, int number, struct fault *fault) {
+    bool all = service->unit->service.kill_mode == KILL_CONTROL_GROUP && may_outlive(service);
+    return all ? sandbox_signal_all(service->sandbox, number, fault)
+               : service_signal_main(service, number, fault);
+}
+
+static enum service_state send_stop(struct service *service, int number) {
+    struct fault fault = {{0}};
+    int error = signal_as_told(service, number, &fault);
     if (error >= 0 && !is_stop(number)) /* one that was stopped from outside hears it too */
-        error = service_signal_main(service, SIGCONT, &fault);
+        error = signal_as_told(service, SIGCONT, &fault);
     if (error < 0 && error != -ESRCH) {
         warn(service, &fault);
         return kill_all(service);
@@ -88,21 +95,124 @@ enum service_state stop_process(struct service *service) {
     return SERVICE_STOPPING;
 }
 
+/* After the commands that ask it to end, or without. */
+static enum service_state end_process(struct service *service) {
+    struct service_private *own = service->private;
+    if (!service->main) /* a oneshot that ended */
+        return finish(service);
+    if (own->ended || own->left)
+        return clear_up(service);
+    if (must_kill(service))
+        return kill_all(service);
+    return send_stop(service, service->unit->service.stop_signal);
+}
+
+static void stop_begins(struct service *service) {
+    struct service_private *own = service->private;
+    own->signalled = true;
+    own->expected = service->main != NULL;
+    timers_cancel(&service->manager->private->timers, &own->lifetime);
+    service_unguard(service);
+    service_commands_stop(service);
+    if (service->sandbox)
+        thaw(service);
+}
+
+/* Those that ask it to end are for what was ready: a start that failed is not asked. */
+enum service_state stop_process(struct service *service) {
+    struct service_private *own = service->private;
+    const struct commands *ask = &service->unit->service.exec_stop;
+    bool beside = service->main != NULL;
+    stop_begins(service);
+    if (service->unit->service.type == SERVICE_GROUP)
+        return remove_sandbox(service, SERVICE_STOPPED);
+    if (ask->count == 0 || !own->was_ready || (beside && !own->executed))
+        return end_process(service);
+    if (service_commands_start(service, ask->items, ask->count, beside) < 0)
+        return end_asking(service);
+    return SERVICE_ASKING;
+}
+
+/* Nothing of the program ran. */
+enum service_state stop_prepared(struct service *service) {
+    stop_begins(service);
+    return clear_up(service);
+}
+
+/* It ends by its own will, and has as long as if it had been told to. */
+enum service_state obey_stopping(struct service *service) {
+    service_commands_stop(service);
+    service_unguard(service);
+    return SERVICE_STOPPING;
+}
+
+static void note_command(struct service *service) {
+    struct service_private *own = service->private;
+    if (own->commands.ending.result == RESULT_NONE ||
+        own->commands.ending.result == RESULT_SUCCESS || own->cause != RESULT_NONE)
+        return;
+    own->cause = own->commands.ending.result;
+    service_fail(service, "%s",
+                 own->commands.failure ? own->commands.failure : "a command of its stop failed");
+}
+
+enum service_state end_asking(struct service *service) {
+    /* Those beside a program that ended end with its pid namespace, which is no failure. */
+    if (!service->main || !(service->private->ended || service->private->left))
+        note_command(service);
+    return end_process(service);
+}
+
+enum service_state time_out_asking(struct service *service) {
+    service_commands_time_out(service, service->unit->service.stop_timeout);
+    return end_asking(service);
+}
+
+/* What it leaves behind is ended when its commands are through, or at once where none is left. */
+enum service_state end_if_asked(struct service *service) {
+    return service->private->commands.running ? service->state : end_process(service);
+}
+
+/* The watchdog's signal, so that a core tells where it hung. */
+enum service_state abort_process(struct service *service) {
+    struct service_private *own = service->private;
+    own->cause = RESULT_WATCHDOG;
+    stop_begins(service);
+    if (!own->executed || (own->main_pidfd < 0 && run_would_drop(service->main, SIGABRT)))
+        return kill_all(service);
+    return send_stop(service, SIGABRT);
+}
+
 enum service_state stop_process_once(struct service *service) {
     return service->private->signalled ? service->state : stop_process(service);
 }
 
+/* Only the program is killed; what it started is given its time. */
+static enum service_state kill_program(struct service *service) {
+    struct fault fault = {{0}};
+    int error = service_signal_main(service, SIGKILL, &fault);
+    if (error < 0 && error != -ESRCH) {
+        warn(service, &fault);
+        return kill_all(service);
+    }
+    service->private->spared = true;
+    return SERVICE_KILLING;
+}
+
 enum service_state kill_after_timeout(struct service *service) {
     struct service_private *own = service->private;
+    bool gone = own->ended || own->left;
     scoped_text struct text time = {0};
     duration_print(&time, service->unit->service.stop_timeout);
-    if (own->cause == RESULT_NONE) {
+    if (own->cause == RESULT_NONE && !gone) {
         own->cause = RESULT_TIMEOUT;
         service_fail(service, "did not stop within %s and was killed", time.data ? time.data : "?");
     }
-    log_line(LEVEL_WARNING, "%s: did not stop within %s: killed", service->name,
+    log_line(LEVEL_WARNING, "%s: %s within %s: killed", service->name,
+             gone ? "what it left behind did not end" : "did not stop",
              time.data ? time.data : "?");
-    return kill_all(service);
+    bool spares = service->unit->service.kill_mode == KILL_PROCESS && !gone && own->executed;
+    return spares && !service->manager->stopping ? kill_program(service) : kill_all(service);
 }
 
 enum service_state time_out_starting(struct service *service) {
@@ -133,22 +243,78 @@ enum service_state act_on_health(struct service *service) {
     return stop_process(service);
 }
 
+static void set_stop_deadline(struct service *service, uint64_t at) {
+    timers_set(&service->manager->private->timers, &service->private->deadline, at);
+}
+
+static uint64_t stop_time(const struct service *service) {
+    return later(world_now(service->manager), service->unit->service.stop_timeout);
+}
+
+void enter_asking(struct service *service) {
+    set_stop_deadline(service, stop_time(service));
+}
+
 void enter_stopping(struct service *service) {
-    struct manager *manager = service->manager;
-    timers_set(&manager->private->timers, &service->private->deadline,
-               later(world_now(manager), service->unit->service.stop_timeout));
+    service->private->stop_by = stop_time(service);
+    set_stop_deadline(service, service->private->stop_by);
+}
+
+/* What was told to end together with the program has no more time than it; what was spared has as
+ * much as it wants, until everything is stopped. */
+void enter_ending(struct service *service) {
+    uint64_t at = stop_time(service);
+    if (service->unit->service.kill_mode == KILL_PROCESS && !service->manager->stopping)
+        at = NEVER;
+    else if (service->private->stop_by < at)
+        at = service->private->stop_by;
+    set_stop_deadline(service, at);
+}
+
+enum service_state hasten_rest(struct service *service) {
+    if (service->manager->stopping && !service->private->deadline.slot)
+        set_stop_deadline(service, stop_time(service));
+    return service->state;
+}
+
+void enter_finishing(struct service *service) {
+    set_stop_deadline(service, stop_time(service));
 }
 
 /* ---- after the process ---- */
 
-/* What the main process left behind is killed, unless MAINPID= made something of it the main one.
- */
+/* What the program left behind, as the kill mode says. */
+static enum service_state end_rest(struct service *service) {
+    struct service_private *own = service->private;
+    enum kill_mode mode = service->unit->service.kill_mode;
+    service_commands_stop(service);
+    service_unguard(service);
+    if (mode == KILL_MIXED || !own->executed || !may_outlive(service))
+        return kill_all(service);
+    if (mode == KILL_CONTROL_GROUP && !own->signalled &&
+        send_stop(service, service->unit->service.stop_signal) == SERVICE_KILLING)
+        return SERVICE_KILLING;
+    return SERVICE_ENDING;
+}
+
+/* Unless MAINPID= made something of it the main process. */
 enum service_state clear_up(struct service *service) {
+    service_commands_stop(service);
     if (sandbox_is_populated(service->sandbox) <= 0)
         return settle(service);
     if (service->private->main_pidfd >= 0)
         return service->state;
-    return kill_all(service);
+    return end_rest(service);
+}
+
+enum service_state leave_rest(struct service *service) {
+    return service->private->main_pidfd >= 0 ? service->state : end_rest(service);
+}
+
+enum service_state leave_rest_if_spared(struct service *service) {
+    if (sandbox_is_populated(service->sandbox) <= 0)
+        return is_over(service) ? settle(service) : service->state;
+    return service->private->spared ? SERVICE_ENDING : service->state;
 }
 
 enum service_state settle_if_empty(struct service *service) {
@@ -240,21 +406,60 @@ static void run_ends(struct service *service) {
     timers_cancel(timers, &own->lifetime);
     timers_cancel(timers, &own->steady);
     timers_cancel(timers, &own->idle);
+    service_unguard(service);
     thaw(service); /* what was killed while frozen leaves a frozen cgroup to the next run */
     if (own->output && own->executed && output_update(own->output, service, 0, &fault) < 0)
         warn(service, &fault);
 }
 
-enum service_state settle(struct service *service) {
+/* A command after the end that failed spoils what had gone well. */
+static void note_finish(struct service *service) {
     struct service_private *own = service->private;
-    const struct service_settings *settings = &service->unit->service;
+    const struct ending *ending = &own->commands.ending;
+    if (ending->result == RESULT_NONE || ending->result == RESULT_SUCCESS ||
+        own->ending.result != RESULT_SUCCESS)
+        return;
+    own->ending.result = service->result = ending->result;
+    service_fail(service, "%s",
+                 own->commands.failure ? own->commands.failure : "a command after it failed");
+}
 
+static enum service_state finish(struct service *service) {
+    struct service_private *own = service->private;
+    const struct commands *after = &service->unit->service.exec_post;
+    own->settled = true;
+    if (own->cause != RESULT_NONE)
+        own->ending.result = service->result = own->cause;
+    own->commands.ending = (struct ending){0};
+    if (after->count == 0 || !service->sandbox || !own->built ||
+        service_commands_start(service, after->items, after->count, false) < 0)
+        return conclude(service);
+    return SERVICE_FINISHING;
+}
+
+enum service_state time_out_finishing(struct service *service) {
+    service_commands_time_out(service, service->unit->service.stop_timeout);
+    return conclude(service);
+}
+
+static bool did_its_work(const struct service *service) {
+    const struct service_private *own = service->private;
+    return service->unit->service.type == SERVICE_ONESHOT && own->ending.result == RESULT_SUCCESS &&
+           !own->signalled;
+}
+
+enum service_state settle(struct service *service) {
     note_result(service);
     run_ends(service);
-    if (settings->type == SERVICE_ONESHOT && own->ending.result == RESULT_SUCCESS &&
-        !own->signalled) {
-        if (settings->remain_after_exit)
-            return SERVICE_READY;
+    if (did_its_work(service) && service->unit->service.remain_after_exit)
+        return SERVICE_READY;
+    return finish(service);
+}
+
+enum service_state conclude(struct service *service) {
+    struct service_private *own = service->private;
+    note_finish(service);
+    if (did_its_work(service)) {
         own->succeeded = true;
         service_enter(service, SERVICE_READY); /* those who waited for it see it */
         return remove_sandbox(service, SERVICE_STOPPED);
@@ -305,6 +510,7 @@ enum service_state remove_again(struct service *service) {
     if (!service->sandbox)
         return after_removal(service);
     service_unwatch_report(service);
+    service_commands_stop(service);
     if (job_release_sharers(service)) /* its namespaces are theirs too: they go first */
         return linger(service);
     watch_close(own->cgroup_watch); /* before the descriptor goes */
@@ -332,8 +538,11 @@ void enter_removing(struct service *service) {
 }
 
 void enter_down(struct service *service) {
-    service->private->listens = false;
+    struct service_private *own = service->private;
+    own->listens = false;
     service->restart_at = 0;
+    fd_store_free(own->fd_store);
+    own->fd_store = NULL;
     if (state_traits(service->state)->failed)
         log_line(LEVEL_ERROR, "%s: failed: %s", service->name,
                  service->failure ? service->failure : service_result_word(service->result));

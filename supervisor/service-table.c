@@ -10,6 +10,10 @@ static const struct state_traits traits[] = {
     [SERVICE_WAITING] = {.word = "waiting", .down = true, .gated = true, .rising = true},
     [SERVICE_BUILDING] = {.word = "created", .rising = true},
     [SERVICE_CREATED] = {.word = "created", .gated = true, .rising = true},
+    [SERVICE_PREPARING] = {.word = "starting",
+                           .running = true,
+                           .rising = true,
+                           .enter = enter_preparing},
     [SERVICE_STARTING] = {.word = "starting",
                           .running = true,
                           .rising = true,
@@ -25,8 +29,18 @@ static const struct state_traits traits[] = {
                            .up = true,
                            .settled = true,
                            .enter = enter_listening},
+    [SERVICE_RELOADING] = {.word = "reloading",
+                           .running = true,
+                           .up = true,
+                           .probed = true,
+                           .reloading = true,
+                           .settled = true,
+                           .enter = enter_reloading},
+    [SERVICE_ASKING] = {.word = "stopping", .running = true, .enter = enter_asking},
     [SERVICE_STOPPING] = {.word = "stopping", .running = true, .enter = enter_stopping},
+    [SERVICE_ENDING] = {.word = "stopping", .running = true, .enter = enter_ending},
     [SERVICE_KILLING] = {.word = "stopping", .running = true},
+    [SERVICE_FINISHING] = {.word = "stopping", .running = true, .enter = enter_finishing},
     [SERVICE_REMOVING] = {.word = "stopping", .lingers = true, .enter = enter_removing},
     [SERVICE_RESTARTING] = {.word = "restarting",
                             .idle = true,
@@ -87,6 +101,14 @@ static const service_action table[SERVICE_STATES][SERVICE_EVENTS] = {
             [EVENT_EMPTY] = stay,
             [EVENT_STOP] = remove_stopped,
         },
+    [SERVICE_PREPARING] =
+        {
+            [EVENT_EMPTY] = stay, /* the main part of its cgroup */
+            [EVENT_DEADLINE] = time_out_preparing,
+            [EVENT_COMMANDS_DONE] = launch_prepared,
+            [EVENT_COMMAND_FAILED] = fail_to_prepare,
+            [EVENT_STOP] = stop_prepared,
+        },
     [SERVICE_STARTING] =
         {
             [EVENT_EXECUTED] = note_executed,
@@ -98,6 +120,9 @@ static const service_action table[SERVICE_STATES][SERVICE_EVENTS] = {
             [EVENT_DEADLINE] = time_out_starting,
             [EVENT_LIFETIME] = time_out_running,
             [EVENT_HEALTHY] = to_ready,
+            [EVENT_SAID_RELOADING] = stay,
+            [EVENT_WATCHDOG] = abort_process,
+            [EVENT_LEFT] = leave_rest,
             [EVENT_STOP] = stop_process,
         },
     [SERVICE_READY] =
@@ -105,13 +130,17 @@ static const service_action table[SERVICE_STATES][SERVICE_EVENTS] = {
             [EVENT_DEPENDENCY_LOST] = wait_again_if_group,
             [EVENT_EXECUTED] = note_executed, /* it said that it is ready before */
             [EVENT_SAID_READY] = stay,
-            [EVENT_SAID_STOPPING] = to_stopping,
+            [EVENT_SAID_STOPPING] = obey_stopping,
             [EVENT_ENDED] = clear_up,
             [EVENT_EMPTY] = settle_if_ended,
             [EVENT_LIFETIME] = time_out_running,
             [EVENT_HEALTHY] = stay,
             [EVENT_UNHEALTHY] = act_on_health,
             [EVENT_IDLE] = stop_idle,
+            [EVENT_RELOAD] = begin_reload,
+            [EVENT_SAID_RELOADING] = note_reloading,
+            [EVENT_WATCHDOG] = abort_process,
+            [EVENT_LEFT] = leave_rest,
             [EVENT_STOP] = stop_process,
         },
     [SERVICE_LISTENING] =
@@ -121,6 +150,43 @@ static const service_action table[SERVICE_STATES][SERVICE_EVENTS] = {
             [EVENT_DEADLINE] = watch_again,
             [EVENT_CONNECTION] = awaken,
             [EVENT_STOP] = stop_listening,
+        },
+    [SERVICE_RELOADING] =
+        {
+            [EVENT_DEPENDENCY_LOST] = stay,
+            [EVENT_EXECUTED] = note_executed,
+            [EVENT_SAID_READY] = end_reload_by_word,
+            [EVENT_SAID_STOPPING] = obey_stopping,
+            [EVENT_ENDED] = clear_up,
+            [EVENT_EMPTY] = settle_if_ended,
+            [EVENT_DEADLINE] = time_out_reloading,
+            [EVENT_LIFETIME] = time_out_running,
+            [EVENT_HEALTHY] = stay,
+            [EVENT_UNHEALTHY] = act_on_health,
+            [EVENT_IDLE] = stop_idle,
+            [EVENT_COMMANDS_DONE] = end_reload_command,
+            [EVENT_COMMAND_FAILED] = fail_to_reload,
+            [EVENT_RELOAD] = reload_again,
+            [EVENT_SAID_RELOADING] = note_reloading,
+            [EVENT_WATCHDOG] = abort_process,
+            [EVENT_LEFT] = leave_rest,
+            [EVENT_STOP] = stop_process,
+        },
+    [SERVICE_ASKING] =
+        {
+            [EVENT_SAID_READY] = stay,
+            [EVENT_SAID_STOPPING] = stay,
+            [EVENT_ENDED] = end_if_asked, /* its commands may see to the end of it */
+            [EVENT_EMPTY] = end_if_asked,
+            [EVENT_DEADLINE] = time_out_asking,
+            [EVENT_LIFETIME] = stay,
+            [EVENT_IDLE] = stay,
+            [EVENT_COMMANDS_DONE] = end_asking,
+            [EVENT_COMMAND_FAILED] = end_asking,
+            [EVENT_SAID_RELOADING] = stay,
+            [EVENT_WATCHDOG] = stay,
+            [EVENT_LEFT] = end_if_asked,
+            [EVENT_STOP] = stay,
         },
     [SERVICE_STOPPING] =
         {
@@ -132,17 +198,44 @@ static const service_action table[SERVICE_STATES][SERVICE_EVENTS] = {
             [EVENT_DEADLINE] = kill_after_timeout,
             [EVENT_LIFETIME] = stay,
             [EVENT_IDLE] = stay,
+            [EVENT_SAID_RELOADING] = stay,
+            [EVENT_WATCHDOG] = stay,
+            [EVENT_LEFT] = leave_rest,
             [EVENT_STOP] = stop_process_once,
         },
-    [SERVICE_KILLING] =
+    [SERVICE_ENDING] =
         {
             [EVENT_SAID_READY] = stay,
             [EVENT_SAID_STOPPING] = stay,
             [EVENT_ENDED] = settle_if_empty,
             [EVENT_EMPTY] = settle_if_over,
+            [EVENT_DEADLINE] = kill_after_timeout,
             [EVENT_LIFETIME] = stay,
             [EVENT_IDLE] = stay,
+            [EVENT_SAID_RELOADING] = stay,
+            [EVENT_WATCHDOG] = stay,
+            [EVENT_STOP] = hasten_rest,
+        },
+    [SERVICE_KILLING] =
+        {
+            [EVENT_SAID_READY] = stay,
+            [EVENT_SAID_STOPPING] = stay,
+            [EVENT_ENDED] = leave_rest_if_spared,
+            [EVENT_EMPTY] = settle_if_over,
+            [EVENT_LIFETIME] = stay,
+            [EVENT_IDLE] = stay,
+            [EVENT_SAID_RELOADING] = stay,
+            [EVENT_WATCHDOG] = stay,
+            [EVENT_LEFT] = leave_rest_if_spared,
             [EVENT_STOP] = stay,
+        },
+    [SERVICE_FINISHING] =
+        {
+            [EVENT_EMPTY] = stay,
+            [EVENT_DEADLINE] = time_out_finishing,
+            [EVENT_COMMANDS_DONE] = conclude,
+            [EVENT_COMMAND_FAILED] = conclude,
+            [EVENT_STOP] = stay, /* what follows sees the goal */
         },
     [SERVICE_REMOVING] =
         {
@@ -213,6 +306,12 @@ static const char *const event_words[] = {
     [EVENT_UNHEALTHY] = "unhealthy",
     [EVENT_CONNECTION] = "connection",
     [EVENT_IDLE] = "idle",
+    [EVENT_COMMANDS_DONE] = "commands done",
+    [EVENT_COMMAND_FAILED] = "command failed",
+    [EVENT_RELOAD] = "reload",
+    [EVENT_SAID_RELOADING] = "said reloading",
+    [EVENT_WATCHDOG] = "watchdog",
+    [EVENT_LEFT] = "left",
     [EVENT_STOP] = "stop",
     [EVENT_REFUSED] = "refused",
     [EVENT_ACCEPTED] = "accepted",
@@ -229,19 +328,13 @@ const char *service_state_word(enum service_state state) {
 }
 
 static const char *const result_words[] = {
-    [RESULT_NONE] = "none",
-    [RESULT_SUCCESS] = "success",
-    [RESULT_EXIT_CODE] = "exit-code",
-    [RESULT_SIGNAL] = "signal",
-    [RESULT_CORE_DUMP] = "core-dump",
-    [RESULT_OOM_KILL] = "oom-kill",
-    [RESULT_TIMEOUT] = "timeout",
-    [RESULT_LAUNCH] = "launch",
-    [RESULT_DEPENDENCY] = "dependency",
-    [RESULT_CONDITION] = "condition",
-    [RESULT_LIMIT] = "limit",
-    [RESULT_PROTOCOL] = "protocol",
-    [RESULT_UNHEALTHY] = "unhealthy",
+    [RESULT_NONE] = "none",           [RESULT_SUCCESS] = "success",
+    [RESULT_EXIT_CODE] = "exit-code", [RESULT_SIGNAL] = "signal",
+    [RESULT_CORE_DUMP] = "core-dump", [RESULT_OOM_KILL] = "oom-kill",
+    [RESULT_TIMEOUT] = "timeout",     [RESULT_WATCHDOG] = "watchdog",
+    [RESULT_LAUNCH] = "launch",       [RESULT_DEPENDENCY] = "dependency",
+    [RESULT_CONDITION] = "condition", [RESULT_LIMIT] = "limit",
+    [RESULT_PROTOCOL] = "protocol",   [RESULT_UNHEALTHY] = "unhealthy",
 };
 static_assert(sizeof(result_words) / sizeof(result_words[0]) == SERVICE_RESULTS, "word per result");
 

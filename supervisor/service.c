@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "supervisor/console.h"
+#include "supervisor/fd-store.h"
 #include "supervisor/health.h"
 #include "supervisor/job.h"
 #include "supervisor/log.h"
@@ -14,6 +15,8 @@
 #include "supervisor/schedule.h"
 #include "supervisor/sockets.h"
 #include "supervisor/world.h"
+#include "units/base/number.h"
+#include "units/base/text.h"
 #include "units/complain.h"
 
 /* ---- deadlines, as events ---- */
@@ -49,6 +52,15 @@ static void steady_passed(struct deadline *deadline) {
     service_fail(own->service, NULL);
 }
 
+static void watchdog_passed(struct deadline *deadline) {
+    struct service *service = OWNER(deadline, watchdog)->service;
+    scoped_text struct text time = {0};
+    duration_print(&time, service->private->watchdog_period);
+    service_fail(service, "did not say WATCHDOG=1 within %s", time.data ? time.data : "its time");
+    service_handle(service, EVENT_WATCHDOG);
+    end_event(service);
+}
+
 /* ---- life ---- */
 
 int service_new(struct manager *manager, const char *name, struct service **ret_service) {
@@ -81,6 +93,8 @@ int service_new(struct manager *manager, const char *name, struct service **ret_
         .lifetime.passed = lifetime_passed,
         .steady.passed = steady_passed,
         .idle.passed = idle_passed,
+        .watchdog.passed = watchdog_passed,
+        .watchdog_period = NEVER,
     };
     list_init(&service->link);
     list_init(&own->dirty);
@@ -97,9 +111,11 @@ void service_free(struct service *service) {
     struct service_private *own = service->private;
     struct timers *timers = &service->manager->private->timers;
     struct request *request, *following;
+    service_commands_stop(service);
     health_free(service);
     service_drop_run(service);
     watch_close(own->cgroup_watch);
+    fd_store_free(own->fd_store);
     notify_close(own->notify);
     console_close(own->console); /* which lies in the output */
     output_close(own->output);
@@ -109,6 +125,7 @@ void service_free(struct service *service) {
     timers_cancel(timers, &own->idle);
     sockets_close(own->sockets);
     schedule_free(own->schedule);
+    timers_cancel(timers, &own->watchdog);
     list_for_each_safe(request, following, &own->requests, link) {
         free(request);
     }
@@ -126,6 +143,9 @@ void service_free(struct service *service) {
     unit_unref(own->built_from);
     free(service->failure);
     free(service->status_text);
+    free(service->status_error);
+    free(own->commands.failure);
+    free(own->reload_failure);
     free(service->path);
     free(service->name);
     free(service); /* and private, which lies behind it */
@@ -216,39 +236,4 @@ bool service_is_active(const struct service *service) {
 bool service_is_up(const struct service *service) {
     const struct service_private *own = service->private;
     return state_traits(service->state)->up || own->succeeded || own->listens;
-}
-
-/* ---- sd_notify ---- */
-
-static void move_main(struct service *service, pid_t pid, int pidfd) {
-    struct service_private *own = service->private;
-    struct fault fault;
-    close_fd(own->main_pidfd);
-    own->main_pidfd = pid == own->run_pid ? close_fd(pidfd) : pidfd;
-    service->main_pid = pid;
-    log_line(LEVEL_INFO, "%s: main process is %d now", service->name, (int)pid);
-    if (own->output && output_update(own->output, service, pid, &fault) < 0)
-        log_line(LEVEL_WARNING, "%s: %s", service->name, fault.text);
-}
-
-void service_notified(struct service *service, const struct notification *notification) {
-    service_poll_run(service);
-    if (notification->status) {
-        char *text = strdup(notification->status);
-        if (text) {
-            free(service->status_text);
-            service->status_text = text;
-        }
-    }
-    if (!service->main || service->private->ended) {
-        if (notification->main_pidfd >= 0)
-            close_fd(notification->main_pidfd);
-        return; /* nobody of this unit runs any more */
-    }
-    if (notification->main_pid > 0)
-        move_main(service, notification->main_pid, notification->main_pidfd);
-    if (notification->stopping) /* beats ready, where both are in one message */
-        service_handle(service, EVENT_SAID_STOPPING);
-    else if (notification->ready && service->unit->service.type == SERVICE_NOTIFY)
-        service_handle(service, EVENT_SAID_READY);
 }

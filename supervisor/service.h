@@ -17,14 +17,19 @@ struct complaints;
 /* A unit's life (UNITS.md). */
 enum service_state {
     SERVICE_LOADED,
-    SERVICE_WAITING,  /* for dependencies */
-    SERVICE_BUILDING, /* its sandbox */
-    SERVICE_CREATED,  /* namespaces and cgroup exist, nothing runs */
-    SERVICE_STARTING, /* a process exists, not yet ready */
+    SERVICE_WAITING,   /* for dependencies */
+    SERVICE_BUILDING,  /* its sandbox */
+    SERVICE_CREATED,   /* namespaces and cgroup exist, nothing runs */
+    SERVICE_PREPARING, /* its commands before the main process run */
+    SERVICE_STARTING,  /* a process exists, not yet ready */
     SERVICE_READY,
     SERVICE_LISTENING,  /* its sockets are open, and a connection will start the process */
+    SERVICE_RELOADING,  /* ready, and reads its configuration again */
+    SERVICE_ASKING,     /* its commands that ask the main process to end run beside it */
     SERVICE_STOPPING,   /* stop_signal sent */
+    SERVICE_ENDING,     /* the main process is gone; until what it left behind is too */
     SERVICE_KILLING,    /* cgroup.kill written; until the cgroup is empty */
+    SERVICE_FINISHING,  /* its commands after the main process run */
     SERVICE_REMOVING,   /* nothing runs; until its sandbox is gone */
     SERVICE_RESTARTING, /* waits for its delay */
     SERVICE_STOPPED,
@@ -34,8 +39,8 @@ enum service_state {
     SERVICE_STATES
 };
 
-/* The public word: "ready" is shown as it is, "building" as "created", "killing" and
- * "removing" as "stopping". */
+/* The public word: "ready" is shown as it is, "building" as "created", "preparing" as "starting",
+ * what follows "reloading" as "stopping". */
 const char *service_state_word(enum service_state state);
 
 /* How the last run ended, or why it did not begin. */
@@ -46,8 +51,9 @@ enum service_result {
     RESULT_SIGNAL,
     RESULT_CORE_DUMP,
     RESULT_OOM_KILL,
-    RESULT_TIMEOUT, /* start_timeout or runtime_max */
-    RESULT_LAUNCH,  /* a step before execve failed; fault says which */
+    RESULT_TIMEOUT,  /* start_timeout or runtime_max */
+    RESULT_WATCHDOG, /* it did not say that it lives, or said that it does not */
+    RESULT_LAUNCH,   /* a step before execve failed; fault says which */
     RESULT_DEPENDENCY,
     RESULT_CONDITION, /* skipped; failure says which path */
     RESULT_LIMIT,     /* restarted too often */
@@ -72,6 +78,7 @@ struct service {
     int exit_code, exit_signal; /* of the last main process */
     char *failure;              /* the last failure in words; NULL where none */
     char *status_text;          /* STATUS= of sd_notify; NULL */
+    char *status_error;         /* ERRNO=, BUSERROR= or EXIT_STATUS= in words; NULL */
 
     struct sandbox *sandbox;
     struct run *main;

@@ -17,6 +17,7 @@
 #include "supervisor/log.h"
 #include "supervisor/loop.h"
 #include "supervisor/manager-private.h"
+#include "supervisor/membership.h"
 
 struct world {
     sd_event_source *alarm, *dates, *children, *terminate, *interrupt, *reload;
@@ -43,6 +44,11 @@ uint64_t world_date(struct manager *manager) {
     return clock_usec(CLOCK_REALTIME);
 }
 
+uint64_t world_monotonic(struct manager *manager) {
+    (void)manager;
+    return clock_usec(CLOCK_MONOTONIC);
+}
+
 uint64_t world_random(struct manager *manager) {
     uint64_t value = 0;
     (void)manager;
@@ -53,6 +59,11 @@ uint64_t world_random(struct manager *manager) {
 
 int world_signal(int pidfd, int signal) {
     return syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0) < 0 ? -errno : 0;
+}
+
+pid_t world_pid_inside(pid_t pid) {
+    pid_t inside = membership_inside(pid);
+    return inside > 0 ? inside : pid;
 }
 
 /* ---- descriptors ---- */

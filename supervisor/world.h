@@ -4,13 +4,15 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct manager;
 struct watch;
 
-uint64_t world_now(struct manager *manager);    /* CLOCK_BOOTTIME, microseconds */
-uint64_t world_date(struct manager *manager);   /* CLOCK_REALTIME, microseconds */
-uint64_t world_random(struct manager *manager); /* all 64 bits */
+uint64_t world_now(struct manager *manager);       /* CLOCK_BOOTTIME, microseconds */
+uint64_t world_date(struct manager *manager);      /* CLOCK_REALTIME, microseconds */
+uint64_t world_monotonic(struct manager *manager); /* CLOCK_MONOTONIC, microseconds */
+uint64_t world_random(struct manager *manager);    /* all 64 bits */
 
 /* What is ready at the same time is told in this order, so that a process that said READY and ended
  * was ready before it ended. */
@@ -28,6 +30,9 @@ void world_alarm(struct manager *manager, uint64_t at);
 /* manager_dates (manager-private.h) is to be called at this date, and at once whenever the clock
  * was set before it came; NEVER: neither. */
 void world_date_alarm(struct manager *manager, uint64_t date);
+
+/* The number that a process has in its own pid namespace; its own where that cannot be told. */
+pid_t world_pid_inside(pid_t pid);
 
 /* To a process held by a pidfd; 0 or -errno. */
 int world_signal(int pidfd, int signal);

@@ -14,8 +14,9 @@ endif()
 
 # The policy against a fake runtime, clock and chance: neither root nor kernel is needed.
 if(TESTS)
-    add_library(lifeless STATIC tests/supervisor/fake-probe.c tests/supervisor/fake-runtime.c
-                tests/supervisor/fake-sockets.c tests/supervisor/fake-stamp.c
+    add_library(lifeless STATIC tests/supervisor/fake-probe.c tests/supervisor/fake-rules.c
+                tests/supervisor/fake-runtime.c tests/supervisor/fake-sockets.c
+                tests/supervisor/fake-stamp.c
                 tests/supervisor/fake-units.c tests/supervisor/fake-world.c)
     target_link_libraries(lifeless PUBLIC policy)
     foreach(name test-apply test-clock test-dependencies test-health test-jobs test-listen

@@ -16,13 +16,19 @@ struct sandbox {
     bool whole, frozen;
     unsigned processes; /* main and its children */
     uint64_t oom_kills;
-    struct run *run; /* alive, or not yet reaped */
+    struct run *run;  /* alive, or not yet reaped */
+    struct list side; /* of struct run.link: commands that are not yet gone */
 };
 
 struct run {
     struct sandbox *sandbox; /* NULL: the sandbox was removed before the run was freed */
+    struct list link;        /* sandbox.side; alone in main's */
+    enum run_place place;
     struct fake_plan plan;
-    int report_fd;
+    int report_fd, status_fd; /* status_fd: -1 without an init */
+    bool lingers;             /* its init waits for the children of the program, */
+    bool left;                /* which has ended */
+    int left_status;
     pid_t pid;
     struct deadline execed, report, ready, exits, reaped;
     bool executed, failed, alive, told, killed;
@@ -47,6 +53,7 @@ static struct fake_plan choose(const char *name) {
         .stop_time = MSEC,
         .stop_status = KILLED(SIGTERM),
         .kill_time = MSEC,
+        .command_time = MSEC,
     };
     fake_choose(name, &plan);
     return plan;
@@ -65,73 +72,6 @@ void fake_timers_step(void) {
 
 #define OWNER(deadline_, type, member) list_entry(deadline_, type, member)
 
-/* ---- rules ---- */
-
-static void broken(const char *rule, const struct service *service) {
-    char text[256];
-    snprintf(text, sizeof(text), "%s: %s", service ? service->name : "?", rule);
-    fake_broken(text);
-}
-
-static bool is_down(const struct service *service) {
-    return state_traits(service->state)->down;
-}
-
-static void check_requirements(const struct service *service) {
-    const struct strings *requires = &service->unit->dependencies.requires;
-    for (size_t i = 0; i < requires->count; i++) {
-        struct service *other = manager_lookup(fake_manager, requires->items[i]);
-        if (!other || !service_is_up(other))
-            broken("it starts, and what it requires is not ready", service);
-    }
-}
-
-/* It is being stopped by command: those that require it, and are to go too, are gone. */
-static void check_reverse(const struct service *service) {
-    const struct service_private *own = service->private;
-    bool commanded = own->goal == GOAL_DOWN || own->goal == GOAL_CYCLE;
-    if (!commanded || own->cause != RESULT_NONE || !own->signalled || own->idled)
-        return;
-    for (size_t i = 0; i < own->needed_by.count; i++) {
-        const struct service *other = own->needed_by.items[i].other;
-        if ((own->needed_by.items[i].kinds & EDGE_REQUIRES) && !is_down(other))
-            broken("it stops before those that require it", service);
-    }
-}
-
-static void check_sockets(const struct service *service, const struct run_request *request) {
-    const struct network *network = &service->unit->container.network;
-    if (network->sockets_lazy && !service->private->awakened)
-        broken("it starts, and no connection has come", service);
-    if (request->listen_count != network->sockets.count)
-        broken("it starts without its sockets", service);
-}
-
-static void check_delay(const struct service *service) {
-    const struct restart *restart = &service->unit->restart;
-    double least = (double)restart->delay, most;
-    for (unsigned i = 1; i < service->private->step && least < (double)restart->max_delay; i++)
-        least *= restart->backoff;
-    if (least > (double)restart->max_delay)
-        least = (double)restart->max_delay;
-    most = least * (1 + restart->jitter) + 1;
-    least = least * (1 - restart->jitter) - 1;
-    double delay = (double)service->restart_delay;
-    if (delay < least || delay > most || service->restart_delay > restart->max_delay)
-        broken("the delay is out of its bounds", service);
-}
-
-void fake_runtime_observe(struct service *service) {
-    if (service->state == SERVICE_RESTARTING)
-        check_delay(service);
-    if (service->state == SERVICE_STOPPING || service->state == SERVICE_REMOVING)
-        check_reverse(service);
-    if (is_down(service) && service->sandbox)
-        broken("it is down, and holds a sandbox", service);
-    if (service->state == SERVICE_READY && service->private->goal == GOAL_UP)
-        broken("it is ready, and still to come up", service);
-}
-
 /* ---- sandboxes ---- */
 
 static void built(struct deadline *deadline) {
@@ -147,7 +87,10 @@ static void lose(struct sandbox *sandbox, unsigned count) {
 
 static void orphans_end(struct deadline *deadline) {
     struct sandbox *sandbox = OWNER(deadline, struct sandbox, orphans);
-    lose(sandbox, sandbox->processes - (sandbox->run && sandbox->run->alive));
+    bool alive = sandbox->run && sandbox->run->alive;
+    lose(sandbox, sandbox->processes - alive);
+    if (alive && sandbox->run->left) /* the init has nobody to wait for */
+        happen(&sandbox->run->exits, 0);
 }
 
 int sandbox_build(struct runtime *runtime, const struct container *container,
@@ -157,8 +100,8 @@ int sandbox_build(struct runtime *runtime, const struct container *container,
     struct service *service = manager_lookup(fake_manager, container->name);
     struct fake_plan plan = choose(container->name);
     if (service->sandbox)
-        broken("it has two sandboxes", service);
-    check_requirements(service);
+        fake_break("it has two sandboxes", service);
+    fake_check_requirements(service);
     if (plan.fails_at_once)
         return fault_say(fault, EIO, "cannot make the cgroup");
     struct sandbox *sandbox = calloc(1, sizeof(*sandbox));
@@ -172,6 +115,7 @@ int sandbox_build(struct runtime *runtime, const struct container *container,
         .built.passed = built,
         .orphans.passed = orphans_end,
     };
+    list_init(&sandbox->side);
     happen(&sandbox->built, plan.build_time);
     fake_sandboxes++;
     *ret_sandbox = sandbox;
@@ -193,7 +137,7 @@ int sandbox_advance(struct sandbox *sandbox, struct fault *fault) {
 
 int sandbox_remove(struct sandbox *sandbox, struct fault *fault) {
     (void)fault;
-    if (sandbox->processes > 0) {
+    if (sandbox->processes > 0 || !list_is_empty(&sandbox->side)) {
         sandbox_kill(sandbox, NULL);
         return -EBUSY;
     }
@@ -234,10 +178,25 @@ static void die(struct run *run, int wait_status, uint64_t after) {
         happen(&run->exits, after);
 }
 
+/* A helper that is killed reports nothing but its end. */
+static void kill_side(struct sandbox *sandbox, bool beside_only) {
+    struct run *run;
+    list_for_each(run, &sandbox->side, link) {
+        if (beside_only && run->place != RUN_BESIDE)
+            continue;
+        run->killed = true;
+        if (run->alive)
+            die(run, KILLED(SIGKILL), run->plan.kill_time);
+        else if (run->execed.slot)
+            run->plan.command_missing = true;
+    }
+}
+
 int sandbox_kill(struct sandbox *sandbox, struct fault *fault) {
     (void)fault;
     struct run *run = sandbox->run;
-    check_reverse(sandbox->service);
+    fake_check_reverse(sandbox->service);
+    kill_side(sandbox, false);
     if (run && !run->executed && !run->failed) { /* the helper dies, and its report ends */
         run->failed = true;
         timers_cancel(&fake_timers, &run->execed);
@@ -254,7 +213,13 @@ int sandbox_kill(struct sandbox *sandbox, struct fault *fault) {
 }
 
 int sandbox_signal_all(struct sandbox *sandbox, int number, struct fault *fault) {
-    return sandbox->run ? run_signal(sandbox->run, number, fault) : 0;
+    struct run *run = sandbox->run;
+    if (run && run->alive && !run->left)
+        run_signal(run, number, fault);
+    if (number != SIGCONT && sandbox->plan.child_time != NEVER &&
+        sandbox->processes > (run && run->alive))
+        happen(&sandbox->orphans, sandbox->plan.child_time);
+    return 0;
 }
 
 int sandbox_freeze(struct sandbox *sandbox, bool freeze, struct fault *fault) {
@@ -273,6 +238,7 @@ static void run_dispose(struct run *run) {
         timers_cancel(&fake_timers, deadlines[i]);
     if (run->sandbox && run->sandbox->run == run)
         run->sandbox->run = NULL;
+    list_remove(&run->link);
     fake_runs--;
     free(run);
 }
@@ -284,9 +250,32 @@ static void reported(struct deadline *deadline) {
         fake_fd_fire(run->report_fd);
 }
 
+/* A command beside the program cannot join it once it is gone. */
+static void side_execed(struct run *run) {
+    struct sandbox *sandbox = run->sandbox;
+    bool joined = run->place != RUN_BESIDE || (sandbox->run && sandbox->run->alive);
+    fake_processes--;
+    if (run->plan.command_missing || !joined) {
+        run->failed = true;
+        list_remove(&run->link);
+        list_init(&run->link);
+        fake_fd_fire(sandbox->events_fd);
+        return;
+    }
+    fake_processes++;
+    run->executed = run->alive = true;
+    run->pid = ++last_pid;
+    run->exit_status = run->plan.command_status;
+    happen(&run->exits, run->plan.command_time);
+}
+
 static void execed(struct deadline *deadline) {
     struct run *run = OWNER(deadline, struct run, execed);
     happen(&run->report, run->plan.report_delay);
+    if (run->place != RUN_MAIN) {
+        side_execed(run);
+        return;
+    }
     if (run->plan.launch_error) {
         run->failed = true;
         lose(run->sandbox, run->sandbox->processes);
@@ -328,10 +317,38 @@ static void reaped(struct deadline *deadline) {
     manager_child_ended(fake_manager, pid, status);
 }
 
+static void side_exits(struct run *run) {
+    run->alive = false;
+    fake_processes--;
+    list_remove(&run->link);
+    list_init(&run->link);
+    happen(&run->reaped, fake_random(2) ? 0 : fake_random(MSEC));
+}
+
+/* The program ends, and its init does not. */
+static bool leaves(struct run *run) {
+    struct sandbox *sandbox = run->sandbox;
+    if (!run->lingers || run->left || run->killed || sandbox->processes < 2)
+        return false;
+    run->left = true;
+    run->left_status = run->exit_status;
+    kill_side(sandbox, true);
+    happen(&sandbox->orphans, run->plan.child_time);
+    fake_fd_fire(run->status_fd);
+    return true;
+}
+
 /* Its end, the reaper's word and the cgroup's come in any order. */
 static void exits(struct deadline *deadline) {
     struct run *run = OWNER(deadline, struct run, exits);
     struct sandbox *sandbox = run->sandbox;
+    if (run->place != RUN_MAIN) {
+        side_exits(run);
+        return;
+    }
+    if (leaves(run))
+        return;
+    kill_side(sandbox, true); /* with their pid namespace */
     run->alive = false;
     timers_cancel(&fake_timers, &run->ready);
     happen(&run->reaped, fake_random(2) ? 0 : fake_random(MSEC));
@@ -342,18 +359,65 @@ static void exits(struct deadline *deadline) {
     lose(sandbox, 1);
 }
 
+/* A command that is not being killed. */
+static bool commands_run(const struct sandbox *sandbox) {
+    const struct run *run;
+    list_for_each(run, &sandbox->side, link) {
+        if (!run->killed)
+            return true;
+    }
+    return false;
+}
+
+static int side_start(struct sandbox *sandbox, const struct run_request *request,
+                      struct run **ret_run, struct fault *fault) {
+    struct service *service = sandbox->service;
+    if (request->place == RUN_ALONE && sandbox->processes > 0)
+        fake_break("a command before or after it runs beside it", service);
+    if (request->place == RUN_BESIDE && (!service->main || !sandbox->run))
+        fake_break("a command beside it runs without it", service);
+    if (commands_run(sandbox))
+        fake_break("two commands run at once", service);
+    struct fake_plan plan = choose(service->name);
+    if (plan.fails_at_once)
+        return fault_say(fault, EIO, "there is no helper");
+    struct run *run = calloc(1, sizeof(*run));
+    if (!run)
+        return -ENOMEM;
+    *run = (struct run){
+        .sandbox = sandbox,
+        .place = request->place,
+        .plan = plan,
+        .report_fd = fake_fd_open(),
+        .status_fd = -1,
+        .execed.passed = execed,
+        .report.passed = reported,
+        .exits.passed = exits,
+        .reaped.passed = reaped,
+    };
+    list_init(&run->link);
+    list_append(&sandbox->side, &run->link);
+    fake_processes++;
+    fake_runs++;
+    happen(&run->execed, plan.launch_time);
+    *ret_run = run;
+    return 0;
+}
+
 int run_start(struct sandbox *sandbox, const struct run_request *request, const struct run *main,
               struct run **ret_run, struct fault *fault) {
-    (void)main, (void)fault;
-    if (request->place != RUN_MAIN)
-        return -EOPNOTSUPP;
+    (void)main;
     struct service *service = sandbox->service;
     if (!sandbox->whole)
-        broken("a run in a sandbox that is not whole", service);
+        fake_break("a run in a sandbox that is not whole", service);
+    if (request->place != RUN_MAIN)
+        return side_start(sandbox, request, ret_run, fault);
+    if (commands_run(sandbox))
+        fake_break("it starts, and a command before or after it still runs", service);
     if (sandbox->processes > 0 || (sandbox->run && sandbox->run->alive))
-        broken("it runs twice", service);
-    check_requirements(service);
-    check_sockets(service, request);
+        fake_break("it runs twice", service);
+    fake_check_requirements(service);
+    fake_check_sockets(service, request);
     struct run *run = calloc(1, sizeof(*run));
     if (!run)
         return -ENOMEM;
@@ -361,13 +425,17 @@ int run_start(struct sandbox *sandbox, const struct run_request *request, const 
         .sandbox = sandbox,
         .plan = choose(service->name),
         .report_fd = fake_fd_open(),
+        .status_fd = service->unit->container.process.init ? fake_fd_open() : -1,
+        .lingers = service->unit->container.process.init && request->init_lingers,
         .execed.passed = execed,
         .report.passed = reported,
         .ready.passed = says_ready,
         .exits.passed = exits,
         .reaped.passed = reaped,
     };
+    list_init(&run->link);
     sandbox->run = run;
+    sandbox->plan.child_time = run->plan.child_time;
     sandbox->plan.kill_time = run->plan.kill_time;
     sandbox->plan.busy_removals = run->plan.busy_removals;
     sandbox->processes = 1; /* the helper */
@@ -389,7 +457,8 @@ int run_advance(struct run *run, struct fault *fault) {
         return RUN_EXECUTED;
     if (run->failed)
         return fault_say(fault, EIO, "%s",
-                         run->plan.launch_error ? run->plan.launch_error : "killed");
+                         run->plan.launch_error && run->place == RUN_MAIN ? run->plan.launch_error
+                                                                          : "killed");
     return RUN_PREPARING;
 }
 
@@ -402,6 +471,20 @@ int run_take_terminal(struct run *run) {
     return -1;
 }
 
+pid_t run_program_pid(const struct run *run) {
+    return run->pid;
+}
+
+int run_status_fd(const struct run *run) {
+    return run->left ? -1 : run->status_fd;
+}
+
+int run_program_ended(struct run *run, int *ret_wait_status) {
+    if (run->left)
+        *ret_wait_status = run->left_status;
+    return run->left;
+}
+
 int run_pidfd(const struct run *run) {
     (void)run;
     return -1;
@@ -411,11 +494,16 @@ int run_signal(const struct run *run, int number, struct fault *fault) {
     struct run *target = (struct run *)(uintptr_t)run;
     if (run->told || !run->executed)
         return fault_say(fault, ESRCH, "the process has ended");
-    if (!run->alive || number == 0 || number == SIGCONT)
+    if (!run->alive || run->left || number == 0 || number == SIGCONT || number == SIGHUP)
         return 0;
-    check_reverse(run->sandbox->service);
+    if (run->place != RUN_MAIN) {
+        target->killed = true;
+        die(target, KILLED(number), run->plan.kill_time);
+        return 0;
+    }
+    fake_check_reverse(run->sandbox->service);
     if (run->sandbox->frozen)
-        broken("it is asked to stop while it is frozen", run->sandbox->service);
+        fake_break("it is asked to stop while it is frozen", run->sandbox->service);
     if (number == SIGKILL)
         die(target, KILLED(SIGKILL), run->plan.kill_time);
     else if (run->plan.stop_time != NEVER)
@@ -432,7 +520,9 @@ void run_free(struct run *run) {
     if (!run)
         return;
     fake_fd_close(run->report_fd);
-    run->report_fd = -1;
+    if (run->status_fd >= 0)
+        fake_fd_close(run->status_fd);
+    run->report_fd = run->status_fd = -1;
     timers_cancel(&fake_timers, &run->report);
     bool ends = run->alive || run->reaped.slot || run->execed.slot;
     if (!ends)

@@ -11,6 +11,12 @@ void fake_fd_close(int fd);
 void fake_fd_fire(int fd); /* calls whoever watches it */
 
 void fake_timers_step(void); /* the first of fake_timers */
+/* ---- fake-rules.c ---- */
+void fake_break(const char *rule, const struct service *service);
+void fake_check_requirements(const struct service *service);
+/* It is being stopped by command: those that require it, and are to go too, are gone. */
+void fake_check_reverse(const struct service *service);
+void fake_check_sockets(const struct service *service, const struct run_request *request);
 void fake_runtime_observe(struct service *service);
 struct unit_set *fake_set_new(void);
 void fake_accept(struct service *service); /* all connections that wait */

@@ -37,6 +37,7 @@ struct unit *fake_unit(const char *name, enum service_type type) {
                     .stop_timeout = 10 * SEC,
                     .start_timeout = type == SERVICE_ONESHOT ? DURATION_OFF : 90 * SEC,
                     .runtime_max = DURATION_OFF,
+                    .watchdog = DURATION_OFF,
                     .remain_after_exit = type == SERVICE_ONESHOT},
         .restart = {.policy = type == SERVICE_ONESHOT ? RESTART_NO : RESTART_ON_FAILURE,
                     .delay = 100 * MSEC,

@@ -28,6 +28,15 @@ uint64_t world_date(struct manager *manager) {
     return fake_now + date_offset;
 }
 
+uint64_t world_monotonic(struct manager *manager) {
+    (void)manager;
+    return fake_now;
+}
+
+pid_t world_pid_inside(pid_t pid) {
+    return pid;
+}
+
 /* splitmix64: each state gives one number, so that a seed replays to the letter. */
 uint64_t world_random(struct manager *manager) {
     (void)manager;

@@ -30,6 +30,10 @@ struct fake_plan {
     uint64_t kill_time;     /* from SIGKILL to the end */
     unsigned busy_removals; /* the kernel is not ready so often */
     bool fails_at_once;     /* sandbox_build itself fails */
+    /* Of a command beside the program: */
+    uint64_t command_time; /* NEVER: it hangs */
+    int command_status;
+    bool command_missing; /* it cannot be executed */
 };
 
 /* What one probe will be like. */

@@ -22,6 +22,7 @@ static struct fake_plan good(void) {
         .stop_time = MSEC,
         .stop_status = KILLED(SIGTERM),
         .kill_time = MSEC,
+        .command_time = MSEC,
     };
 }
 

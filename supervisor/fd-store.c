@@ -1,0 +1,114 @@
+#include "supervisor/fd-store.h"
+
+#include <errno.h>
+#include <linux/kcmp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "supervisor/world.h"
+#include "units/base/scoped.h"
+
+struct item {
+    struct fd_store *store;
+    int fd;
+    char *name;
+    struct watch *watch; /* NULL: not polled */
+};
+
+struct fd_store {
+    struct item *items[FD_STORE_MAX]; /* in the order of their coming */
+    size_t count;
+};
+
+bool fd_store_name_is_valid(const char *name) {
+    size_t length = strlen(name);
+    for (size_t i = 0; i < length; i++)
+        if (name[i] < ' ' || name[i] > '~' || name[i] == ':')
+            return false;
+    return length > 0 && length <= FD_STORE_NAME_MAX;
+}
+
+static void item_free(struct item *item) {
+    watch_close(item->watch);
+    close_fd(item->fd);
+    free(item->name);
+    free(item);
+}
+
+static void drop(struct fd_store *store, size_t index) {
+    item_free(store->items[index]);
+    store->count--;
+    memmove(&store->items[index], &store->items[index + 1],
+            (store->count - index) * sizeof(struct item *));
+}
+
+/* Nobody is at the other end any more: it is of no use to a later run. */
+static void hung_up(void *context) {
+    struct item *item = context;
+    struct fd_store *store = item->store;
+    for (size_t i = 0; i < store->count; i++)
+        if (store->items[i] == item) {
+            drop(store, i);
+            return;
+        }
+}
+
+/* Two numbers of one open file: told by the kernel where it has kcmp(2). */
+static bool is_same(int one, int other) {
+    pid_t self = getpid();
+    return syscall(SYS_kcmp, self, self, KCMP_FILE, one, other) == 0;
+}
+
+int fd_store_add(struct fd_store **store, struct manager *manager, int fd, const char *name,
+                 bool polled) {
+    scoped_fd int owned = fd;
+    if (!*store && !(*store = calloc(1, sizeof(**store))))
+        return -ENOMEM;
+    for (size_t i = 0; i < (*store)->count; i++)
+        if (is_same((*store)->items[i]->fd, fd))
+            return 0;
+    if ((*store)->count == FD_STORE_MAX)
+        return -E2BIG;
+    struct item *item = malloc(sizeof(*item));
+    char *copy = strdup(name);
+    if (!item || !copy) {
+        free(item);
+        free(copy);
+        return -ENOMEM;
+    }
+    *item = (struct item){.store = *store, .fd = take_fd(&owned), .name = copy};
+    /* What epoll cannot watch (a file of a disk) cannot hang up. */
+    if (polled &&
+        watch_open(manager, item->fd, EPOLLHUP, WATCH_CGROUP, hung_up, item, &item->watch) < 0)
+        item->watch = NULL;
+    (*store)->items[(*store)->count++] = item;
+    return 1;
+}
+
+void fd_store_remove(struct fd_store *store, const char *name) {
+    if (!store)
+        return;
+    for (size_t i = store->count; i-- > 0;)
+        if (strcmp(store->items[i]->name, name) == 0)
+            drop(store, i);
+}
+
+size_t fd_store_count(const struct fd_store *store) {
+    return store ? store->count : 0;
+}
+
+int fd_store_at(const struct fd_store *store, size_t index, const char **ret_name) {
+    *ret_name = store->items[index]->name;
+    return store->items[index]->fd;
+}
+
+void fd_store_free(struct fd_store *store) {
+    if (!store)
+        return;
+    while (store->count > 0)
+        drop(store, store->count - 1);
+    free(store);
+}

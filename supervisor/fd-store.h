@@ -1,0 +1,24 @@
+#pragma once
+/* Descriptors that a program keeps with the manager over its restarts (FDSTORE=1 of sd_notify(3)).
+ * notify.c fills it, the launch of a run hands them out, a stop drops them. */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct fd_store;
+struct manager;
+
+#define FD_STORE_MAX 128      /* of one unit */
+#define FD_STORE_NAME_MAX 255 /* bytes, as systemd has it */
+
+/* *store is made with the first one. Takes the descriptor over, whatever comes of it: 1 stored, 0
+ * it is there already, -errno: -E2BIG where the store is full. With `polled` it is dropped when it
+ * hangs up. */
+int fd_store_add(struct fd_store **store, struct manager *manager, int fd, const char *name,
+                 bool polled);
+void fd_store_remove(struct fd_store *store, const char *name); /* accepts NULL */
+size_t fd_store_count(const struct fd_store *store);            /* accepts NULL */
+int fd_store_at(const struct fd_store *store, size_t index, const char **ret_name);
+void fd_store_free(struct fd_store *store); /* closes them; accepts NULL */
+/* 1 to 255 printable characters of ASCII, without ":". */
+bool fd_store_name_is_valid(const char *name);
