@@ -58,14 +58,23 @@ static void command(struct apply *apply, struct plan_row *row, enum command comm
         row_ended(row, -ENOMEM, NULL);
 }
 
+/* What contradicts itself, as a start of what another start has stopped, is a failure of its row.
+ */
+static void note_refusal(struct plan_row *row, int error, const struct fault *fault) {
+    if (error < 0)
+        row->failure = strdup(fault->text[0] ? fault->text : strerror(-error));
+}
+
 /* Goals for all rows first, so that what goes and what comes is ordered as one transaction. */
 static void act(struct apply *apply) {
     struct plan *plan = &apply->plan;
     for (size_t i = 0; i < plan->count; i++) {
-        struct service *service = plan->rows[i].service;
+        struct plan_row *row = &plan->rows[i];
+        struct service *service = row->service;
+        struct fault fault = {{0}};
         if (!service)
             continue;
-        switch (plan->rows[i].action) {
+        switch (row->action) {
         case PLAN_UPDATE:
             update(service);
             break;
@@ -73,10 +82,10 @@ static void act(struct apply *apply) {
             job_stop(service);
             break;
         case PLAN_RESTART:
-            job_restart(service, true);
+            note_refusal(row, job_try_restart(service, true, &fault), &fault);
             break;
         case PLAN_START:
-            job_start(service, true);
+            note_refusal(row, job_try_start(service, true, &fault), &fault);
             break;
         default:
             break;
@@ -84,7 +93,7 @@ static void act(struct apply *apply) {
     }
     for (size_t i = 0; i < plan->count; i++) {
         struct plan_row *row = &plan->rows[i];
-        if (!row->service)
+        if (!row->service || row->failure)
             continue;
         if (row->action == PLAN_STOP)
             command(apply, row, COMMAND_STOP);

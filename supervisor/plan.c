@@ -208,6 +208,8 @@ static void judge_new(struct plan *plan, struct plan_row *row) {
     const char *what = row->service ? "valid again" : "new";
     if (row->wanted_now)
         set_row(plan, row, PLAN_START, "%s", what);
+    else if (row->now->install.enabled && unit_has_timer(row->now))
+        set_row(plan, row, PLAN_LOAD, "%s, and started by its timer", what);
     else
         set_row(plan, row, PLAN_LOAD, "%s, and nothing wants it at boot", what);
 }
@@ -216,6 +218,8 @@ static void judge_engaged(struct plan *plan, struct plan_row *row, const struct 
                           bool live) {
     if (changes->length == 0)
         set_row(plan, row, PLAN_UNCHANGED, "%s", "");
+    else if (!live && unit_has_timer(row->now)) /* it runs when it is time, and not now */
+        set_row(plan, row, PLAN_LOAD, "from its next run on; changed: %s", changes->data);
     else
         set_row(plan, row, live ? PLAN_UPDATE : PLAN_RESTART, "changed: %s", changes->data);
 }
@@ -273,7 +277,8 @@ static void drop_unwanted(struct plan *plan) {
             visit_pulled(plan, &plan->rows[i], plan->rows[i].now, note_need);
     for (size_t i = 0; i < plan->count; i++) {
         struct plan_row *row = &plan->rows[i];
-        bool unwanted = row->engaged && row->now && row->wanted_before && !row->wanted_now;
+        bool unwanted = row->engaged && row->now && row->wanted_before && !row->wanted_now &&
+                        !unit_has_timer(row->now);
         if (unwanted && !row->owner)
             set_row(plan, row, PLAN_STOP, "not wanted at boot any more");
     }

@@ -20,7 +20,7 @@ struct unit_set;
  *   - what follows from that by requires, wants, part_of, conflicts is in the plan too. */
 enum plan_action {
     PLAN_UNCHANGED,
-    PLAN_LOAD, /* a new file, and nothing to start */
+    PLAN_LOAD, /* a file for a start to come */
     PLAN_START,
     PLAN_STOP,
     PLAN_RESTART,

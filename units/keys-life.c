@@ -52,25 +52,27 @@ const struct key health_keys[HEALTH_KEYS] = {
     {"file", &kind_path, AT(health.file), .since = "0.1",
      .doc = "A file inside the container that must be there."},
     {"interval", &kind_duration, AT(health.interval), .fallback = "30s", .least = 1000,
-     .most = INT64_MAX, .since = "0.1", .doc = "The time between two probes."},
+     .most = INT64_MAX, .flags = KEY_LIVE, .since = "0.1", .doc = "The time between two probes."},
     {"timeout", &kind_duration, AT(health.timeout), .fallback = "5s", .least = 1000,
-     .most = INT64_MAX, .since = "0.1", .doc = "How long a probe may take."},
+     .most = INT64_MAX, .flags = KEY_LIVE, .since = "0.1", .doc = "How long a probe may take."},
     {"retries", &kind_integer, AT(health.retries), .fallback = "3", .least = 1, .most = 1000,
-     .since = "0.1", .doc = "So many failures in a row make the unit unhealthy."},
-    {"start_period", &kind_duration, AT(health.start_period), .fallback = "0", .since = "0.1",
+     .flags = KEY_LIVE, .since = "0.1",
+     .doc = "So many failures in a row make the unit unhealthy."},
+    {"start_period", &kind_duration, AT(health.start_period), .fallback = "0", .flags = KEY_LIVE,
+     .since = "0.1",
      .doc = "The time after a start in which failures do not count; the first success ends it. "
             "Until a "
             "unit that waits for it (gates_ready) is healthy, they do not count anyway: then "
             "start_timeout says how long it may take."},
     {"start_interval", &kind_duration, AT(health.start_interval), .fallback = "1s", .least = 1000,
-     .most = INT64_MAX, .since = "0.1",
+     .most = INT64_MAX, .flags = KEY_LIVE, .since = "0.1",
      .doc = "The time between two probes as long as failures do not count."},
     {"on_failure", &kind_enum, AT(health.on_failure), .fallback = "restart", .names = &actions,
-     .later_values = 1u << HEALTH_REBOOT, .since = "0.1",
+     .later_values = 1u << HEALTH_REBOOT, .flags = KEY_LIVE, .since = "0.1",
      .doc = "What is done with an unhealthy unit: it is stopped and its restart policy followed as "
             "after a crash (restart), stopped for good (stop), or nothing but said (none)."},
-    {"gates_ready", &kind_bool, AT(health.gates_ready), .fallback = "true", .since = "0.1",
-     .doc = "Whether the unit is ready only once it is healthy."},
+    {"gates_ready", &kind_bool, AT(health.gates_ready), .fallback = "true", .flags = KEY_LIVE,
+     .since = "0.1", .doc = "Whether the unit is ready only once it is healthy."},
 };
 
 const struct key restart_keys[RESTART_KEYS] = {

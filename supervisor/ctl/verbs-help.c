@@ -92,7 +92,7 @@ static void add_case(const struct verb *verb, struct text *text) {
         [OPERANDS_NONE] = ":",
         [OPERANDS_UNITS] = "words=$(_ringfence_units)",
         [OPERANDS_FILES] = "COMPREPLY=($(compgen -f -- \"$word\")); return",
-        [OPERANDS_KEYS] = ":",
+        [OPERANDS_KEYS] = "words=$(_ringfence_keys)",
         [OPERANDS_VERBS] = "words=$verbs",
     };
     text_format(text, "    %s)\n        flags=\"", verb->name);
@@ -109,6 +109,10 @@ int verb_completion(const struct tool *tool, const struct arguments *arguments) 
     text_add(&text, "# eval \"$(ringfence completion)\"\n"
                     "_ringfence_units() {\n"
                     "    ringfence list 2>/dev/null | awk 'NR > 1 { print $1 }'\n"
+                    "}\n"
+                    "_ringfence_keys() {\n"
+                    "    ringfence describe 2>/dev/null |\n"
+                    "        awk '/^  [a-z_]+[.][a-z_.]+  / { print $1 }'\n"
                     "}\n"
                     "_ringfence() {\n"
                     "    local word=${COMP_WORDS[COMP_CWORD]} verb= words= flags= i\n"
