@@ -76,6 +76,13 @@ if(FUZZ) # with its sources, so that they too are instrumented
                           RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
 endif()
 
+# Both ends of activated sockets, for tests/supervisor/sockets.bats.
+if(TESTS)
+    add_executable(socket-peer tests/supervisor/socket-peer.c)
+    target_link_libraries(socket-peer PRIVATE PkgConfig::LIBSYSTEMD)
+    set_target_properties(socket-peer PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+endif()
+
 # What ringfenced keeps alive in tests/supervisor/keeper.bats.
 if(TESTS)
     add_executable(fake-child tests/supervisor/fake-child.c)
