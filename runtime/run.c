@@ -37,7 +37,7 @@ struct run {
     pid_t program; /* with an init: its child; 0: not known yet */
     int program_pidfd;
     int terminal; /* the master */
-    int status; /* of the init, until it told */
+    int status;   /* of the init, until it told */
     bool program_ended;
     int wait_status;       /* of the program, once it has ended */
     bool found;            /* the file */

@@ -23,10 +23,7 @@ TEST(the_program_is_its_child) {
     /* The program may be there before its parent has become the init. */
     CHECK_TEXT(box_shell(&box, "echo $$; until grep ringfence-init /proc/1/comm; do sleep 0.01; "
                                "done; ls /proc/1/fd | wc -l; grep -c . /proc/1/environ"),
-               "2
-ringfence-init
-4
-0");
+               "2\nringfence-init\n4\n0");
     BOX_COMMAND(seven, (char *)"/bin/sh", (char *)"-c", (char *)"exit 7");
     CHECK(box_run(&box, &seven) == 7);
     BOX_COMMAND(killed, (char *)"/bin/sh", (char *)"-c", (char *)"kill -KILL $$");
