@@ -80,8 +80,8 @@ const struct verb verbs[] = {
      verb_describe, NULL, OPERANDS_KEYS, 0, 1, 0, true},
     {"help", "[VERB]", "this list, or what one verb takes", verb_help, NULL, OPERANDS_VERBS, 0, 1,
      0, false},
-    {"completion", "", "a script for bash: eval \"$(ringfence completion)\"", verb_completion, NULL,
-     OPERANDS_NONE, 0, 0, 0, false},
+    {"completion", "[bash|fish|zsh]", "a script for the shell: eval \"$(ringfence completion)\"",
+     verb_completion, NULL, OPERANDS_NONE, 0, 1, 0, false},
     {0},
 };
 
@@ -151,7 +151,7 @@ static int check_count(const struct verb *verb, const struct arguments *argument
     if (arguments->count < verb->least)
         return tool_fail(usage_code(verb), "usage: ringfence %s %s", verb->name, verb->arguments);
     if ((verb->most && arguments->count > verb->most) ||
-        (verb->operands == OPERANDS_NONE && arguments->count))
+        (verb->operands == OPERANDS_NONE && !verb->most && arguments->count))
         return tool_fail(EXIT_USAGE, "%s: one argument too many: \"%s\"", verb->name,
                          arguments->operands[verb->most]);
     return EXIT_OK;

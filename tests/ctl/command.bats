@@ -27,8 +27,10 @@ load door
     is 2 'ringfence: logs: option "-n" needs a value (N)'
     tool start
     is 2 'ringfence: usage: ringfence start UNIT...'
-    tool completion bash
-    is 2 'ringfence: completion: one argument too many: "bash"'
+    tool completion bash zsh
+    is 2 'ringfence: completion: one argument too many: "zsh"'
+    tool completion csh
+    is 2 'ringfence: completion: "csh" is none of bash, fish and zsh'
     tool --frob list
     is 2 'ringfence: unknown option "--frob"'
 }
@@ -65,6 +67,34 @@ load door
     [ "$(complete_with ringfence stop w)" = "web" ]
     [ "$(complete_with ringfence kill --si)" = "--signal" ]
     [ "$(complete_with ringfence --runtime-dir /x sta)" = "status start stats" ]
+    [ "$(complete_with ringfence describe restart.b)" = "restart.backoff" ]
+}
+
+# The shells find the tool by its name.
+by_name() {
+    mkdir bin
+    ln -s "$RINGFENCE_BUILD/ringfence" bin/ringfence
+    export PATH=$scratch/bin:$PATH HOME=$scratch XDG_CONFIG_HOME=$scratch XDG_DATA_HOME=$scratch
+}
+
+@test "completion for fish" {
+    command -v fish >/dev/null || skip "there is no fish"
+    serve
+    by_name
+    offered() { fish --no-config -c 'ringfence completion fish | source; complete -C "$argv"' "$*" | cut -f1; }
+    [ "$(offered ringfence is-)" = $'is-active\nis-failed' ]
+    [ "$(offered ringfence stop w)" = web ]
+    [ "$(offered ringfence apply --dr)" = --dry-run ]
+    [ "$(offered ringfence describe restart.b)" = restart.backoff ]
+}
+
+@test "completion for zsh" {
+    command -v zsh >/dev/null || skip "there is no zsh"
+    tool completion zsh
+    is 0
+    zsh -n <<<"$output"
+    zsh -f -c 'autoload -Uz compinit; compinit -D; eval "$1"; [[ $_comps[ringfence] == _ringfence ]]' \
+        - "$output"
 }
 
 @test "no manager: 7; no permission: 4" {
