@@ -169,6 +169,17 @@ static int on_health(sd_bus_message *message, void *userdata, sd_bus_error *unus
     return error < 0 ? error : sd_bus_send(NULL, reply, NULL);
 }
 
+static int on_timers(sd_bus_message *message, void *userdata, sd_bus_error *unused) {
+    scoped(sd_bus_message_unref) sd_bus_message *reply = NULL;
+    struct bus_client *client = userdata;
+    (void)unused;
+
+    int error = sd_bus_message_new_method_return(message, &reply);
+    if (error >= 0)
+        error = bus_append_timers(reply, client->bus->manager);
+    return error < 0 ? error : sd_bus_send(NULL, reply, NULL);
+}
+
 static int on_subscribe(sd_bus_message *message, void *userdata, sd_bus_error *unused) {
     struct bus_client *client = userdata;
     (void)unused;
@@ -380,6 +391,8 @@ static const sd_bus_vtable manager_vtable[] = {
     SD_BUS_METHOD_WITH_ARGS("Namespaces", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(sst)", namespaces),
                             on_namespaces, SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("Health", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(ss)", units), on_health,
+                            SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("Timers", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(sttt)", timers), on_timers,
                             SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD("Subscribe", "", "", on_subscribe, SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("Start", SD_BUS_ARGS("s", unit, "b", wait), SD_BUS_NO_RESULT, on_start,

@@ -46,19 +46,12 @@ int health_lines_read(sd_bus_message *message, struct health_lines *lines) {
     return result < 0 ? result : sd_bus_message_exit_container(message);
 }
 
-static struct view *find_view(const struct views *views, const char *name) {
-    for (size_t i = 0; i < views->count; i++)
-        if (strcmp(views->items[i].name, name) == 0)
-            return &views->items[i];
-    return NULL;
-}
-
 static int read_words(sd_bus_message *reply, const struct views *views) {
     const char *name, *word;
     int result = sd_bus_message_enter_container(reply, 'a', "(ss)");
 
     while (result >= 0 && (result = sd_bus_message_read(reply, "(ss)", &name, &word)) > 0) {
-        struct view *view = find_view(views, name);
+        struct view *view = views_find(views, name);
         char *copy = view ? strdup(word) : NULL;
         if (view && !copy)
             return -ENOMEM;

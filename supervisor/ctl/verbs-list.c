@@ -2,12 +2,14 @@
 #include <string.h>
 
 #include "supervisor/ctl/table.h"
+#include "supervisor/ctl/timers.h"
 #include "supervisor/ctl/view.h"
 #include "units/base/number.h"
 
 const struct flag list_flags[] = {
     {"state", 0, "STATE", "only units in this state"},
     {"failed", 0, NULL, "only units that have failed or are invalid"},
+    {"timers", 0, NULL, "only units that the clock starts, the next first"},
     {0},
 };
 
@@ -40,7 +42,8 @@ static void add_memory(struct table *table, const struct view *view) {
     table_add_text(table, COLOUR_NONE, &text);
 }
 
-/* "in 32s, " in front of a unit's words, while it waits for its next attempt; "on tcp *:80, " while
+/* "in 32s, " in front of a unit's words, while it waits for its next attempt; "next
+ * 03:02, " where the clock starts it; "on tcp *:80, " while
  * it waits for a connection. */
 static void add_description(struct table *table, const struct view *view) {
     scoped_text struct text text = {0};
@@ -49,6 +52,11 @@ static void add_description(struct table *table, const struct view *view) {
     if (strcmp(view->state, "restarting") == 0 && view->next_restart > now) {
         text_add(&text, "in ");
         output_duration(&text, view->next_restart - now);
+        if (view->description[0])
+            text_add(&text, ", ");
+    }
+    if (view->next_run) {
+        timer_add_next(&text, view);
         if (view->description[0])
             text_add(&text, ", ");
     }
@@ -124,6 +132,8 @@ int verb_list(const struct tool *tool, const struct arguments *arguments) {
 
     if (code != EXIT_OK || (code = views_list(bus, arguments->operands, &views, &fault)) != EXIT_OK)
         return tool_fail(code, "%s", fault.text);
+    if (arguments_value(arguments, "timers"))
+        return timers_list(tool, arguments, &views, is_shown);
     if (tool->json)
         return print_json(arguments, &views);
     bool any_health = has_health(arguments, &views);

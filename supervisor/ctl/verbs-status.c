@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "supervisor/ctl/output.h"
+#include "supervisor/ctl/timers.h"
 #include "supervisor/ctl/view.h"
 #include "supervisor/log/reader.h"
 #include "units/base/number.h"
@@ -173,6 +174,15 @@ static void add_health(const struct tool *tool, struct text *text, const struct 
     lines(tool, text, "Health", told.data ? told.data : "");
 }
 
+static void add_timer(const struct tool *tool, struct text *text, const struct view *view) {
+    scoped_text struct text words = {0};
+
+    if (!view->timed)
+        return;
+    timer_explain(&words, view);
+    line(tool, text, "Timer", words.data ? words.data : "");
+}
+
 static void add_unit(const struct tool *tool, struct text *text, const struct view *view) {
     add_headline(tool, text, view);
     add_state(tool, text, view);
@@ -180,6 +190,7 @@ static void add_unit(const struct tool *tool, struct text *text, const struct vi
     line(tool, text, "Status", view->status_text);
     add_last(tool, text, view);
     add_health(tool, text, view);
+    add_timer(tool, text, view);
     add_use(tool, text, view);
     line(tool, text, "File", view->path);
     if (view->file_changed)

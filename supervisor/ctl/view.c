@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "supervisor/ctl/timers.h"
 #include "units/base/number.h"
 
 /* ---- one table for reading and for JSON ---- */
@@ -41,6 +42,10 @@ static const struct field {
     FIELD("ControlGroup", "cgroup", 's', cgroup),
     FIELD("OOMKills", "oom_kills", 't', oom_kills),
     FIELD("Health", "health", 's', health),
+    FIELD("Timed", "timed", 'b', timed),
+    FIELD("NextRun", "next_run_usec", 't', next_run),
+    FIELD("LastRun", "last_run_usec", 't', last_run),
+    FIELD("SkippedRuns", "skipped_runs", 't', skipped_runs),
     {0},
 #undef FIELD
 };
@@ -123,10 +128,15 @@ static const char *const columns[] = {"Name",        "Description", "State",   "
                                       "Restarts",    "NextRestart", "Active",  "Paused",
                                       "FileChanged", "Fault",       "Sockets"};
 
+/* Those of Timers. */
+static const char *const timer_columns[] = {"Timed", "NextRun", "LastRun", "SkippedRuns"};
+
 void view_json_row(const struct view *view, struct text *text) {
     for (size_t i = 0; i < ELEMENTS(columns); i++)
         field_json(view, find_field(columns[i], strlen(columns[i])), text);
     json_string(text, "health", view->health);
+    for (size_t i = 0; i < ELEMENTS(timer_columns); i++)
+        field_json(view, find_field(timer_columns[i], strlen(timer_columns[i])), text);
     view_figures_json(view, text);
 }
 
@@ -281,7 +291,7 @@ static int read_units(sd_bus_message *reply, char *const *names, struct views *v
     return result;
 }
 
-static struct view *find_view(const struct views *views, const char *name) {
+struct view *views_find(const struct views *views, const char *name) {
     for (size_t i = 0; i < views->count; i++)
         if (strcmp(views->items[i].name, name) == 0)
             return &views->items[i];
@@ -295,7 +305,7 @@ static int read_stats(sd_bus_message *reply, const struct views *views) {
     while (result >= 0 && (result = sd_bus_message_enter_container(reply, 'r', "sa{st}")) > 0) {
         if ((result = sd_bus_message_read(reply, "s", &name)) < 0)
             break;
-        struct view *view = find_view(views, name);
+        struct view *view = views_find(views, name);
         result = view ? read_figures(reply, view) : sd_bus_message_skip(reply, "a{st}");
         if (result >= 0)
             result = sd_bus_message_exit_container(reply);
@@ -311,10 +321,11 @@ int views_list(sd_bus *bus, char *const *names, struct views *views, struct faul
         return code;
     if ((error = read_units(units, names, views)) < 0 || (error = read_stats(stats, views)) < 0)
         return client_broken(error, fault);
-    if ((code = health_words_read(bus, views, fault)) != EXIT_OK)
+    if ((code = health_words_read(bus, views, fault)) != EXIT_OK ||
+        (code = timers_read(bus, views, fault)) != EXIT_OK)
         return code;
     for (; names && *names; names++)
-        if (!find_view(views, *names)) {
+        if (!views_find(views, *names)) {
             fault_say(fault, ENOENT, "there is no unit \"%s\"", *names);
             client_suggest(bus, *names, fault);
             return EXIT_NO_UNIT;

@@ -11,10 +11,12 @@ struct view {
     char *health; /* "": it has no health check */
     struct health_lines health_results;
     uint64_t since, started_at, ready_at, ended_at;
+    uint64_t next_run, last_run, skipped_runs; /* of its timer */
     uint64_t restarts, next_restart, restart_delay, oom_kills;
     uint32_t main_pid;
     int32_t exit_code, exit_signal;
     bool active, paused, file_changed;
+    bool timed;             /* its timer is armed */
     struct figure *figures; /* of its cgroup */
     size_t figure_count;
 };
@@ -41,6 +43,7 @@ struct views {
 /* All units in the manager's order, with what ListUnits and Stats tell; where names are given,
  * those alone, and EXIT_NO_UNIT for one that is not there. */
 int views_list(sd_bus *bus, char *const *names, struct views *views, struct fault *fault);
+struct view *views_find(const struct views *views, const char *name); /* NULL */
 void views_free(struct views *views);
 #define scoped_view __attribute__((cleanup(view_free)))
 #define scoped_views __attribute__((cleanup(views_free)))
