@@ -39,6 +39,31 @@ EOF
     ! grep -q Health: <<<"$output"
 }
 
+@test "list and status tell when the clock starts a unit" {
+    serve
+    tool list idle
+    is 0
+    grep -q "^idle .* next 2100-01-01 03:02$" <<<"$output"
+    tool list --timers
+    is 0
+    output=$(sed -E 's/ +[0-9]+d [0-9]+h +/ LONG /; s/ +/ /g' <<<"$output")
+    same <<'EOF'
+UNIT STATE NEXT LEFT LAST DESCRIPTION
+idle loaded 2100-01-01 03:02:00 LONG 2026-11-21 20:52:08 -
+EOF
+    tool list --timers --json
+    json '.units | length == 1'
+    json '.units[0] | .timed and .next_run_usec == 4102455720000000 and
+          .last_run_usec == 1795294328000000 and .skipped_runs == 2'
+    tool list --json
+    json '.units | map(select(.timed)) | map(.name) == ["idle"]'
+    tool status idle
+    output=$(sed -E 's/in [0-9]+d [0-9]+h/in LONG/' <<<"$output")
+    grep -qF 'Timer: next 2100-01-01 03:02:00 (in LONG), last 2026-11-21 20:52:08, 2 skipped while it ran' <<<"$output"
+    tool status web
+    ! grep -q Timer: <<<"$output"
+}
+
 @test "columns are as wide as their widest cell" {
     serve
     tool list
