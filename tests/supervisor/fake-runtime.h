@@ -19,4 +19,6 @@ void fake_check_reverse(const struct service *service);
 void fake_check_sockets(const struct service *service, const struct run_request *request);
 void fake_runtime_observe(struct service *service);
 struct unit_set *fake_set_new(void);
+/* Whether a connection was told that no start has followed yet; then one has. */
+bool fake_take_delivery(struct service *service);
 void fake_accept(struct service *service); /* all connections that wait */

@@ -14,6 +14,7 @@ struct sockets {
     const struct unit *unit;
     unsigned waiting; /* connections that nobody has accepted */
     bool watched;
+    bool delivered; /* a connection was told, and no process was started for it yet */
     struct deadline told;
 };
 
@@ -31,6 +32,7 @@ static void told(struct deadline *deadline) {
         return;
     if (!service->unit->container.network.sockets_lazy)
         fake_broken("a connection is told though it starts nothing");
+    sockets->delivered = true;
     service_handle(service, EVENT_CONNECTION);
     manager_event_ended(fake_manager);
 }
@@ -103,6 +105,14 @@ bool fake_connect(const char *name) {
     if (sockets->watched)
         tell(sockets);
     return true;
+}
+
+bool fake_take_delivery(struct service *service) {
+    struct sockets *sockets = service->private->sockets;
+    bool delivered = sockets && sockets->delivered;
+    if (delivered)
+        sockets->delivered = false;
+    return delivered;
 }
 
 void fake_accept(struct service *service) {
