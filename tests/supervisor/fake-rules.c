@@ -37,9 +37,9 @@ void fake_check_reverse(const struct service *service) {
     }
 }
 
-void fake_check_sockets(const struct service *service, const struct run_request *request) {
+void fake_check_sockets(struct service *service, const struct run_request *request) {
     const struct network *network = &service->unit->container.network;
-    if (network->sockets_lazy && !service->private->awakened)
+    if (network->sockets_lazy && !fake_take_delivery(service))
         fake_break("it starts, and no connection has come", service);
     if (request->listen_count != network->sockets.count)
         fake_break("it starts without its sockets", service);

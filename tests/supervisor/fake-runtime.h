@@ -16,7 +16,7 @@ void fake_break(const char *rule, const struct service *service);
 void fake_check_requirements(const struct service *service);
 /* It is being stopped by command: those that require it, and are to go too, are gone. */
 void fake_check_reverse(const struct service *service);
-void fake_check_sockets(const struct service *service, const struct run_request *request);
+void fake_check_sockets(struct service *service, const struct run_request *request);
 void fake_runtime_observe(struct service *service);
 struct unit_set *fake_set_new(void);
 /* Whether a connection was told that no start has followed yet; then one has. */
