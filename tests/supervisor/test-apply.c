@@ -160,6 +160,33 @@ TEST(what_starts_takes_along_what_it_requires) {
     end();
 }
 
+TEST(what_conflicts_with_a_new_unit_stops) {
+    three();
+    struct unit *post = program("post");
+    fake_add(&post->dependencies.conflicts, "mail");
+    fake_set(post);
+    check_plan("unchanged db\n"
+               "stop mail: post, which is to start, conflicts with it\n"
+               "start post: new\n"
+               "unchanged web\n");
+    CHECK(fake_service("mail")->state == SERVICE_STOPPED);
+    CHECK(service_is_up(fake_service("post")));
+    end();
+}
+
+TEST(a_timed_unit_is_left_to_its_timer) {
+    three();
+    struct unit *nightly = program("nightly");
+    nightly->timer.interval = 3600 * SEC;
+    fake_set(nightly);
+    check_plan("unchanged db\n"
+               "unchanged mail\n"
+               "load nightly: new, and started by its timer\n"
+               "unchanged web\n");
+    CHECK(state_traits(fake_service("nightly")->state)->down);
+    end();
+}
+
 TEST(enabled_and_disabled) {
     three();
     fake_set(unwanted(again("mail")));
