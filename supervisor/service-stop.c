@@ -374,6 +374,16 @@ static bool limit_is_hit(struct service *service) {
     return ++own->limit_count > restart->limit_burst;
 }
 
+/* With all that it may have anew. */
+static enum service_state retry_later(struct service *service) {
+    struct service_private *own = service->private;
+    own->limit_count = 0;
+    own->step = 0;
+    service->restarts++;
+    service->restart_delay = service->unit->restart.on_limit.pause;
+    return SERVICE_RESTARTING;
+}
+
 static enum service_state decide(struct service *service) {
     struct service_private *own = service->private;
     bool clean = own->ending.result == RESULT_SUCCESS;
@@ -382,6 +392,8 @@ static enum service_state decide(struct service *service) {
     if (service->manager->stopping || !restart_is_wanted(service->unit, &own->ending))
         return clean ? SERVICE_STOPPED : SERVICE_FAILED;
     if (limit_is_hit(service)) {
+        if (service->unit->restart.on_limit.pause > 0)
+            return retry_later(service);
         scoped_text struct text last = {0};
         text_add(&last, service->failure ? service->failure : "ended");
         service->result = RESULT_LIMIT;

@@ -141,6 +141,19 @@ static int complete(struct draft *draft) {
 
 /* ---- rules ---- */
 
+/* A pid namespace ends with its PID 1: where that is the program, nothing outlives it. */
+static void check_init(struct draft *draft) {
+    const struct unit *unit = draft->unit;
+    bool own = unit->container.namespaces.choices[NAMESPACE_PID].mode == NAMESPACE_PRIVATE;
+    if (unit->container.process.init && !own)
+        draft_complain(draft, AT(container.process.init),
+                       "an init is PID 1 of a pid namespace of its own, and there is none");
+    if (unit->service.kill_mode != KILL_CONTROL_GROUP && own && !unit->container.process.init)
+        draft_complain(draft, AT(service.kill_mode),
+                       "the program is PID 1, with which the kernel ends all others; it needs "
+                       "init = true, or pid = \"host\" among the namespaces");
+}
+
 static void check_service(struct draft *draft) {
     const struct unit *unit = draft->unit;
     const struct service_settings *service = &unit->service;
@@ -164,6 +177,10 @@ static void check_service(struct draft *draft) {
         draft_complain(draft, AT(container.process.tty),
                        "the terminal is read where %s is \"file\", and by nobody else",
                        key_title(AT(logging.driver), title, sizeof(title)));
+    if (service->exec_reload.count && service->reload_signal)
+        draft_complain(draft, AT(service.exec_reload),
+                       "a signal is given for it too; one of the two makes it reload");
+    check_init(draft);
     if (unit->restart.max_delay < unit->restart.delay)
         draft_complain(draft,
                        draft_says(draft, AT(restart.max_delay)) ? AT(restart.max_delay)

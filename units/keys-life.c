@@ -77,8 +77,7 @@ const struct key health_keys[HEALTH_KEYS] = {
 
 const struct key restart_keys[RESTART_KEYS] = {
     {"policy", &kind_enum, AT(restart.policy), .fallback = "on-failure",
-     .otherwise = "on-failure; no for a oneshot and a group", .names = &policies,
-     .later_values = 1u << RESTART_ON_WATCHDOG, .since = "0.1",
+     .otherwise = "on-failure; no for a oneshot and a group", .names = &policies,  .since = "0.1",
      .doc = "When a service that ended is started again. A failure to launch counts like a crash."},
     {"delay", &kind_duration, AT(restart.delay), .fallback = "100ms", .since = "0.1",
      .doc = "The time before the first restart."},
@@ -96,8 +95,8 @@ const struct key restart_keys[RESTART_KEYS] = {
     {"limit_interval", &kind_duration, AT(restart.limit_interval), .fallback = "10min", .least = 1,
      .most = INT64_MAX, .since = "0.1", .doc = "The time over which restarts are counted."},
     {"on_limit", &kind_limit_action, AT(restart.on_limit), .fallback = "fail", .since = "0.1",
-     .doc = "What is done at the limit: the unit fails (fail); \"reboot\", \"rollback\" and "
-            "\"retry-after:DURATION\" come with a later version."},
+     .doc = "What is done at the limit: the unit fails (fail), or is tried again after that long "
+            "(\"retry-after:DURATION\"); \"reboot\" and \"rollback\" come with a later version."},
     {"prevent_exit_status", &kind_statuses, AT(restart.prevent_exit_status), .since = "0.1",
      .doc = "Exit codes and signals after which the service is not started again."},
     {"force_exit_status", &kind_statuses, AT(restart.force_exit_status), .since = "0.1",

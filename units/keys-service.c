@@ -67,18 +67,24 @@ const struct key service_keys[SERVICE_KEYS] = {
     {"exec", &kind_arguments, AT(container.process.exec), .since = "0.1", .otherwise = "required",
      .doc = "The program, by its absolute path inside the root, and its arguments. No shell reads "
             "it."},
-    {"exec_pre", &kind_commands, AT(service.exec_pre), .flags = KEY_LATER, .since = "0.1",
+    {"exec_pre", &kind_commands, AT(service.exec_pre), .since = "0.1",
      .doc = "Commands run one after the other before the program, in the unit's sandbox, each in a "
             "pid namespace of its own; one that fails fails the start."},
-    {"exec_post", &kind_commands, AT(service.exec_post), .flags = KEY_LATER, .since = "0.1",
-     .doc = "Commands run after the program has ended."},
-    {"exec_stop", &kind_commands, AT(service.exec_stop), .flags = KEY_LATER, .since = "0.1",
-     .doc = "Commands run beside the program to end it, before stop_signal is sent."},
-    {"exec_reload", &kind_arguments, AT(service.exec_reload), .flags = KEY_LATER, .since = "0.1",
-     .doc = "A command run beside the program that makes it read its configuration again."},
+    {"exec_post", &kind_commands, AT(service.exec_post), .since = "0.1",
+     .doc = "Commands run one after the other in the unit's sandbox after every end of the program, "
+            "also after a failed start; SERVICE_RESULT, EXIT_CODE and EXIT_STATUS tell them how it "
+            "ended. Together they may take stop_timeout."},
+    {"exec_stop", &kind_commands, AT(service.exec_stop), .since = "0.1",
+     .doc = "Commands run beside a program that was ready, with its pid in MAINPID, before stop_signal "
+            "is sent; alone for a oneshot that remains. Together they may take stop_timeout."},
+    {"exec_reload", &kind_arguments, AT(service.exec_reload), .since = "0.1",
+     .doc = "A command run beside the program, with its pid in MAINPID, that makes it read its "
+            "configuration again."},
     {"reload_signal", &kind_signal, AT(service.reload_signal), .otherwise = "reload is refused",
      .flags = KEY_LIVE, .since = "0.1",
-     .doc = "The signal that makes the program read its configuration again."},
+     .doc = "The signal that makes the program read its configuration again. One of type notify "
+            "answers with RELOADING=1 and MONOTONIC_USEC=, and then with READY=1 (sd_notify(3)); "
+            "exec_reload is for those that do not."},
     {"user", &kind_user, AT(container.process.user), .fallback = "root", .since = "0.1",
      .doc = "Who the program runs as: a name of the root's own /etc/passwd, or a number, which "
             "needs no look-up; \"101:101\" gives the group too."},
@@ -99,8 +105,8 @@ const struct key service_keys[SERVICE_KEYS] = {
      .since = "0.1", .doc = "The file mode bits that are taken away from new files, in octal."},
     {"hostname", &kind_host_name, AT(container.process.hostname), .otherwise = "the unit's name",
      .since = "0.1", .doc = "The host name that the program sees."},
-    {"init", &kind_bool, AT(container.process.init), .fallback = "false", .flags = KEY_LATER,
-     .since = "0.1", .doc = "Whether a minimal init that reaps is the container's PID 1."},
+    {"init", &kind_bool, AT(container.process.init), .fallback = "false", .since = "0.1", .doc = "Whether a minimal init is the container's PID 1: it reaps, hands signals to the program, "
+            "its child, and passes its exit status on."},
     {"tty", &kind_bool, AT(container.process.tty), .fallback = "false", .since = "0.1",
      .doc = "Whether the program gets a terminal of its own, as standard input, output and error; "
             "`ringfence attach` leads to it. Its output is logged."},
@@ -115,9 +121,11 @@ const struct key service_keys[SERVICE_KEYS] = {
             "is PID 1 and has no handler for the signal is killed at once, since the kernel would "
             "drop the signal."},
     {"kill_mode", &kind_enum, AT(service.kill_mode), .fallback = "control-group",
-     .names = &kill_modes, .later_values = 1u << KILL_MIXED | 1u << KILL_PROCESS, .since = "0.1",
-     .doc = "Who is killed at the end of a stop: the whole cgroup; \"mixed\" and \"process\" leave "
-            "more to the program and need an init, or the host's pid namespace."},
+     .names = &kill_modes, .since = "0.1",
+     .doc = "Who is told to end, and who is killed when it did not: all processes (control-group); "
+            "the program, then all (mixed); the program alone, while what it started ends when it "
+            "likes (process). The last two need an init or a pid namespace that is not the unit's "
+            "own, since the kernel ends a pid namespace with its PID 1."},
     {"start_timeout", &kind_duration, AT(service.start_timeout), .fallback = "90s",
      .otherwise = "90s; off for a oneshot", .least = 1, .most = INT64_MAX,
      .flags = KEY_OFF | KEY_LIVE, .since = "0.1",
@@ -126,8 +134,9 @@ const struct key service_keys[SERVICE_KEYS] = {
      .most = INT64_MAX, .flags = KEY_OFF, .since = "0.1",
      .doc = "How long the program may run before it is ended, which counts as a failure."},
     {"watchdog", &kind_duration, AT(service.watchdog), .fallback = "off", .least = 1,
-     .most = INT64_MAX, .flags = KEY_OFF | KEY_LATER, .since = "0.1",
-     .doc = "The longest time between two WATCHDOG=1 messages of the program."},
+     .most = INT64_MAX, .flags = KEY_OFF, .since = "0.1",
+     .doc = "The longest time between two WATCHDOG=1 messages of the program (sd_notify(3)); one that "
+            "is missed ends it with SIGABRT, and counts as a failure."},
     {"success_exit_status", &kind_statuses, AT(service.success_exit_status), .flags = KEY_LIVE,
      .since = "0.1",
      .doc = "Exit codes (\"0\" to \"255\") and signals that count as success, beside 0."},
@@ -142,11 +151,10 @@ const struct key service_keys[SERVICE_KEYS] = {
      .otherwise = "the supervisor's", .since = "0.1",
      .doc = "The program's scheduling priority (nice(2)): lower is more."},
     {"cpu_scheduling", &kind_cpu_scheduling, AT(container.process.cpu_scheduling),
-     .flags = KEY_LATER, .since = "0.1",
+     .since = "0.1",
      .doc = "The scheduling policy: \"other\", \"batch\", \"idle\", \"fifo:PRIORITY\" or "
             "\"rr:PRIORITY\" (sched(7))."},
-    {"io_priority", &kind_io_priority, AT(container.process.io_priority), .flags = KEY_LATER,
-     .since = "0.1",
+    {"io_priority", &kind_io_priority, AT(container.process.io_priority), .since = "0.1",
      .doc = "The disk priority: \"idle\", \"best-effort:0\" to \":7\", \"realtime:0\" to \":7\" "
             "(ioprio_set(2))."},
     {"rlimits", &kind_resource_limits, AT(container.process.rlimits), .since = "0.1",

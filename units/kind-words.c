@@ -309,12 +309,16 @@ const struct kind kind_schedule = {
 
 static int limit_action_parse(const struct key *key, const char *text, void *target,
                               struct fault *fault) {
-    uint64_t delay;
-    if (strcmp(text, "fail") == 0)
-        return word_set(text, target, fault);
-    if (strcmp(text, "reboot") == 0 || strcmp(text, "rollback") == 0 ||
-        (strncmp(text, "retry-after:", 12) == 0 && duration_parse(text + 12, &delay) == 0 &&
-         delay != DURATION_OFF))
+    struct limit_action *action = target;
+    uint64_t pause = 0;
+    bool fails = strcmp(text, "fail") == 0;
+    bool retries = strncmp(text, "retry-after:", 12) == 0 &&
+                   duration_parse(text + 12, &pause) == 0 && pause > 0 && pause != DURATION_OFF;
+    if (fails || retries) {
+        action->pause = pause;
+        return word_set(text, &action->text, fault);
+    }
+    if (strcmp(text, "reboot") == 0 || strcmp(text, "rollback") == 0)
         return fault_say(fault, -EOPNOTSUPP, "\"%s\" is not supported by this version", text);
     return kind_refuse(key->kind, text, -EINVAL, fault);
 }

@@ -51,6 +51,11 @@ struct health {
     bool gates_ready;
 };
 
+struct limit_action {
+    char *text;     /* as a person wrote it: "fail", "retry-after:5min" */
+    uint64_t pause; /* until it is tried again; 0: it fails */
+};
+
 struct restart {
     enum restart_policy policy;
     uint64_t delay, max_delay, reset_after;
@@ -58,7 +63,7 @@ struct restart {
     double jitter;       /* part of the delay, 0..1 */
     int64_t limit_burst; /* 0: off */
     uint64_t limit_interval;
-    char *on_limit; /* "fail" */
+    struct limit_action on_limit;
     struct strings prevent_exit_status, force_exit_status;
 };
 

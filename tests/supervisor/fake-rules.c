@@ -47,6 +47,8 @@ void fake_check_sockets(struct service *service, const struct run_request *reque
 
 static void check_delay(const struct service *service) {
     const struct restart *restart = &service->unit->restart;
+    if (service->restart_delay == restart->on_limit.pause)
+        return;
     double least = (double)restart->delay, most;
     for (unsigned i = 1; i < service->private->step && least < (double)restart->max_delay; i++)
         least *= restart->backoff;
