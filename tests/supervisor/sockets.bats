@@ -55,12 +55,16 @@ is() { [ "$(ring list "$1" | awk 'NR == 2 { sub(",", ""); print $2 }')" = "$2" ]
     finish
 }
 
-@test "in the host's pid namespace the pid is right too" {
+@test "in the host's pid namespace, and below an init, the pid is right too" {
+    server below 'sockets = [ "'"$address"':83" ];' 'init = true;'
     server host 'sockets = [ "'"$address"':82" ];' '' 'namespaces = { pid = "host"; };'
     begin
     eventually said "host: ready"
     run peer ask "$address:82"
     [ "$output" = "3=unknown/stream/inet pid=$(main_pids host)" ]
+    eventually said "below: ready"
+    run peer ask "$address:83"
+    [ "$output" = "3=unknown/stream/inet pid=2" ]
     finish
 }
 
