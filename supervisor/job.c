@@ -230,9 +230,11 @@ bool job_release_sharers(struct service *service) {
 
 /* ---- what follows of its own ---- */
 
+/* Not before all that it requires is up: it would bring up the rest, and might fail for that. */
 static void recover(struct service *service) {
-    if (!job_start(service, false))
-        service->private->recover = false;
+    struct service_private *own = service->private;
+    if (own->recover && !gate_find_lost(service, EDGE_REQUIRES) && !job_start(service, false))
+        own->recover = false;
 }
 
 /* One that was started for a failure, and soon fails too, starts none that has failed as well: two
@@ -275,7 +277,7 @@ void job_state_changed(struct service *service) {
     if (!service_is_up(service))
         return;
     for (size_t i = 0; i < edges->count; i++)
-        if ((edges->items[i].kinds & EDGE_REQUIRES) && edges->items[i].other->private->recover)
+        if (edges->items[i].kinds & EDGE_REQUIRES)
             recover(edges->items[i].other);
 }
 
@@ -298,7 +300,7 @@ static int judge_request(const struct service *service, const struct request *re
     const struct edge *edge = NULL;
 
     if (request->command == COMMAND_STOP)
-        return state_traits(service->state)->down && own->goal == GOAL_NONE ? 0 : 1;
+        return state_traits(service->state)->down && own->goal != GOAL_DOWN ? 0 : 1;
     if (own->goal == GOAL_DOWN || service->manager->stopping)
         return fault_say(fault, ECANCELED, "%s: stopped by another command", service->name);
     if (own->goal == GOAL_CYCLE)
@@ -357,6 +359,9 @@ static void reach_down(struct service *service) {
         return;
     }
     if (own->goal == GOAL_CYCLE) {
+        end_requests(service); /* a stop that a start followed: now it is down */
+        if (own->goal != GOAL_CYCLE)
+            return;
         set_goal(service, GOAL_NONE);
         job_start(service, own->cycle_by_person);
         return;
@@ -366,8 +371,7 @@ static void reach_down(struct service *service) {
         return;
     set_goal(service, GOAL_NONE);
     /* What it was stopped for may have come back meanwhile. */
-    if (own->recover && !gate_find_lost(service, EDGE_REQUIRES))
-        recover(service);
+    recover(service);
 }
 
 /* Waits for what it needs, or for those that it conflicts with to be gone. */
@@ -439,21 +443,28 @@ static void break_circles(struct manager *manager) {
     }
 }
 
-void job_drain(struct manager *manager) {
+static void drain(struct manager *manager) {
     struct manager_private *own = manager->private;
-    if (own->draining)
-        return;
-    own->draining = true;
     struct service_private *next;
     for (;;) {
         graph_refresh(manager);
         if (own->check_circles)
             break_circles(manager);
         if (!(next = list_first(&own->dirty, struct service_private, dirty)))
-            break;
+            return;
         list_remove(&next->dirty);
         look_at(next->service);
     }
+}
+
+void job_drain(struct manager *manager) {
+    struct manager_private *own = manager->private;
+    if (own->draining)
+        return;
+    own->draining = true;
+    do { /* no edge leads to a service that is gone, also between events */
+        drain(manager);
+        manager_sweep(manager);
+    } while (own->graph_stale);
     own->draining = false;
-    manager_sweep(manager);
 }

@@ -100,7 +100,7 @@ static enum service_state end_process(struct service *service) {
     struct service_private *own = service->private;
     if (!service->main) /* a oneshot that ended */
         return finish(service);
-    if (own->ended || own->left)
+    if (own->main_pidfd < 0 && (own->ended || own->left)) /* and MAINPID= named no other */
         return clear_up(service);
     if (must_kill(service))
         return kill_all(service);

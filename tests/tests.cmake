@@ -20,12 +20,17 @@ if(TESTS)
                 tests/supervisor/fake-units.c tests/supervisor/fake-world.c)
     target_link_libraries(lifeless PUBLIC policy)
     foreach(name test-apply test-clock test-dependencies test-health test-jobs test-listen
-            test-restart test-schedule test-service test-simulation test-timers)
+            test-restart test-schedule test-service test-timers)
         add_executable(supervisor-${name} tests/supervisor/${name}.c)
         set_target_properties(supervisor-${name} PROPERTIES
                               RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
         target_link_libraries(supervisor-${name} PRIVATE policy lifeless policy units)
     endforeach()
+    add_executable(supervisor-test-simulation tests/supervisor/test-simulation.c
+                   tests/supervisor/simulation-relations.c tests/supervisor/simulation-rules.c)
+    set_target_properties(supervisor-test-simulation PROPERTIES
+                          RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+    target_link_libraries(supervisor-test-simulation PRIVATE policy lifeless policy units)
 endif()
 
 # The init of the test machine (tests/boot). Static: it runs before any library is there to trust.

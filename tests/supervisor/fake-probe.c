@@ -57,7 +57,8 @@ int probe_open(struct service *service, probe_done done, void *context, struct p
                struct fault *fault) {
     struct fake_probe_plan plan = {.healthy = true, .after = MSEC};
     fake_choose_probe(service->name, &plan);
-    if (!service->main || !service->private->executed || service->private->ended)
+    bool ended = service->private->ended && service->private->main_pidfd < 0;
+    if (!service->main || !service->private->executed || ended)
         broken("it is probed, and does not run", service);
     if (!state_traits(service->state)->probed)
         broken("it is probed on its way down", service);

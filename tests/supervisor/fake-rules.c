@@ -16,12 +16,14 @@ static bool is_down(const struct service *service) {
 }
 
 void fake_check_requirements(const struct service *service) {
-    const struct strings *requires = &service->unit->dependencies.requires;
-    for (size_t i = 0; i < requires->count; i++) {
-        struct service *other = manager_lookup(fake_manager, requires->items[i]);
-        if (!other || !service_is_up(other))
-            fake_break("it starts, and what it requires is not ready", service);
-    }
+    const struct dependencies *all = &service->unit->dependencies;
+    const struct strings *const lists[] = {&all->requires, &all->binds_to};
+    for (size_t list = 0; list < ELEMENTS(lists); list++)
+        for (size_t i = 0; i < lists[list]->count; i++) {
+            struct service *other = manager_lookup(fake_manager, lists[list]->items[i]);
+            if (!other || (other != service && !service_is_up(other)))
+                fake_break("it starts, and what it requires is not ready", service);
+        }
 }
 
 /* It is being stopped by command: those that require it, and are to go too, are gone. */
@@ -34,6 +36,21 @@ void fake_check_reverse(const struct service *service) {
         const struct service *other = own->needed_by.items[i].other;
         if ((own->needed_by.items[i].kinds & EDGE_REQUIRES) && !is_down(other))
             fake_break("it stops before those that require it", service);
+    }
+}
+
+/* It begins to stop by command: of those that wait for it in any way, none is still to stop. */
+static void check_order(const struct service *service, enum service_state before) {
+    const struct service_private *own = service->private;
+    bool begins = before == SERVICE_READY || before == SERVICE_STARTING;
+    bool commanded = own->goal == GOAL_DOWN || own->goal == GOAL_CYCLE;
+    if (!begins || !commanded || !own->signalled || own->cause != RESULT_NONE || own->idled)
+        return;
+    for (size_t i = 0; i < own->needed_by.count; i++) {
+        const struct service *other = own->needed_by.items[i].other;
+        if ((other->private->goal == GOAL_DOWN || other->private->goal == GOAL_CYCLE) &&
+            !is_down(other))
+            fake_break("it stops before those that come after it", service);
     }
 }
 
@@ -61,7 +78,8 @@ static void check_delay(const struct service *service) {
         fake_break("the delay is out of its bounds", service);
 }
 
-void fake_runtime_observe(struct service *service) {
+void fake_runtime_observe(struct service *service, enum service_state before) {
+    check_order(service, before);
     if (service->state == SERVICE_RESTARTING)
         check_delay(service);
     if (service->state == SERVICE_ASKING || service->state == SERVICE_STOPPING ||

@@ -2,6 +2,7 @@
 
 #include "tests/supervisor/fake-runtime.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -541,6 +542,35 @@ void fake_notify(const char *name, bool ready, bool stopping, const char *status
 void fake_exit(const char *name, int wait_status) {
     struct run *run = fake_service(name)->main;
     die(run, wait_status, 0);
+}
+
+void fake_move_main(const char *name) {
+    struct service *service = manager_lookup(fake_manager, name);
+    struct run *run = service ? service->main : NULL;
+    if (!run || !run->executed || run->sandbox->frozen || service->private->main_pidfd >= 0 ||
+        run->sandbox->processes <= run->alive)
+        return;
+    const struct notification notification = {.main_pid = ++last_pid,
+                                              .main_pidfd = open("/dev/null", O_PATH | O_CLOEXEC)};
+    service_notified(service, &notification);
+    manager_event_ended(fake_manager);
+}
+
+int fake_runtime_signal(int pidfd, int signal) {
+    struct service *service;
+    list_for_each(service, &fake_manager->services, link) {
+        struct sandbox *sandbox = service->sandbox;
+        if (service->private->main_pidfd != pidfd || !sandbox)
+            continue;
+        if (sandbox->processes <= (sandbox->run && sandbox->run->alive))
+            return -ESRCH;
+        if (sandbox->frozen)
+            fake_break("it is asked to stop while it is frozen", service);
+        if (signal != 0 && signal != SIGCONT && sandbox->plan.stop_time != NEVER)
+            happen(&sandbox->orphans, sandbox->plan.stop_time);
+        return 0;
+    }
+    return -ESRCH;
 }
 
 /* ---- what a test of the policy needs not ---- */

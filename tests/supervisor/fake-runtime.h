@@ -17,7 +17,10 @@ void fake_check_requirements(const struct service *service);
 /* It is being stopped by command: those that require it, and are to go too, are gone. */
 void fake_check_reverse(const struct service *service);
 void fake_check_sockets(struct service *service, const struct run_request *request);
-void fake_runtime_observe(struct service *service);
+void fake_runtime_observe(struct service *service, enum service_state before);
+/* ---- fake-runtime.c ---- */
+/* To what fake_move_main made the main process. */
+int fake_runtime_signal(int pidfd, int signal);
 struct unit_set *fake_set_new(void);
 /* Whether a connection was told that no start has followed yet; then one has. */
 bool fake_take_delivery(struct service *service);

@@ -94,6 +94,8 @@ struct service *fake_service(const char *name);
 void fake_notify(const char *name, bool ready, bool stopping, const char *status);
 /* Its process ends of its own. */
 void fake_exit(const char *name, int wait_status);
+/* One of its children becomes its main process (MAINPID=), where it has one. */
+void fake_move_main(const char *name);
 
 /* ---- listening sockets ---- */
 extern const char *fake_bind_error;         /* nothing can be bound, for this reason; NULL */

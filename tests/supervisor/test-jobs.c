@@ -254,6 +254,19 @@ TEST(a_stop_wins_over_what_is_pulled_in_automatically) {
     end();
 }
 
+TEST(a_stop_that_a_start_follows_ends_when_it_is_down) {
+    WORLD("web");
+    struct fault fault;
+    plan.stop_time = SEC;
+    command(COMMAND_START, "web");
+    fake_run(SEC);
+    command(COMMAND_STOP, "web");
+    CHECK(manager_command(fake_manager, COMMAND_START, "web", NULL, NULL, &fault) == 0);
+    fake_run(5 * SEC);
+    CHECK(state("web") == SERVICE_READY && ended == 1 && error_told == 0);
+    end();
+}
+
 TEST(instances_come_into_being_when_they_are_named) {
     WORLD("web:t@1");
     CHECK(command(COMMAND_START, "web") == 0);

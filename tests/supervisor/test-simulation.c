@@ -1,14 +1,14 @@
 /* Random lives of hundreds of services. A seed decides everything: RINGFENCE_SEED=N replays the one
  * that failed, RINGFENCE_EVENTS and RINGFENCE_SERVICES make it longer or larger. */
 
-#include "tests/supervisor/fake.h"
+#include "tests/supervisor/simulation.h"
 #include "tests/test.h"
 #include "units/base/number.h"
 #include "units/base/text.h"
 
 static uint64_t seed, events;
-static size_t services;
-static bool calm; /* everybody behaves from now on */
+size_t services;
+bool calm;
 
 static uint64_t setting(const char *name, uint64_t otherwise) {
     const char *text = getenv(name);
@@ -24,10 +24,6 @@ static void tell_seed(const char *rule) {
            rule, (unsigned long long)seed, (unsigned long long)events, services,
            (unsigned long long)fake_now);
     exit(1);
-}
-
-static bool chance(unsigned percent) {
-    return fake_random(100) < percent;
 }
 
 /* ---- how a service is this time ---- */
@@ -84,16 +80,7 @@ static void random_probe(const char *name, struct fake_probe_plan *plan) {
 
 /* ---- the units ---- */
 
-static const char *name_of(size_t number) {
-    static char names[4][24]; /* several in one expression */
-    static unsigned next;
-    char *name = names[next++ % 4];
-    snprintf(name, sizeof(names[0]), "s%zu", number);
-    return name;
-}
-
-/* Of those that share their namespaces with others, none is lazy: units/order refuses it. */
-static bool may_be_lazy(size_t number) {
+bool may_be_lazy(size_t number) {
     return number % 3 == 0;
 }
 
@@ -106,24 +93,6 @@ static void random_sockets(struct unit *unit, size_t number) {
         may_be_lazy(number) && unit->service.type != SERVICE_ONESHOT && chance(80);
     if (network->sockets_lazy && chance(50))
         network->idle_stop = 10 * MSEC + fake_random(20 * SEC);
-}
-
-/* Edges lead to smaller numbers alone: no circle. */
-static void random_edges(struct unit *unit, size_t number) {
-    struct dependencies *edges = &unit->dependencies;
-    for (size_t i = fake_random(4); number > 0 && i > 0; i--) {
-        struct strings *const lists[] = {&edges->requires, &edges->wants, &edges->after};
-        fake_add(lists[fake_random(3)], name_of(fake_random(number)));
-    }
-    if (chance(10))
-        fake_add(&edges->before, name_of(number + 1 + fake_random(services - number)));
-    size_t owner = number > 0 ? fake_random(number) : 0;
-    if (!may_be_lazy(owner) && chance(5)) {
-        unit->container.namespaces.choices[NAMESPACE_NETWORK] =
-            (struct namespace_choice){.mode = NAMESPACE_UNIT, .name = strdup(name_of(owner))};
-    }
-    if (chance(1))
-        fake_add(&edges->requires, "missing");
 }
 
 static void random_health(struct unit *unit) {
@@ -147,12 +116,8 @@ static struct unit *random_unit(size_t number) {
     static const enum restart_policy policies[] = {RESTART_ON_FAILURE, RESTART_ALWAYS, RESTART_NO,
                                                    RESTART_ON_ABNORMAL};
     struct unit *unit = fake_unit(name_of(number), types[fake_random(6)]);
-    random_edges(unit, number);
+    random_relations(unit, number);
     random_sockets(unit, number);
-    if (unit->service.type == SERVICE_GROUP) {
-        free(unit->container.namespaces.choices[NAMESPACE_NETWORK].name);
-        unit->container.namespaces.choices[NAMESPACE_NETWORK] = (struct namespace_choice){0};
-    }
     unit->service.remain_after_exit = chance(50);
     unit->service.start_timeout = chance(50) ? 5 * SEC : 90 * SEC;
     unit->service.stop_timeout = chance(50) ? SEC : fake_random(10 * SEC);
@@ -170,24 +135,61 @@ static struct unit *random_unit(size_t number) {
 
 /* ---- commands, each of which must end ---- */
 
-static size_t given, ended;
-static bool *told; /* for each command: it was told that it ended */
+/* However long the chain: each of those before it is given up after its own timeouts. */
+#define COMMAND_MAX (6400 * SEC)
+
+struct given {
+    uint64_t at;
+    bool told; /* that it ended */
+    char name[24];
+    enum command kind;
+};
+static struct given *commands;
+static size_t given, ended, oldest;
+static uint64_t slept; /* the time that clock jumps took */
 
 static void done(void *context, int error, const struct fault *fault) {
-    bool *this_one = context;
+    struct given *this_one = context;
     (void)error, (void)fault;
-    if (*this_one)
+    if (this_one->told)
         fake_broken("a command ended twice");
-    *this_one = true;
+    this_one->told = true;
     ended++;
 }
 
+static void say_endless(const struct given *command) {
+    scoped_text struct text text = {0};
+    const struct service *service = manager_lookup(fake_manager, command->name);
+    text_format(&text, "command %d of %s (%s, goal %d) takes for ever: ", (int)command->kind,
+                command->name, service ? service_state_word(service->state) : "gone",
+                service ? (int)service->private->goal : 0);
+    if (service)
+        service_explain_waiting(service, &text);
+    fake_broken(text.data);
+}
+
+static void check_commands(void) {
+    while (oldest < given && commands[oldest].told)
+        oldest++;
+    if (oldest < given && fake_now - slept - commands[oldest].at > COMMAND_MAX)
+        say_endless(&commands[oldest]);
+}
+
 static void random_command(void) {
-    static const enum command commands[] = {COMMAND_START, COMMAND_STOP, COMMAND_RESTART};
+    static const enum command kinds[] = {COMMAND_START, COMMAND_STOP, COMMAND_RESTART};
+    char instance[16];
+    snprintf(instance, sizeof(instance), "t@%u", (unsigned)fake_random(10));
+    const char *name = chance(5) ? instance : name_of(fake_random(services));
+    enum command kind = kinds[fake_random(3)];
     struct fault fault;
-    if (manager_command(fake_manager, commands[fake_random(3)], name_of(fake_random(services)),
-                        done, &told[given], &fault) == 0)
-        given++;
+    commands[given] = (struct given){.at = fake_now - slept, .kind = kind};
+    snprintf(commands[given].name, sizeof(commands[given].name), "%s", name);
+    if (manager_command(fake_manager, kind, name, done, &commands[given], &fault) < 0)
+        return;
+    given++;
+    struct service *service = manager_lookup(fake_manager, name);
+    if (service)
+        rules_check_command(kind, service);
 }
 
 static void random_pause(void) {
@@ -209,66 +211,51 @@ static void random_connection(void) {
         fake_connect(service->name);
 }
 
-static void random_change(void) {
-    size_t number = fake_random(services);
-    if (chance(20))
-        fake_refuse(name_of(number));
+/* The machine sleeps, or somebody sets its date. */
+static void random_jump(void) {
+    uint64_t length = fake_random(chance(50) ? SEC : 3600 * SEC);
+    if (chance(50)) {
+        fake_now += length;
+        slept += length;
+    } else {
+        fake_set_date(1700000000 * SEC + fake_now + (chance(50) ? length : 0));
+    }
+}
+
+static void random_small_act(uint64_t what) {
+    if (what == 0)
+        random_condition();
+    else if (what == 1)
+        random_jump();
     else
-        fake_set(random_unit(number));
-    fake_apply();
+        fake_move_main(name_of(fake_random(services)));
 }
 
 static void random_act(void) {
     uint64_t what = fake_random(100);
     struct service *service = fake_service(name_of(fake_random(services)));
-    if (what < 60)
+    if (what < 55)
         random_command();
-    else if (what < 80)
+    else if (what < 75)
         random_connection();
+    else if (what < 80)
+        random_small_act(what - 75);
     else if (what < 85)
         random_pause();
     else if (what < 88)
-        random_change();
+        random_change(random_unit);
     else if (service && service->main && service->private->executed && !service->private->ended)
         fake_exit(service->name, random_status());
 }
 
 /* ---- what must hold after every event ---- */
 
-/* Nothing waits for something that cannot come: whatever waits, waits for something that moves, or
- * that waits itself; and edges have no circle. */
-static bool waits_in_vain(const struct service *service) {
-    const struct edges *needs = &service->private->needs;
-    if (!state_traits(service->state)->gated || service->private->goal == GOAL_DOWN ||
-        service->private->goal == GOAL_CYCLE)
-        return false;
-    for (size_t i = 0; i < needs->count; i++) {
-        const struct service *other = needs->items[i].other;
-        if (other && (!state_traits(other->state)->down || state_traits(other->state)->gated ||
-                      other->private->goal != GOAL_NONE))
-            return false;
-    }
-    return true;
-}
-
-static void say_vain(const struct service *service) {
-    scoped_text struct text text = {0};
-    text_format(&text, "%s (%s, goal %d) waits in vain, for", service->name,
-                service_state_word(service->state), (int)service->private->goal);
-    for (size_t i = 0; i < service->private->needs.count; i++) {
-        const struct edge *edge = &service->private->needs.items[i];
-        text_format(&text, " %s (%s, kinds %u)", edge->name,
-                    edge->other ? service_state_word(edge->other->state) : "missing", edge->kinds);
-    }
-    fake_broken(text.data);
-}
-
 /* What is unhealthy is left alone only where its file says so; what is to be healthy first is not
  * ready before; what does not run is not looked at. */
 static void check_health(const struct service *service) {
     const struct health_record *record = service_health(service);
     bool probed = state_traits(service->state)->probed;
-    if (!record)
+    if (!record || !service->unit)
         return;
     if (record->state == HEALTH_UNHEALTHY && service->unit->health.on_failure != HEALTH_NONE)
         fake_broken("it is unhealthy, and nothing is done");
@@ -279,45 +266,38 @@ static void check_health(const struct service *service) {
         fake_broken("it is ready before it is healthy");
 }
 
-static void check_all(void) {
-    struct service *service;
-    size_t up = 0;
-    list_for_each(service, &fake_manager->services, link) {
-        const struct service_private *own = service->private;
-        up += !state_traits(service->state)->down;
-        check_health(service);
-        if (waits_in_vain(service))
-            say_vain(service);
-        if (!list_is_empty(&own->dirty))
-            fake_broken("something was not looked at");
-        if (state_traits(service->state)->down && own->goal == GOAL_DOWN)
-            fake_broken("it is down, and still to go down");
-        if (service->main && !service->sandbox)
-            fake_broken("a run without a sandbox");
-        fake_sockets_check(service);
-    }
-    if (up != fake_manager->private->up)
-        fake_broken("the number of services that are up is wrong");
-    if (fake_manager->private->surprises)
-        fake_broken("an event came where it cannot");
+static void check_more(const struct service *service) {
+    check_health(service);
+    fake_sockets_check(service);
+}
+
+/* All of them again and again, and those that changed after each event. */
+static void check_after(uint64_t event) {
+    rules_check_changed(check_more);
+    if (event % (1 + services / 16) != 0)
+        return;
+    rules_check_all();
+    check_commands();
 }
 
 static void live(void) {
     for (size_t number = 0; number < services; number++)
-        fake_set(random_unit(number));
+        if (chance(95)) /* the others come later */
+            fake_set(random_unit(number));
     fake_apply();
     manager_boot(fake_manager);
     for (uint64_t event = 0; event < events; event++) {
         if (!fake_step() || chance(20))
             random_act();
-        check_all();
+        check_after(event);
     }
 }
 
 static void rest(void) {
     calm = true;
     fake_run(120 * SEC);
-    check_all();
+    rules_check_changed(check_more);
+    rules_check_all();
     manager_stop_all(fake_manager);
     for (int i = 0; i < 1000000 && !fake_finished && fake_step(); i++)
         ;
@@ -349,15 +329,17 @@ static void simulate(uint64_t with_seed, uint64_t with_events, size_t with_servi
     seed = setting("RINGFENCE_SEED", with_seed);
     events = setting("RINGFENCE_EVENTS", with_events);
     services = setting("RINGFENCE_SERVICES", with_services);
-    told = calloc(events + 1, sizeof(bool)); /* at most one command for each event */
+    commands = calloc(events + 1, sizeof(*commands)); /* at most one command for each event */
     fake_open(seed);
     fake_choose = random_plan;
     fake_choose_probe = random_probe;
     fake_busy = random_use;
     fake_broken = tell_seed;
+    fake_observe = rules_note;
+    fake_path_exists = random_path_exists;
     live();
     rest();
-    free(told);
+    free(commands);
     printf("# seed %llu: %llu events, %zu services, %zu commands, %llu s of their time\n",
            (unsigned long long)seed, (unsigned long long)events, services, given,
            (unsigned long long)(fake_now / SEC));

@@ -1,0 +1,222 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "supervisor/gate.h"
+#include "tests/supervisor/simulation.h"
+#include "units/base/text.h"
+
+/* What gate.c answers for the engine is found out here again in other ways: from states and goals
+ * alone. */
+
+static void print_edges(struct text *text, const char *word, const struct edges *edges) {
+    for (size_t i = 0; i < edges->count; i++) {
+        const struct service *other = edges->items[i].other;
+        text_format(text, "; %s %s (%s, goal %d, kinds %u)", word, edges->items[i].name,
+                    other ? service_state_word(other->state) : "missing",
+                    other ? (int)other->private->goal : 0, edges->items[i].kinds);
+    }
+}
+
+static void broken(const char *rule, const struct service *service) {
+    const struct service_private *own = service->private;
+    scoped_text struct text text = {0};
+    text_format(&text, "%s (%s, goal %d): %s", service->name, service_state_word(service->state),
+                (int)own->goal, rule);
+    print_edges(&text, "needs", &own->needs);
+    print_edges(&text, "is needed by", &own->needed_by);
+    print_edges(&text, "is tied to", &own->ties);
+    fake_broken(text.data);
+}
+
+static bool goes_down(const struct service *service) {
+    return service->private->goal == GOAL_DOWN || service->private->goal == GOAL_CYCLE;
+}
+
+static bool is_down(const struct service *service) {
+    return state_traits(service->state)->down;
+}
+
+/* ---- one service ---- */
+
+static void check_conflicts(const struct service *service) {
+    const struct edges *ties = &service->private->ties;
+    for (size_t i = 0; i < ties->count && !is_down(service); i++)
+        if ((ties->items[i].kinds & EDGE_CONFLICTS) && !is_down(ties->items[i].other))
+            broken("it is there beside one that it conflicts with", service);
+}
+
+static void check_bound(const struct service *service) {
+    const struct edges *needs = &service->private->needs;
+    if (!state_traits(service->state)->running || goes_down(service))
+        return;
+    for (size_t i = 0; i < needs->count; i++)
+        if ((needs->items[i].kinds & EDGE_BINDS) &&
+            !(needs->items[i].other && service_is_up(needs->items[i].other)))
+            broken("it goes on without what it is bound to", service);
+}
+
+static void check_goal(const struct service *service) {
+    const struct service_private *own = service->private;
+    const struct state_traits *traits = state_traits(service->state);
+    if (traits->down && goes_down(service))
+        broken("it is down, and still to go down", service);
+    if (traits->idle && own->goal == GOAL_UP)
+        broken("it is to come up, and nobody pulls it", service);
+    if (service->main && !service->sandbox)
+        broken("it runs without a sandbox", service);
+    if (service->state == SERVICE_RESTARTING && own->goal == GOAL_NONE && !own->deadline.slot)
+        broken("it waits for no end of its delay", service);
+    if (!list_is_empty(&own->dirty))
+        broken("it was not looked at", service);
+}
+
+static void check_one(const struct service *service,
+                      void (*check_more)(const struct service *service)) {
+    check_goal(service);
+    check_conflicts(service);
+    check_bound(service);
+    if (check_more)
+        check_more(service);
+}
+
+/* ---- those that changed ---- */
+
+/* By name: a service whose file is gone is freed within the event. */
+static char (*changed)[32];
+static size_t changed_count, changed_capacity;
+
+void rules_note(struct service *service, enum service_state before) {
+    (void)before;
+    if (changed_count > 100 + 100 * services)
+        broken("one event never ends", service);
+    if (changed_count == changed_capacity) {
+        changed_capacity = changed_capacity ? changed_capacity * 2 : 64;
+        void *larger = realloc(changed, changed_capacity * sizeof(*changed));
+        if (!larger)
+            abort();
+        changed = larger;
+    }
+    snprintf(changed[changed_count++], sizeof(changed[0]), "%s", service->name);
+}
+
+static void check_neighbours(const struct edges *edges,
+                             void (*check_more)(const struct service *service)) {
+    for (size_t i = 0; i < edges->count; i++)
+        if (edges->items[i].other)
+            check_one(edges->items[i].other, check_more);
+}
+
+void rules_check_changed(void (*check_more)(const struct service *service)) {
+    for (size_t i = 0; i < changed_count; i++) {
+        const struct service *service = manager_lookup(fake_manager, changed[i]);
+        if (!service)
+            continue;
+        check_one(service, check_more);
+        check_neighbours(&service->private->needs, check_more);
+        check_neighbours(&service->private->needed_by, check_more);
+        check_neighbours(&service->private->ties, check_more);
+    }
+    changed_count = 0;
+    if (fake_manager->private->surprises)
+        fake_broken("an event came where it cannot");
+}
+
+/* ---- all: nothing waits in vain ---- */
+
+static bool waits_to_start(const struct service *service) {
+    return state_traits(service->state)->gated && !goes_down(service);
+}
+
+static bool waits_to_stop(const struct service *service) {
+    bool begun = strcmp(service_state_word(service->state), "stopping") == 0;
+    return goes_down(service) && !is_down(service) && !begun;
+}
+
+/* A process, the kernel or a deadline takes it further, if nobody else does. */
+static bool moves(const struct service *service) {
+    return !is_down(service) && !waits_to_start(service) && !waits_to_stop(service) &&
+           !state_traits(service->state)->up;
+}
+
+static bool comes(const struct service *other, unsigned mark) {
+    return other && (moves(other) || other->private->mark == mark);
+}
+
+/* One of those that it waits for moves, or waits for one that does. */
+static bool finds_reason(const struct service *service, unsigned mark) {
+    const struct service_private *own = service->private;
+    if (waits_to_stop(service)) {
+        for (size_t i = 0; i < own->needed_by.count; i++)
+            if (goes_down(own->needed_by.items[i].other) &&
+                comes(own->needed_by.items[i].other, mark))
+                return true;
+        return false;
+    }
+    for (size_t i = 0; i < own->needs.count; i++)
+        if (comes(own->needs.items[i].other, mark))
+            return true;
+    for (size_t i = 0; i < own->ties.count; i++)
+        if ((own->ties.items[i].kinds & EDGE_CONFLICTS) && comes(own->ties.items[i].other, mark))
+            return true;
+    return false;
+}
+
+static void check_waiting(void) {
+    unsigned mark = ++fake_manager->private->mark;
+    struct service *service;
+    bool more = true;
+    while (more) {
+        more = false;
+        list_for_each(service, &fake_manager->services, link) {
+            if (service->private->mark == mark ||
+                (!waits_to_start(service) && !waits_to_stop(service)) ||
+                !finds_reason(service, mark))
+                continue;
+            service->private->mark = mark;
+            more = true;
+        }
+    }
+    list_for_each(service, &fake_manager->services, link) {
+        if (service->private->mark != mark && (waits_to_start(service) || waits_to_stop(service)))
+            broken("it waits in vain", service);
+    }
+}
+
+void rules_check_all(void) {
+    struct service *service;
+    size_t up = 0;
+    list_for_each(service, &fake_manager->services, link) {
+        up += !is_down(service);
+        check_one(service, NULL);
+    }
+    if (up != fake_manager->private->up)
+        fake_broken("the number of services that are up is wrong");
+    check_waiting();
+}
+
+/* ---- commands ---- */
+
+static void check_followers(const struct service *service, const char *rule) {
+    const struct edges *needed_by = &service->private->needed_by, *ties = &service->private->ties;
+    for (size_t i = 0; i < needed_by->count; i++)
+        if ((needed_by->items[i].kinds & EDGE_REQUIRES) && !is_down(needed_by->items[i].other) &&
+            !goes_down(needed_by->items[i].other))
+            broken(rule, needed_by->items[i].other);
+    for (size_t i = 0; i < ties->count; i++)
+        if ((ties->items[i].kinds & EDGE_FOLLOWS) && !is_down(ties->items[i].other) &&
+            !goes_down(ties->items[i].other))
+            broken(rule, ties->items[i].other);
+}
+
+void rules_check_command(enum command command, const struct service *service) {
+    const struct edges *ties = &service->private->ties;
+    if (command == COMMAND_STOP)
+        check_followers(service, "it goes on though what it belongs to is stopped");
+    bool starts = command != COMMAND_STOP && service->private->goal == GOAL_UP;
+    for (size_t i = 0; i < ties->count && starts; i++)
+        if ((ties->items[i].kinds & EDGE_CONFLICTS) && !is_down(ties->items[i].other) &&
+            ties->items[i].other->private->goal != GOAL_DOWN)
+            broken("it goes on beside the start of one that it conflicts with",
+                   ties->items[i].other);
+}

@@ -1,0 +1,31 @@
+#pragma once
+/* What the parts of the simulation share: its size and chance, the relations between random units,
+ * and the rules that hold after every event. test-simulation.c lives the lives. */
+
+#include "tests/supervisor/fake.h"
+
+extern size_t services;
+extern bool calm; /* everybody behaves from now on */
+
+bool chance(unsigned percent);
+const char *name_of(size_t number);
+/* Of those that share their namespaces with others, none is lazy: units/order refuses it. */
+bool may_be_lazy(size_t number);
+
+/* ---- relations (simulation-relations.c) ---- */
+
+/* Edges, conditions, a second name: all but what is in the unit's own sections. */
+void random_relations(struct unit *unit, size_t number);
+bool random_path_exists(const char *path);
+void random_condition(void);                             /* one path comes or goes */
+void random_change(struct unit *(*make)(size_t number)); /* of a file, or of several at once */
+
+/* ---- rules (simulation-rules.c): each calls fake_broken where it does not hold ---- */
+
+void rules_note(struct service *service, enum service_state before); /* for fake_observe */
+/* Of those that changed since the last time, and their neighbours. */
+void rules_check_changed(void (*check_more)(const struct service *service));
+/* Of all: nothing waits for something that cannot come. */
+void rules_check_all(void);
+/* Just after a command was taken. */
+void rules_check_command(enum command command, const struct service *service);
