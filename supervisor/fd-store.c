@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "supervisor/foreign.h"
 #include "supervisor/world.h"
 #include "units/base/scoped.h"
 
@@ -31,15 +32,18 @@ bool fd_store_name_is_valid(const char *name) {
     return length > 0 && length <= FD_STORE_NAME_MAX;
 }
 
-static void item_free(struct item *item) {
+/* Its descriptor is left open. */
+static int item_free(struct item *item) {
+    int fd = item->fd;
     watch_close(item->watch);
-    close_fd(item->fd);
     free(item->name);
     free(item);
+    return fd;
 }
 
 static void drop(struct fd_store *store, size_t index) {
-    item_free(store->items[index]);
+    int fd = item_free(store->items[index]);
+    foreign_close(&fd, 1);
     store->count--;
     memmove(&store->items[index], &store->items[index + 1],
             (store->count - index) * sizeof(struct item *));
@@ -64,7 +68,6 @@ static bool is_same(int one, int other) {
 
 int fd_store_add(struct fd_store **store, struct manager *manager, int fd, const char *name,
                  bool polled) {
-    scoped_fd int owned = fd;
     if (!*store && !(*store = calloc(1, sizeof(**store))))
         return -ENOMEM;
     for (size_t i = 0; i < (*store)->count; i++)
@@ -79,7 +82,7 @@ int fd_store_add(struct fd_store **store, struct manager *manager, int fd, const
         free(copy);
         return -ENOMEM;
     }
-    *item = (struct item){.store = *store, .fd = take_fd(&owned), .name = copy};
+    *item = (struct item){.store = *store, .fd = fd, .name = copy};
     /* What epoll cannot watch (a file of a disk) cannot hang up. */
     if (polled &&
         watch_open(manager, item->fd, EPOLLHUP, WATCH_CGROUP, hung_up, item, &item->watch) < 0)
@@ -108,7 +111,9 @@ int fd_store_at(const struct fd_store *store, size_t index, const char **ret_nam
 void fd_store_free(struct fd_store *store) {
     if (!store)
         return;
-    while (store->count > 0)
-        drop(store, store->count - 1);
+    int descriptors[FD_STORE_MAX];
+    for (size_t i = 0; i < store->count; i++)
+        descriptors[i] = item_free(store->items[i]);
+    foreign_close(descriptors, store->count);
     free(store);
 }

@@ -9,6 +9,7 @@
 #include <sys/un.h>
 
 #include "supervisor/fd-store.h"
+#include "supervisor/foreign.h"
 #include "supervisor/log.h"
 #include "supervisor/manager-private.h"
 #include "supervisor/membership.h"
@@ -40,8 +41,7 @@ struct delivery {
 };
 
 static void delivery_clear(struct delivery *delivery) {
-    for (size_t i = 0; i < delivery->count; i++)
-        close_fd(delivery->descriptors[i]);
+    foreign_close(delivery->descriptors, delivery->count);
 }
 
 static void refuse_main(const struct notify *notify, const char *what) {
@@ -77,16 +77,19 @@ static void take_main_pidfd(struct notify *notify, struct delivery *delivery,
 static void store(struct notify *notify, const struct notify_message *message,
                   struct delivery *delivery) {
     struct service *service = notify->service;
+    size_t left = 0;
     for (size_t i = 0; i < delivery->count; i++) {
-        int error =
-            fd_store_add(&service->private->fd_store, service->manager, delivery->descriptors[i],
-                         message->fd_name ? message->fd_name : "stored", message->poll);
+        int fd = delivery->descriptors[i];
+        int error = fd_store_add(&service->private->fd_store, service->manager, fd,
+                                 message->fd_name ? message->fd_name : "stored", message->poll);
+        if (error <= 0)
+            delivery->descriptors[left++] = fd;
         if (error < 0 && !notify->full)
             log_line(LEVEL_WARNING, "%s: cannot keep a descriptor for it: %s", service->name,
                      error == -E2BIG ? "its store is full" : strerror(-error));
         notify->full |= error < 0;
     }
-    delivery->count = 0;
+    delivery->count = left;
 }
 
 /* The socket is reached through the unit's own directory alone. A sender that has ended already
@@ -274,7 +277,11 @@ void notify_close(struct notify *notify) {
         return;
     struct fault fault;
     watch_close(notify->watch);
-    close_fd(notify->fd);
+    char byte; /* what was not read may have descriptors with it, which go with the socket */
+    if (notify->fd >= 0 && recv(notify->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0)
+        foreign_close(&notify->fd, 1);
+    else
+        close_fd(notify->fd);
     if (notify->directory && directory_remove(AT_FDCWD, notify->directory, &fault) < 0)
         log_line(LEVEL_WARNING, "%s: %s", notify->service->name, fault.text);
     free(notify->directory);

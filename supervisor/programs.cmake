@@ -62,7 +62,7 @@ target_link_libraries(ringfence-logd PRIVATE logs)
 file(GLOB SERVICE_SOURCES CONFIGURE_DEPENDS supervisor/service*.c)
 add_library(policy STATIC
     supervisor/apply.c supervisor/change.c supervisor/children.c supervisor/command.c
-    supervisor/condition.c supervisor/digest.c supervisor/exec.c supervisor/fd-store.c
+    supervisor/condition.c supervisor/digest.c supervisor/exec.c supervisor/fd-store.c supervisor/foreign.c
     supervisor/gate.c
     supervisor/graph.c supervisor/health.c supervisor/job.c supervisor/log.c supervisor/manager.c
     supervisor/plan.c supervisor/plan-action.c supervisor/restart.c supervisor/schedule.c

@@ -94,6 +94,30 @@ U
     finish
 }
 
+@test "a descriptor that lingers does not hold the manager up" {
+    unit lingers <<'U'
+service = { exec = [ "/usr/bin/perl", "-MSocket", "-e",
+  "socket(my $l, AF_INET, SOCK_STREAM, 0); listen($l, 1); socket(my $c, AF_INET, SOCK_STREAM, 0);
+   connect($c, getsockname $l) or die; accept(my $a, $l); setsockopt($c, SOL_SOCKET, SO_LINGER, pack(\"ii\", 1, 20));
+   $c->blocking(0); 1 while syswrite($c, \"x\" x 65536);
+   socket(my $n, AF_UNIX, SOCK_DGRAM, 0); connect($n, pack_sockaddr_un $ENV{NOTIFY_SOCKET}) or die;
+   my ($t, $r) = (\"STATUS=sent\", pack(\"QiiiI\", 20, 1, 1, fileno $c, 0)); sleep 1;
+   my $v = pack(\"PQ\", $t, length $t); syscall(46, fileno $n, pack(\"QQPQPQQ\", 0, 0, $v, 1, $r, 24, 0), 0) > 0 or die;
+   close $c; sleep 1000" ]; };
+U
+    begin
+    eventually said "lingers: ready"
+    kill -STOP "$manager" # so that the program has closed its own copy when ours is closed
+    sleep 2
+    kill -CONT "$manager"
+    for _ in 1 2 3 4; do
+        timeout 3 "$RINGFENCE_BUILD/ringfence" --runtime-dir "$scratch/run" status lingers
+        sleep 0.1
+    done | grep -q "Status: sent"
+    timeout 3 "$RINGFENCE_BUILD/ringfence" --runtime-dir "$scratch/run" is-active lingers
+    finish
+}
+
 @test "nobody writes to the program that runs" {
     unit inside <<'U'
 service = { type = "oneshot"; exec = [ "/proc/self/exe", "--version" ]; };

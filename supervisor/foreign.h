@@ -1,0 +1,9 @@
+#pragma once
+/* Descriptors that came from a service: it may have laid something into them. */
+
+#include <stddef.h>
+
+/* Closes them, and never waits. Whoever closes a socket that lingers (SO_LINGER), or one with such
+ * a one in its queue, for the last time, waits for as long as its owner has set: so a child closes
+ * it for the last time, as it is killed, since then the kernel does not linger. */
+void foreign_close(const int *descriptors, size_t count);
