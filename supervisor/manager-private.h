@@ -33,7 +33,6 @@ struct manager_private {
     struct list applies;  /* of struct apply.link (apply.c) */
     struct timers timers; /* CLOCK_BOOTTIME */
     struct timers dates;  /* CLOCK_REALTIME; schedule.c's */
-    int64_t clock_lead;   /* of the one before the other when it was last looked at */
     uint64_t came_up;     /* CLOCK_BOOTTIME */
     struct children children;
     size_t without_pid;  /* runs whose pid is not known yet */

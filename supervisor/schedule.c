@@ -21,6 +21,7 @@ struct schedule {
     struct deadline wait; /* manager_private.timers: of on_boot or of the interval */
     struct deadline date; /* manager_private.dates: of the schedule */
     uint64_t instant;     /* what `date` is for, before its random delay */
+    int64_t lead;         /* of the clock on the wall when `date` was set */
     bool boots;           /* on_boot is still to come, and `wait` is for it */
     int64_t rested;       /* CLOCK_BOOTTIME, when the last run ended, perhaps before the boot */
     uint64_t last, skipped;
@@ -102,11 +103,9 @@ static int find_instant(const struct schedule *schedule, uint64_t after, uint64_
 /* What has passed already comes at once, but for its random delay. */
 static void set_date(struct schedule *schedule, uint64_t instant) {
     struct manager *manager = manager_of(schedule);
-    struct timers *dates = &manager->private->dates;
-    if (dates->count == 0)
-        manager->private->clock_lead = clock_lead(manager);
     schedule->instant = instant;
-    timers_set(dates, &schedule->date,
+    schedule->lead = clock_lead(manager);
+    timers_set(&manager->private->dates, &schedule->date,
                later(later_of(instant, world_date(manager)), random_delay(schedule)));
 }
 
@@ -141,36 +140,42 @@ void schedules_reload(struct manager *manager) {
     }
 }
 
-/* The clock was set by so much. */
+/* The clock was set by so much since the date was. */
 static void correct(struct schedule *schedule, int64_t step) {
     struct manager *manager = manager_of(schedule);
-    struct timers *dates = &manager->private->dates;
     uint64_t now = world_date(manager), before = now - (uint64_t)step;
-    if (!schedule->date.slot)
-        return;
-    if (schedule->instant <= before) /* it waits for its random delay, and goes on to */
-        timers_set(dates, &schedule->date, schedule->date.at + (uint64_t)step);
-    else if (timer_of(schedule)->persistent && schedule->instant <= now)
+    if (schedule->instant <= before) { /* it waits for its random delay, and goes on to */
+        schedule->lead += step;
+        timers_set(&manager->private->dates, &schedule->date, schedule->date.at + (uint64_t)step);
+    } else if (timer_of(schedule)->persistent && schedule->instant <= now) {
         set_date(schedule, schedule->instant);
-    else
+    } else {
         plan_date(schedule, now);
+    }
     if (step < 0)
         remember(schedule); /* its file may hold a time that is still to come */
 }
 
-static void heed_clock(struct manager *manager) {
-    int64_t lead = clock_lead(manager), step = lead - manager->private->clock_lead;
+static void say_step(int64_t step) {
     scoped_text struct text text = {0};
-    struct service *service;
-    manager->private->clock_lead = lead;
-    if (step < CORRECTION && step > -CORRECTION)
-        return;
     duration_print(&text, (uint64_t)(step < 0 ? -step : step) / USEC_PER_SEC * USEC_PER_SEC);
-    log_line(LEVEL_NOTICE, "the clock was set %s by %s: the schedules begin anew",
+    log_line(LEVEL_NOTICE, "the clock was set %s by %s: schedules begin anew",
              step < 0 ? "back" : "forward", text.data ? text.data : "much");
+}
+
+static void heed_clock(struct manager *manager) {
+    int64_t lead = clock_lead(manager);
+    struct service *service;
+    bool said = false;
     list_for_each(service, &manager->services, link) {
-        if (service->private->schedule)
-            correct(service->private->schedule, step);
+        struct schedule *schedule = service->private->schedule;
+        int64_t step = schedule && schedule->date.slot ? lead - schedule->lead : 0;
+        if (step < CORRECTION && step > -CORRECTION)
+            continue;
+        if (!said)
+            say_step(step);
+        said = true;
+        correct(schedule, step);
     }
 }
 

@@ -91,6 +91,7 @@ void unit_unref(struct unit *unit) {
     free(unit->description);
     free(unit->install.alias);
     free(unit->health.http);
+    free(unit->timer.schedule);
     free(unit->name);
     free(unit);
 }

@@ -48,6 +48,17 @@ TEST(set_by_ten_years) {
     end();
 }
 
+TEST(small_steps_add_up) {
+    struct service *service = wake_up(job("0 * * * * UTC"), date_of(2026, 3, 1, 12, 30));
+    for (unsigned i = 0; i < 10; i++) {
+        fake_set_date(world_date(fake_manager) - HOUR);
+        CHECK(next(service) <= world_date(fake_manager) + 4 * HOUR);
+    }
+    fake_run(4 * HOUR);
+    CHECK(runs > 0);
+    end();
+}
+
 /* A machine without a clock of its own comes up in 1970. */
 TEST(a_persistent_timer_runs_once_when_the_time_is_known) {
     struct unit *unit = job("0 3 * * * UTC");
