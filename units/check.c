@@ -226,6 +226,15 @@ static void check_timer(struct draft *draft) {
                        "a unit that remains after its exit is not started again by %s",
                        key_title(timer->schedule ? AT(timer.schedule) : AT(timer.interval), title,
                                  sizeof(title)));
+    if (again && draft_says(draft, AT(restart.policy)) && !is_done_once(unit) &&
+        starts_after_success(unit))
+        draft_complain(draft, AT(restart.policy),
+                       "a unit that is started again whenever it ends leaves nothing for %s",
+                       key_title(timer->schedule ? AT(timer.schedule) : AT(timer.interval), title,
+                                 sizeof(title)));
+    if (unit_has_timer(unit) && unit->container.network.sockets_lazy)
+        draft_complain(draft, AT(container.network.sockets_lazy),
+                       "a unit that its timer starts does not wait for a connection too");
     if (!again && timer->persistent && draft_says(draft, AT(timer.persistent)))
         draft_complain(draft, AT(timer.persistent), "it is about %s and %s, and there is neither",
                        key_title(AT(timer.schedule), title, sizeof(title)),
