@@ -210,6 +210,31 @@ static int assemble_layers(struct build *build, struct fault *fault) {
 
 /* ---- a directory ---- */
 
+/* Whether others than the host's root may enter it, and all that leads to it. */
+static bool is_open_to_all(const char *directory) {
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s", directory);
+    for (;;) {
+        struct stat status;
+        if (stat(path, &status) == 0 && !(status.st_mode & S_IXOTH))
+            return false;
+        char *slash = strrchr(path, '/');
+        if (!slash || slash == path)
+            return true;
+        *slash = '\0';
+    }
+}
+
+/* On disk the unit's root is the host's: what it makes set-user-id there is so for everybody. */
+static void note_reach(const struct build *build, const char *path) {
+    if (build->ids.count && is_open_to_all(path))
+        build_note(
+            build,
+            "every user of this host can enter \"%s\", where the unit can make a program that "
+            "runs as the host's root: keep it below a directory of mode 0700",
+            path);
+}
+
 static int assemble_directory(struct build *build, struct fault *fault) {
     const struct rootfs *rootfs = &build->container->rootfs;
     scoped_fd int tree = open_layer(build, rootfs->path, fault);
@@ -219,6 +244,8 @@ static int assemble_directory(struct build *build, struct fault *fault) {
     if (error)
         return error;
     build->extendable = !rootfs->readonly;
+    if (!rootfs->readonly)
+        note_reach(build, rootfs->path);
     scoped_fd int place = openat(build->scratch, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
     return tree_attach(tree, place, rootfs->path, fault);
 }

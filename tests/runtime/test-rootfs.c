@@ -71,9 +71,16 @@ TEST(directory) {
         "bin\ndev\netc\nproc\nsys\ntmp\n0:0\n0");
     struct stat status;
     CHECK(stat(box_path(&box, "root/etc/new"), &status) == 0 && status.st_uid == 0);
+    CHECK(strstr(sandbox_notes(box.sandbox), "runs as the host's root"));
     box_remove(&box);
+    CHECK(chmod(box.directory, 0700) == 0);
+    box_built(&box);
+    CHECK(!strstr(sandbox_notes(box.sandbox), "runs as the host's root"));
+    box_remove(&box);
+    CHECK(chmod(box.directory, 0755) == 0);
     box.container.rootfs.readonly = true;
     box_built(&box);
+    CHECK(!strstr(sandbox_notes(box.sandbox), "runs as the host's root"));
     CHECK_TEXT(box_shell(&box, "touch /etc/other"), "touch: /etc/other: Read-only file system");
     CHECK_TEXT(box_shell(&box, "touch /dev/shm/x && echo fine"), "fine");
     box_close(&box);
