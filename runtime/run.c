@@ -91,9 +91,14 @@ static int helper_prepare(struct helper *helper, struct fault *fault) {
     int null = devices_open_null(O_RDWR, fault);
     if (null < 0)
         return null;
-    for (int i = 0; i < 3; i++)
-        stage->streams.standard[i] =
-            helper->request->standard[i] < 0 ? null : helper->request->standard[i];
+    for (int i = 0; i < 3; i++) {
+        int fd = helper->request->standard[i];
+        struct stat status;
+        if (fd >= 0 && fstat(fd, &status) == 0 && S_ISDIR(status.st_mode))
+            return fault_say(fault, -EISDIR, /* and ".." of it is, and so on (CVE-2024-21626) */
+                             "descriptor %d is a directory, through which the host is reached", i);
+        stage->streams.standard[i] = fd < 0 ? null : fd;
+    }
     if (stage->own_mounts) {
         stage->null = tree_clone(null, "", false, fault);
         if (stage->null < 0)

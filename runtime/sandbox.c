@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/pidfd.h>
 #include <sys/socket.h>
 
 #include "runtime/build.h"
@@ -31,7 +32,12 @@ static int borrow(const struct sandbox *owner, enum namespace_kind kind, struct 
                          owner->container->name);
     char path[48];
     snprintf(path, sizeof path, "/proc/%d/ns/pid", owner->main_pid);
-    return namespace_open(kind, path, fault);
+    scoped_fd int fd = namespace_open(kind, path, fault);
+    /* Not reaped even now: then the number was its own as it was looked at. */
+    if (fd >= 0 && pidfd_send_signal(owner->main_pidfd, 0, NULL, 0) < 0)
+        return fault_say(fault, -ESRCH, "unit \"%s\" has ended: its pid namespace went with it",
+                         owner->container->name);
+    return take_fd(&fd);
 }
 
 static bool is_hosts(const struct sandbox *owner, enum namespace_kind kind) {

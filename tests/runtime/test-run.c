@@ -73,6 +73,22 @@ TEST(steps_that_fail) {
     box_close(&box);
 }
 
+TEST(a_directory_of_the_host_is_no_stream) {
+    box_open(&box);
+    box_built(&box);
+    BOX_COMMAND(command, (char *)"/bin/ls", (char *)"/proc/self/fd/0/..");
+    int directory = open("/usr", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct run_request request = {
+        .place = RUN_MAIN, .exec = &command, .standard = {directory, -1, -1}, .ready_fd = -1};
+    struct run *run;
+    CHECK(box_start(&box, &request, NULL, &run) == -ECANCELED);
+    CHECK_TEXT(box.fault.text, "helper: descriptor 0 is a directory, through which the host is "
+                               "reached");
+    run_free(run);
+    close(directory);
+    box_close(&box);
+}
+
 TEST(who_it_is) {
     char *groups[] = {(char *)"root", (char *)"4242"};
     box_open(&box);
