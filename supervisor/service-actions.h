@@ -53,7 +53,6 @@ enum service_state abort_process(struct service *service);
 enum service_state time_out_finishing(struct service *service);
 enum service_state leave_rest(struct service *service);
 enum service_state leave_rest_if_spared(struct service *service);
-enum service_state hasten_rest(struct service *service);
 enum service_state stop_process(struct service *service);
 enum service_state stop_process_once(struct service *service);
 enum service_state kill_after_timeout(struct service *service);

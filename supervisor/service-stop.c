@@ -211,8 +211,10 @@ enum service_state kill_after_timeout(struct service *service) {
     log_line(LEVEL_WARNING, "%s: %s within %s: killed", service->name,
              gone ? "what it left behind did not end" : "did not stop",
              time.data ? time.data : "?");
-    bool spares = service->unit->service.kill_mode == KILL_PROCESS && !gone && own->executed;
-    return spares && !service->manager->stopping ? kill_program(service) : kill_all(service);
+    /* The end of one that MAINPID= named would not be told. */
+    bool spares = service->unit->service.kill_mode == KILL_PROCESS && !gone && own->executed &&
+                  own->main_pidfd < 0;
+    return spares ? kill_program(service) : kill_all(service);
 }
 
 enum service_state time_out_starting(struct service *service) {
@@ -260,21 +262,14 @@ void enter_stopping(struct service *service) {
     set_stop_deadline(service, service->private->stop_by);
 }
 
-/* What was told to end together with the program has no more time than it; what was spared has as
- * much as it wants, until everything is stopped. */
+/* What was told to end together with the program has no more time than it; what was not told has
+ * its own. */
 void enter_ending(struct service *service) {
     uint64_t at = stop_time(service);
-    if (service->unit->service.kill_mode == KILL_PROCESS && !service->manager->stopping)
-        at = NEVER;
-    else if (service->private->stop_by < at)
+    bool told = service->unit->service.kill_mode == KILL_CONTROL_GROUP;
+    if (told && service->private->stop_by < at)
         at = service->private->stop_by;
     set_stop_deadline(service, at);
-}
-
-enum service_state hasten_rest(struct service *service) {
-    if (service->manager->stopping && !service->private->deadline.slot)
-        set_stop_deadline(service, stop_time(service));
-    return service->state;
 }
 
 void enter_finishing(struct service *service) {

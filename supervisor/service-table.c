@@ -214,7 +214,7 @@ static const service_action table[SERVICE_STATES][SERVICE_EVENTS] = {
             [EVENT_IDLE] = stay,
             [EVENT_SAID_RELOADING] = stay,
             [EVENT_WATCHDOG] = stay,
-            [EVENT_STOP] = hasten_rest,
+            [EVENT_STOP] = stay,
         },
     [SERVICE_KILLING] =
         {

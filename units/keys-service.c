@@ -123,8 +123,8 @@ const struct key service_keys[SERVICE_KEYS] = {
     {"kill_mode", &kind_enum, AT(service.kill_mode), .fallback = "control-group",
      .names = &kill_modes, .since = "0.1",
      .doc = "Who is told to end, and who is killed when it did not: all processes (control-group); "
-            "the program, then all (mixed); the program alone, while what it started ends when it "
-            "likes (process). The last two need an init or a pid namespace that is not the unit's "
+            "the program, then all (mixed); the program alone, while what it started may end of "
+            "itself within stop_timeout (process). The last two need an init or a pid namespace that is not the unit's "
             "own, since the kernel ends a pid namespace with its PID 1."},
     {"start_timeout", &kind_duration, AT(service.start_timeout), .fallback = "90s",
      .otherwise = "90s; off for a oneshot", .least = 1, .most = INT64_MAX,

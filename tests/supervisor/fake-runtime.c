@@ -360,11 +360,12 @@ static void exits(struct deadline *deadline) {
     lose(sandbox, 1);
 }
 
-/* A command that is not being killed. */
+/* A command that is not being killed; one of which the policy does not know yet that it runs is
+ * killed as soon as it does. */
 static bool commands_run(const struct sandbox *sandbox) {
     const struct run *run;
     list_for_each(run, &sandbox->side, link) {
-        if (!run->killed)
+        if (!run->killed && run->concluded)
             return true;
     }
     return false;
@@ -379,6 +380,8 @@ static int side_start(struct sandbox *sandbox, const struct run_request *request
         fake_break("a command beside it runs without it", service);
     if (commands_run(sandbox))
         fake_break("two commands run at once", service);
+    if (service->state == SERVICE_CREATED)
+        fake_check_requirements(service);
     struct fake_plan plan = choose(service->name);
     if (plan.fails_at_once)
         return fault_say(fault, EIO, "there is no helper");
@@ -417,7 +420,8 @@ int run_start(struct sandbox *sandbox, const struct run_request *request, const 
         fake_break("it starts, and a command before or after it still runs", service);
     if (sandbox->processes > 0 || (sandbox->run && sandbox->run->alive))
         fake_break("it runs twice", service);
-    fake_check_requirements(service);
+    if (service->state != SERVICE_PREPARING) /* it was begun when all was there */
+        fake_check_requirements(service);
     fake_check_sockets(service, request);
     struct run *run = calloc(1, sizeof(*run));
     if (!run)
@@ -535,7 +539,11 @@ void run_free(struct run *run) {
 void fake_notify(const char *name, bool ready, bool stopping, const char *status) {
     const struct notification notification = {
         .ready = ready, .stopping = stopping, .status = status, .main_pidfd = -1};
-    service_notified(fake_service(name), &notification);
+    fake_say(name, &notification);
+}
+
+void fake_say(const char *name, const struct notification *notification) {
+    service_notified(fake_service(name), notification);
     manager_event_ended(fake_manager);
 }
 

@@ -72,6 +72,21 @@ static void strings_free(struct strings *list) {
     free(list->items);
 }
 
+static void commands_free(struct commands *commands) {
+    for (size_t i = 0; i < commands->count; i++)
+        strings_free(&commands->items[i]);
+    free(commands->items);
+}
+
+void fake_add_command(struct commands *commands, const char *program) {
+    commands->items = realloc(commands->items, (commands->count + 1) * sizeof(struct strings));
+    if (!commands->items)
+        abort();
+    struct strings *command = &commands->items[commands->count++];
+    *command = (struct strings){0};
+    fake_add(command, program);
+}
+
 void unit_unref(struct unit *unit) {
     if (!unit || --unit->references > 0)
         return;
@@ -83,9 +98,14 @@ void unit_unref(struct unit *unit) {
         &unit->condition_path_exists,       &unit->install.wanted_by,
         &unit->container.network.sockets,   &unit->service.success_exit_status,
         &unit->restart.prevent_exit_status, &unit->restart.force_exit_status,
+        &unit->service.exec_reload,
     };
+    struct commands *const commands[] = {&unit->service.exec_pre, &unit->service.exec_post,
+                                         &unit->service.exec_stop};
     for (size_t i = 0; i < ELEMENTS(lists); i++)
         strings_free(lists[i]);
+    for (size_t i = 0; i < ELEMENTS(commands); i++)
+        commands_free(commands[i]);
     for (int kind = 0; kind < NAMESPACE_KINDS; kind++)
         free(unit->container.namespaces.choices[kind].name);
     free(unit->description);

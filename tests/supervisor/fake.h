@@ -80,6 +80,7 @@ uint64_t fake_stamp(const char *name);
 /* ---- units made by hand, with the defaults of the language ---- */
 struct unit *fake_unit(const char *name, enum service_type type);
 void fake_add(struct strings *list, const char *word);
+void fake_add_command(struct commands *commands, const char *program);
 /* Enters it into the set, or replaces what is there; takes over the reference. */
 void fake_set(struct unit *unit);
 void fake_refuse(const char *name); /* its file is invalid now */
@@ -92,6 +93,7 @@ void fake_files(void);
 struct service *fake_service(const char *name);
 /* The service says so through its notify socket. */
 void fake_notify(const char *name, bool ready, bool stopping, const char *status);
+void fake_say(const char *name, const struct notification *notification);
 /* Its process ends of its own. */
 void fake_exit(const char *name, int wait_status);
 /* One of its children becomes its main process (MAINPID=), where it has one. */

@@ -20,6 +20,12 @@ bool random_path_exists(const char *path);
 void random_condition(void);                             /* one path comes or goes */
 void random_change(struct unit *(*make)(size_t number)); /* of a file, or of several at once */
 
+/* ---- runs (simulation-runs.c) ---- */
+
+/* Commands beside its program, an init, a kill mode, a watchdog. */
+void random_runs(struct unit *unit);
+void random_word(const struct service *service); /* of sd_notify, at any time */
+
 /* ---- rules (simulation-rules.c): each calls fake_broken where it does not hold ---- */
 
 void rules_note(struct service *service, enum service_state before); /* for fake_observe */

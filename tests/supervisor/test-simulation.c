@@ -48,6 +48,9 @@ static void misbehave(struct fake_plan *plan) {
     plan->children = (unsigned)fake_random(4);
     plan->child_time = chance(50) ? NEVER : fake_random(SEC);
     plan->busy_removals = chance(10) ? (unsigned)fake_random(4) : 0;
+    plan->command_time = chance(10) ? NEVER : fake_random(SEC);
+    plan->command_status = chance(10) ? random_status() : EXITED(0);
+    plan->command_missing = chance(3);
 }
 
 static void random_plan(const char *name, struct fake_plan *plan) {
@@ -58,6 +61,7 @@ static void random_plan(const char *name, struct fake_plan *plan) {
     plan->ready_after = fake_random(chance(90) ? SEC : 20 * SEC);
     plan->stop_time = fake_random(100 * MSEC);
     plan->kill_time = fake_random(5 * MSEC);
+    plan->command_time = fake_random(20 * MSEC);
     if (!calm)
         misbehave(plan);
     struct service *service = manager_lookup(fake_manager, name);
@@ -114,7 +118,7 @@ static struct unit *random_unit(size_t number) {
     static const enum service_type types[] = {SERVICE_EXEC,    SERVICE_EXEC, SERVICE_NOTIFY,
                                               SERVICE_ONESHOT, SERVICE_FD,   SERVICE_GROUP};
     static const enum restart_policy policies[] = {RESTART_ON_FAILURE, RESTART_ALWAYS, RESTART_NO,
-                                                   RESTART_ON_ABNORMAL};
+                                                   RESTART_ON_ABNORMAL, RESTART_ON_WATCHDOG};
     struct unit *unit = fake_unit(name_of(number), types[fake_random(6)]);
     random_relations(unit, number);
     random_sockets(unit, number);
@@ -122,7 +126,7 @@ static struct unit *random_unit(size_t number) {
     unit->service.start_timeout = chance(50) ? 5 * SEC : 90 * SEC;
     unit->service.stop_timeout = chance(50) ? SEC : fake_random(10 * SEC);
     unit->service.runtime_max = chance(10) ? 10 * SEC + fake_random(100 * SEC) : DURATION_OFF;
-    unit->restart.policy = policies[fake_random(4)];
+    unit->restart.policy = policies[fake_random(5)];
     unit->restart.delay = chance(5) ? 0 : 10 * MSEC + fake_random(SEC);
     unit->restart.backoff = 1 + (double)fake_random(30) / 10;
     unit->restart.jitter = (double)fake_random(11) / 10;
@@ -130,6 +134,7 @@ static struct unit *random_unit(size_t number) {
     unit->restart.limit_burst = chance(30) ? 1 + (int64_t)fake_random(10) : 0;
     unit->install.enabled = chance(70);
     random_health(unit);
+    random_runs(unit);
     return unit;
 }
 
@@ -176,11 +181,12 @@ static void check_commands(void) {
 }
 
 static void random_command(void) {
-    static const enum command kinds[] = {COMMAND_START, COMMAND_STOP, COMMAND_RESTART};
+    static const enum command kinds[] = {COMMAND_START, COMMAND_STOP, COMMAND_RESTART,
+                                         COMMAND_RELOAD};
     char instance[16];
     snprintf(instance, sizeof(instance), "t@%u", (unsigned)fake_random(10));
     const char *name = chance(5) ? instance : name_of(fake_random(services));
-    enum command kind = kinds[fake_random(3)];
+    enum command kind = kinds[fake_random(4)];
     struct fault fault;
     commands[given] = (struct given){.at = fake_now - slept, .kind = kind};
     snprintf(commands[given].name, sizeof(commands[given].name), "%s", name);
@@ -244,6 +250,8 @@ static void random_act(void) {
         random_pause();
     else if (what < 88)
         random_change(random_unit);
+    else if (what < 94)
+        random_word(service);
     else if (service && service->main && service->private->executed && !service->private->ended)
         fake_exit(service->name, random_status());
 }
