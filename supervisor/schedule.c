@@ -146,6 +146,7 @@ static void correct(struct schedule *schedule, int64_t step) {
     uint64_t now = world_date(manager), before = now - (uint64_t)step;
     if (schedule->instant <= before) { /* it waits for its random delay, and goes on to */
         schedule->lead += step;
+        schedule->instant += (uint64_t)step;
         timers_set(&manager->private->dates, &schedule->date, schedule->date.at + (uint64_t)step);
     } else if (timer_of(schedule)->persistent && schedule->instant <= now) {
         set_date(schedule, schedule->instant);

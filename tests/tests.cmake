@@ -28,7 +28,7 @@ if(TESTS)
     endforeach()
     add_executable(supervisor-test-simulation tests/supervisor/test-simulation.c
                    tests/supervisor/simulation-relations.c tests/supervisor/simulation-rules.c
-                   tests/supervisor/simulation-runs.c)
+                   tests/supervisor/simulation-runs.c tests/supervisor/simulation-timers.c)
     set_target_properties(supervisor-test-simulation PROPERTIES
                           RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
     target_link_libraries(supervisor-test-simulation PRIVATE policy lifeless policy units)

@@ -35,3 +35,10 @@ void rules_check_changed(void (*check_more)(const struct service *service));
 void rules_check_all(void);
 /* Just after a command was taken. */
 void rules_check_command(enum command command, const struct service *service);
+
+/* ---- timers (simulation-timers.c) ---- */
+
+void random_timer(struct unit *unit);
+void random_date(void); /* the clock is set, by a second or by ten years */
+void timers_check(const struct service *service);
+void timers_check_all(void);

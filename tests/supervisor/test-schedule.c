@@ -340,6 +340,11 @@ TEST(a_delayed_instant_outlives_a_reload_and_a_correction) {
     CHECK(next(service) - world_date(fake_manager) == left);
     fake_run(left + MINUTE);
     CHECK(runs == 1);
+    sleep_until(date_of(2030, 3, 2, 3, 0) + SEC);
+    left = next(service) - world_date(fake_manager);
+    fake_set_date(date_of(2020, 3, 1, 12, 0));
+    fake_run(left + MINUTE);
+    CHECK(runs == 2 && next(service) < date_of(2020, 3, 2, 4, 0));
     end();
 }
 

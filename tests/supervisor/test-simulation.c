@@ -135,6 +135,7 @@ static struct unit *random_unit(size_t number) {
     unit->install.enabled = chance(70);
     random_health(unit);
     random_runs(unit);
+    random_timer(unit);
     return unit;
 }
 
@@ -224,7 +225,7 @@ static void random_jump(void) {
         fake_now += length;
         slept += length;
     } else {
-        fake_set_date(1700000000 * SEC + fake_now + (chance(50) ? length : 0));
+        random_date();
     }
 }
 
@@ -277,6 +278,7 @@ static void check_health(const struct service *service) {
 static void check_more(const struct service *service) {
     check_health(service);
     fake_sockets_check(service);
+    timers_check(service);
 }
 
 /* All of them again and again, and those that changed after each event. */
@@ -285,6 +287,7 @@ static void check_after(uint64_t event) {
     if (event % (1 + services / 16) != 0)
         return;
     rules_check_all();
+    timers_check_all();
     check_commands();
 }
 
