@@ -77,7 +77,7 @@ const struct key health_keys[HEALTH_KEYS] = {
 
 const struct key restart_keys[RESTART_KEYS] = {
     {"policy", &kind_enum, AT(restart.policy), .fallback = "on-failure",
-     .otherwise = "on-failure; no for a oneshot and a group", .names = &policies,  .since = "0.1",
+     .otherwise = "on-failure; no for a oneshot and a group", .names = &policies, .since = "0.1",
      .doc = "When a service that ended is started again. A failure to launch counts like a crash."},
     {"delay", &kind_duration, AT(restart.delay), .fallback = "100ms", .since = "0.1",
      .doc = "The time before the first restart."},

@@ -71,11 +71,13 @@ const struct key service_keys[SERVICE_KEYS] = {
      .doc = "Commands run one after the other before the program, in the unit's sandbox, each in a "
             "pid namespace of its own; one that fails fails the start."},
     {"exec_post", &kind_commands, AT(service.exec_post), .since = "0.1",
-     .doc = "Commands run one after the other in the unit's sandbox after every end of the program, "
-            "also after a failed start; SERVICE_RESULT, EXIT_CODE and EXIT_STATUS tell them how it "
-            "ended. Together they may take stop_timeout."},
+     .doc =
+         "Commands run one after the other in the unit's sandbox after every end of the program, "
+         "also after a failed start; SERVICE_RESULT, EXIT_CODE and EXIT_STATUS tell them how it "
+         "ended. Together they may take stop_timeout."},
     {"exec_stop", &kind_commands, AT(service.exec_stop), .since = "0.1",
-     .doc = "Commands run beside a program that was ready, with its pid in MAINPID, before stop_signal "
+     .doc = "Commands run beside a program that was ready, with its pid in MAINPID, before "
+            "stop_signal "
             "is sent; alone for a oneshot that remains. Together they may take stop_timeout."},
     {"exec_reload", &kind_arguments, AT(service.exec_reload), .since = "0.1",
      .doc = "A command run beside the program, with its pid in MAINPID, that makes it read its "
@@ -105,8 +107,10 @@ const struct key service_keys[SERVICE_KEYS] = {
      .since = "0.1", .doc = "The file mode bits that are taken away from new files, in octal."},
     {"hostname", &kind_host_name, AT(container.process.hostname), .otherwise = "the unit's name",
      .since = "0.1", .doc = "The host name that the program sees."},
-    {"init", &kind_bool, AT(container.process.init), .fallback = "false", .since = "0.1", .doc = "Whether a minimal init is the container's PID 1: it reaps, hands signals to the program, "
-            "its child, and passes its exit status on."},
+    {"init", &kind_bool, AT(container.process.init), .fallback = "false", .since = "0.1",
+     .doc =
+         "Whether a minimal init is the container's PID 1: it reaps, hands signals to the program, "
+         "its child, and passes its exit status on."},
     {"tty", &kind_bool, AT(container.process.tty), .fallback = "false", .since = "0.1",
      .doc = "Whether the program gets a terminal of its own, as standard input, output and error; "
             "`ringfence attach` leads to it. Its output is logged."},
@@ -124,7 +128,8 @@ const struct key service_keys[SERVICE_KEYS] = {
      .names = &kill_modes, .since = "0.1",
      .doc = "Who is told to end, and who is killed when it did not: all processes (control-group); "
             "the program, then all (mixed); the program alone, while what it started may end of "
-            "itself within stop_timeout (process). The last two need an init or a pid namespace that is not the unit's "
+            "itself within stop_timeout (process). The last two need an init or a pid namespace "
+            "that is not the unit's "
             "own, since the kernel ends a pid namespace with its PID 1."},
     {"start_timeout", &kind_duration, AT(service.start_timeout), .fallback = "90s",
      .otherwise = "90s; off for a oneshot", .least = 1, .most = INT64_MAX,
@@ -135,8 +140,9 @@ const struct key service_keys[SERVICE_KEYS] = {
      .doc = "How long the program may run before it is ended, which counts as a failure."},
     {"watchdog", &kind_duration, AT(service.watchdog), .fallback = "off", .least = 1,
      .most = INT64_MAX, .flags = KEY_OFF, .since = "0.1",
-     .doc = "The longest time between two WATCHDOG=1 messages of the program (sd_notify(3)); one that "
-            "is missed ends it with SIGABRT, and counts as a failure."},
+     .doc =
+         "The longest time between two WATCHDOG=1 messages of the program (sd_notify(3)); one that "
+         "is missed ends it with SIGABRT, and counts as a failure."},
     {"success_exit_status", &kind_statuses, AT(service.success_exit_status), .flags = KEY_LIVE,
      .since = "0.1",
      .doc = "Exit codes (\"0\" to \"255\") and signals that count as success, beside 0."},
@@ -150,8 +156,7 @@ const struct key service_keys[SERVICE_KEYS] = {
     {"nice", &kind_integer, AT(container.process.nice), .least = -20, .most = 19,
      .otherwise = "the supervisor's", .since = "0.1",
      .doc = "The program's scheduling priority (nice(2)): lower is more."},
-    {"cpu_scheduling", &kind_cpu_scheduling, AT(container.process.cpu_scheduling),
-     .since = "0.1",
+    {"cpu_scheduling", &kind_cpu_scheduling, AT(container.process.cpu_scheduling), .since = "0.1",
      .doc = "The scheduling policy: \"other\", \"batch\", \"idle\", \"fifo:PRIORITY\" or "
             "\"rr:PRIORITY\" (sched(7))."},
     {"io_priority", &kind_io_priority, AT(container.process.io_priority), .since = "0.1",

@@ -176,7 +176,7 @@ int client_unit_names(sd_bus *bus, char ***ret_names, struct fault *fault) {
         names = longer;
         names[count] = names[count + 1] = NULL;
         if ((result = sd_bus_message_read(reply, "s", &name)) < 0 ||
-            (result = sd_bus_message_skip(reply, BUS_UNIT_ROW + 1)) < 0)
+            (result = sd_bus_message_skip(reply, &BUS_UNIT_ROW[1])) < 0)
             break;
         names[count++] = strdup(name);
         result = sd_bus_message_exit_container(reply);
