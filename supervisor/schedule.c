@@ -35,10 +35,6 @@ static const struct timer *timer_of(const struct schedule *schedule) {
     return &schedule->unit->timer;
 }
 
-static uint64_t later(uint64_t time, uint64_t duration) {
-    return duration >= NEVER - time ? NEVER : time + duration;
-}
-
 static uint64_t later_of(uint64_t one, uint64_t other) {
     return one > other ? one : other;
 }

@@ -19,10 +19,6 @@
 #define LOOK_LAST (10 * USEC_PER_SEC)
 #define WATCH_AGAIN USEC_PER_SEC
 
-static uint64_t later(uint64_t now, uint64_t duration) {
-    return duration >= NEVER - now ? NEVER : now + duration;
-}
-
 static const struct network *network_of(const struct service *service) {
     return &service->unit->container.network;
 }

@@ -81,10 +81,6 @@ enum service_state ask_for_start(struct service *service) {
 
 /* ---- the sandbox ---- */
 
-static uint64_t later(uint64_t now, uint64_t duration) {
-    return duration >= NEVER - now ? NEVER : now + duration;
-}
-
 static void attempt_begins(struct service *service) {
     struct service_private *own = service->private;
     own->executed = own->reaped = own->ended = own->signalled = own->was_ready = own->expected =

@@ -16,10 +16,6 @@
 #define RETRY_FIRST 4000ULL
 #define RETRY_LAST 1000000ULL
 
-static uint64_t later(uint64_t now, uint64_t duration) {
-    return duration >= NEVER - now ? NEVER : now + duration;
-}
-
 static void warn(const struct service *service, const struct fault *fault) {
     log_line(LEVEL_WARNING, "%s: %s", service->name, fault->text);
 }

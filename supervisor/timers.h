@@ -13,6 +13,11 @@ struct deadline {
     void (*passed)(struct deadline *); /* it is unset by then, and may set itself again */
 };
 
+/* So long after a time; a duration that is off, or ends with the clock, never passes. */
+static inline uint64_t later(uint64_t time, uint64_t duration) {
+    return duration >= NEVER - time ? NEVER : time + duration;
+}
+
 struct timers {
     struct deadline **heap; /* heap[1] is the first to pass */
     size_t count, capacity;
