@@ -1,6 +1,7 @@
 #include "supervisor/gate.h"
 
 #include "supervisor/manager-private.h"
+#include "supervisor/seeded.h"
 #include "supervisor/world.h"
 #include "units/base/number.h"
 #include "units/base/text.h"
@@ -44,7 +45,7 @@ static bool is_satisfied(const struct edge *edge) {
 static enum verdict judge_edge(const struct edge *edge) {
     const struct service *other = edge->other;
     if (edge->kinds & EDGE_REQUIRES) {
-        if (is_satisfied(edge))
+        if (is_satisfied(edge) || (SEEDED(STARTS_EARLY) && other && other->sandbox))
             return VERDICT_GO;
         /* What is up already, and does not do, never will. */
         bool comes =
@@ -64,7 +65,7 @@ enum verdict gate_judge(const struct service *service, const struct edge **ret_e
             *ret_edge = &needs->items[i];
         }
     }
-    for (size_t i = 0; i < ties->count && verdict == VERDICT_GO; i++) {
+    for (size_t i = 0; i < ties->count && verdict == VERDICT_GO && !SEEDED(TOLERANT); i++) {
         if (!(ties->items[i].kinds & EDGE_CONFLICTS) || gate_is_out(ties->items[i].other))
             continue;
         verdict = VERDICT_WAIT;
@@ -107,7 +108,7 @@ static const struct service *find_in_the_way(const struct service *service) {
 }
 
 bool gate_may_stop(const struct service *service) {
-    return !find_in_the_way(service);
+    return SEEDED(STOPS_EARLY) || !find_in_the_way(service);
 }
 
 /* ---- in words ---- */

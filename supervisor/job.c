@@ -5,6 +5,7 @@
 
 #include "supervisor/gate.h"
 #include "supervisor/log.h"
+#include "supervisor/seeded.h"
 #include "supervisor/transaction.h"
 #include "supervisor/world.h"
 #include "units/base/text.h"
@@ -71,7 +72,8 @@ static void set_cycle(struct service *service, bool by_person) {
 /* Those that stop and restart with this one. */
 static void walk_into_followers(const struct service *service, struct list *worklist) {
     walk_into(&service->private->needed_by, EDGE_REQUIRES, worklist);
-    walk_into(&service->private->ties, EDGE_FOLLOWS, worklist);
+    if (!SEEDED(APART))
+        walk_into(&service->private->ties, EDGE_FOLLOWS, worklist);
 }
 
 /* ---- goals ---- */
@@ -126,18 +128,23 @@ static void carry_out(struct transaction *transaction) {
     }
 }
 
-int job_try_start(struct service *service, bool by_person, struct fault *fault) {
+static int start(struct service *service, bool by_person, bool resumed, struct fault *fault) {
     struct transaction transaction;
     if (service->manager->stopping)
         return 0;
     graph_refresh(service->manager);
     transaction_begin(&transaction, service->manager, by_person);
+    transaction.resumed = resumed;
     transaction_add_root(&transaction, service, PART_SURE);
     int error = transaction_make(&transaction, fault);
     if (error >= 0)
         carry_out(&transaction);
     transaction_end(&transaction);
     return error;
+}
+
+int job_try_start(struct service *service, bool by_person, struct fault *fault) {
+    return start(service, by_person, false, fault);
 }
 
 static bool accepted(struct service *service, int error, const struct fault *fault) {
@@ -151,6 +158,11 @@ static bool accepted(struct service *service, int error, const struct fault *fau
 bool job_start(struct service *service, bool by_person) {
     struct fault fault = {{0}};
     return accepted(service, job_try_start(service, by_person, &fault), &fault);
+}
+
+static void resume(struct service *service, bool by_person) {
+    struct fault fault = {{0}};
+    accepted(service, start(service, by_person, true, &fault), &fault);
 }
 
 bool job_restart(struct service *service, bool by_person) {
@@ -270,7 +282,8 @@ void job_state_changed(struct service *service) {
     graph_refresh(service->manager);
     job_touch(service);
     touch_all(&service->private->needs);
-    touch_all(edges);
+    if (!SEEDED(FORGETS))
+        touch_all(edges);
     touch_all(&service->private->ties);
     if (state_traits(service->state)->failed)
         start_rescuers(service);
@@ -359,11 +372,12 @@ static void reach_down(struct service *service) {
         return;
     }
     if (own->goal == GOAL_CYCLE) {
-        end_requests(service); /* a stop that a start followed: now it is down */
+        if (!SEEDED(SILENT))
+            end_requests(service); /* a stop that a start followed: now it is down */
         if (own->goal != GOAL_CYCLE)
             return;
         set_goal(service, GOAL_NONE);
-        job_start(service, own->cycle_by_person);
+        resume(service, own->cycle_by_person);
         return;
     }
     service_handle(service, EVENT_STOP);
@@ -417,7 +431,7 @@ static void look_at(struct service *service) {
     if (own->goal == GOAL_UP && state_traits(service->state)->idle)
         service_handle(service, EVENT_PULL);
     const struct state_traits *traits = state_traits(service->state);
-    if (traits->running && !gate_is_going_down(service) &&
+    if (traits->running && !gate_is_going_down(service) && !SEEDED(UNBOUND) &&
         (edge = gate_find_lost(service, EDGE_REQUIRES | EDGE_BINDS)))
         follow_bound(service, edge);
     if (traits->gated && !gate_is_going_down(service))
@@ -465,6 +479,6 @@ void job_drain(struct manager *manager) {
     do { /* no edge leads to a service that is gone, also between events */
         drain(manager);
         manager_sweep(manager);
-    } while (own->graph_stale);
+    } while (own->graph_stale && !SEEDED(DANGLES));
     own->draining = false;
 }

@@ -7,6 +7,7 @@
 #include "supervisor/log.h"
 #include "supervisor/notify.h"
 #include "supervisor/output.h"
+#include "supervisor/seeded.h"
 #include "supervisor/service-actions.h"
 #include "supervisor/world.h"
 #include "units/base/number.h"
@@ -291,7 +292,7 @@ static enum service_state end_rest(struct service *service) {
 /* Unless MAINPID= made something of it the main process. */
 enum service_state clear_up(struct service *service) {
     service_commands_stop(service);
-    if (sandbox_is_populated(service->sandbox) <= 0)
+    if (sandbox_is_populated(service->sandbox) <= 0 || SEEDED(TWICE))
         return settle(service);
     if (service->private->main_pidfd >= 0)
         return service->state;

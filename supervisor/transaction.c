@@ -5,6 +5,7 @@
 #include "supervisor/gate.h"
 #include "supervisor/log.h"
 #include "supervisor/manager-private.h"
+#include "supervisor/seeded.h"
 #include "units/base/text.h"
 
 /* ---- who is reached ---- */
@@ -15,24 +16,21 @@ enum reach {
     REACH_RAISE,
 };
 
-/* `asked`: it was named itself, and not reached as something that another one needs. */
-static enum reach reach_of(const struct service *service, bool by_person, bool asked) {
+static enum reach reach(const struct transaction *transaction, const struct service *service) {
     const struct state_traits *traits = state_traits(service->state);
+    bool by_person = transaction->by_person;
     if (service->private->refused || (traits->down && !traits->idle && !traits->gated))
         return REACH_NOT; /* invalid */
     if (gate_is_going_down(service))
-        return by_person ? REACH_RAISE : REACH_NOT;
+        return (by_person && !transaction->resumed) || SEEDED(REVIVES) ? REACH_RAISE : REACH_NOT;
     if (traits->gated)
         return REACH_RAISE;
     if (!traits->idle)
         return REACH_AS_IS;
     /* One that failed, or waits for its delay, is not hurried because another one needs it. */
     bool waits = !traits->down || traits->failed;
-    return waits && !by_person && !asked ? REACH_NOT : REACH_RAISE;
-}
-
-static enum reach reach(const struct transaction *transaction, const struct service *service) {
-    return reach_of(service, transaction->by_person, service->private->root != PART_NONE);
+    bool named = service->private->root != PART_NONE;
+    return waits && !by_person && !named ? REACH_NOT : REACH_RAISE;
 }
 
 bool transaction_raises(const struct transaction *transaction, const struct service *service) {

@@ -21,6 +21,7 @@ struct transaction {
     struct manager *manager;
     struct list members; /* of service_private.planned */
     bool by_person;
+    bool resumed;  /* the second half of a restart: a stop that was asked for meanwhile wins */
     bool left_out; /* somebody was */
 };
 

@@ -32,6 +32,16 @@ if(TESTS)
     set_target_properties(supervisor-test-simulation PROPERTIES
                           RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
     target_link_libraries(supervisor-test-simulation PRIVATE policy lifeless policy units)
+    # Once more over a policy with deliberate faults (supervisor/seeded.h).
+    get_target_property(POLICY_SOURCES policy SOURCES)
+    get_target_property(LIFELESS_SOURCES lifeless SOURCES)
+    get_target_property(SIMULATION_SOURCES supervisor-test-simulation SOURCES)
+    add_executable(supervisor-test-simulation-faults ${SIMULATION_SOURCES} ${POLICY_SOURCES}
+                   ${LIFELESS_SOURCES})
+    target_compile_definitions(supervisor-test-simulation-faults PRIVATE SIMULATE_FAULT)
+    set_target_properties(supervisor-test-simulation-faults PROPERTIES
+                          RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+    target_link_libraries(supervisor-test-simulation-faults PRIVATE units)
 endif()
 
 # The init of the test machine (tests/boot). Static: it runs before any library is there to trust.

@@ -56,6 +56,15 @@ static void check_bound(const struct service *service) {
             broken("it goes on without what it is bound to", service);
 }
 
+/* Whoever waits for a stop waits for one that is under way. */
+static void check_requests(const struct service *service) {
+    const struct request *request;
+    list_for_each(request, &service->private->requests, link) {
+        if (request->command == COMMAND_STOP && !goes_down(service))
+            broken("a stop is waited for, and nothing stops it", service);
+    }
+}
+
 static void check_goal(const struct service *service) {
     const struct service_private *own = service->private;
     const struct state_traits *traits = state_traits(service->state);
@@ -74,6 +83,7 @@ static void check_goal(const struct service *service) {
 static void check_one(const struct service *service,
                       void (*check_more)(const struct service *service)) {
     check_goal(service);
+    check_requests(service);
     check_conflicts(service);
     check_bound(service);
     if (check_more)

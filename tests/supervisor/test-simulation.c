@@ -1,6 +1,7 @@
 /* Random lives of hundreds of services. A seed decides everything: RINGFENCE_SEED=N replays the one
  * that failed, RINGFENCE_EVENTS and RINGFENCE_SERVICES make it longer or larger. */
 
+#include "supervisor/seeded.h"
 #include "tests/supervisor/simulation.h"
 #include "tests/test.h"
 #include "units/base/number.h"
@@ -141,8 +142,9 @@ static struct unit *random_unit(size_t number) {
 
 /* ---- commands, each of which must end ---- */
 
-/* However long the chain: each of those before it is given up after its own timeouts. */
-#define COMMAND_MAX (6400 * SEC)
+/* Each of those before it, and no chain is longer, is given up after its own timeouts. */
+#define ONE_MAX (110 * SEC)
+#define CHAIN_MAX 64
 
 struct given {
     uint64_t at;
@@ -150,7 +152,7 @@ struct given {
     char name[24];
     enum command kind;
 };
-static struct given *commands;
+static struct given *commands, *latest;
 static size_t given, ended, oldest;
 static uint64_t slept; /* the time that clock jumps took */
 
@@ -161,6 +163,11 @@ static void done(void *context, int error, const struct fault *fault) {
         fake_broken("a command ended twice");
     this_one->told = true;
     ended++;
+    /* A stop wins over all but a later command. */
+    const struct service *service = manager_lookup(fake_manager, this_one->name);
+    if (this_one->kind == COMMAND_STOP && this_one == latest && service &&
+        service->private->goal == GOAL_CYCLE)
+        fake_broken("what was stopped is to come up again, and nobody said so");
 }
 
 static void say_endless(const struct given *command) {
@@ -177,7 +184,8 @@ static void say_endless(const struct given *command) {
 static void check_commands(void) {
     while (oldest < given && commands[oldest].told)
         oldest++;
-    if (oldest < given && fake_now - slept - commands[oldest].at > COMMAND_MAX)
+    uint64_t most = (services < CHAIN_MAX ? services : CHAIN_MAX) * ONE_MAX;
+    if (oldest < given && fake_now - slept - commands[oldest].at > most)
         say_endless(&commands[oldest]);
 }
 
@@ -189,7 +197,8 @@ static void random_command(void) {
     const char *name = chance(5) ? instance : name_of(fake_random(services));
     enum command kind = kinds[fake_random(4)];
     struct fault fault;
-    commands[given] = (struct given){.at = fake_now - slept, .kind = kind};
+    latest = &commands[given];
+    *latest = (struct given){.at = fake_now - slept, .kind = kind};
     snprintf(commands[given].name, sizeof(commands[given].name), "%s", name);
     if (manager_command(fake_manager, kind, name, done, &commands[given], &fault) < 0)
         return;
@@ -356,16 +365,57 @@ static void simulate(uint64_t with_seed, uint64_t with_events, size_t with_servi
            (unsigned long long)(fake_now / SEC));
 }
 
+#ifdef SIMULATE_FAULT
+enum seeded_fault seeded_fault;
+
+/* Whether some seed breaks a rule, and how many it took. */
+static bool is_found(enum seeded_fault fault) {
+    seeded_fault = fault;
+    for (uint64_t with_seed = 1; with_seed <= 40; with_seed++) {
+        int status = 0;
+        fflush(NULL);
+        pid_t child = fork();
+        if (child == 0) {
+            alarm(20); /* an event without an end is a fault that was found too */
+            simulate(with_seed, 4000, 5 + with_seed % 20);
+            exit(0);
+        }
+        CHECK(waitpid(child, &status, 0) == child);
+        if (status != 0) {
+            printf("# fault %d is found by seed %llu\n", (int)fault, (unsigned long long)with_seed);
+            return true;
+        }
+    }
+    return false;
+}
+
+TEST(without_a_fault_nothing_is_found) {
+    CHECK(!is_found(SEEDED_NONE));
+}
+
+TEST(every_seeded_fault_is_found) {
+    for (int fault = SEEDED_NONE + 1; fault < SEEDED_FAULTS; fault++)
+        if (!is_found((enum seeded_fault)fault)) {
+            printf("# fault %d is not found\n", fault);
+            CHECK(!"every fault is found");
+        }
+}
+#else
+/* A million events in all. */
 TEST(few_services_many_events) {
-    simulate(1, 100000, 12);
+    simulate(1, 200000, 12);
 }
 
 TEST(three_hundred_services) {
-    simulate(2, 100000, 300);
+    simulate(2, 200000, 300);
 }
 
 TEST(another_three_hundred) {
-    simulate(3, 100000, 300);
+    simulate(3, 200000, 300);
+}
+
+TEST(a_thousand_services) {
+    simulate(4, 300000, 1000);
 }
 
 TEST(many_short_lives) {
@@ -382,5 +432,6 @@ TEST(many_short_lives) {
         CHECK(waitpid(child, &status, 0) == child && status == 0);
     }
 }
+#endif
 
 TEST_MAIN
