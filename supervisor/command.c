@@ -48,30 +48,36 @@ static int reload_service(struct service *service, struct fault *fault) {
     return 0;
 }
 
+static int begin(struct service *service, enum command command, struct fault *fault) {
+    int error = command == COMMAND_STOP ? 0 : refuse_invalid(service, fault);
+    if (error < 0)
+        return error;
+    if (command != COMMAND_STOP && service->manager->stopping)
+        return fault_say(fault, ESHUTDOWN, "everything is being stopped");
+    switch (command) {
+    case COMMAND_START:
+        return job_try_start(service, true, fault);
+    case COMMAND_STOP:
+        job_stop(service);
+        return 0;
+    case COMMAND_RESTART:
+        return job_try_restart(service, true, fault);
+    case COMMAND_RELOAD:
+        return reload_service(service, fault);
+    }
+    return 0;
+}
+
 int manager_command(struct manager *manager, enum command command, const char *name,
                     command_done done, void *context, struct fault *fault) {
     struct service *service = find(manager, name, fault);
     if (!service)
         return -ENOENT;
-    int error = command == COMMAND_STOP ? 0 : refuse_invalid(service, fault);
-    if (error >= 0 && command != COMMAND_STOP && manager->stopping)
-        error = fault_say(fault, ESHUTDOWN, "everything is being stopped");
-    if (error >= 0 && command == COMMAND_RELOAD)
-        error = reload_service(service, fault);
-    if (error < 0)
-        return error;
-
-    if (command == COMMAND_START)
-        error = job_try_start(service, true, fault);
-    else if (command == COMMAND_STOP)
-        job_stop(service);
-    else if (command == COMMAND_RESTART)
-        error = job_try_restart(service, true, fault);
-    if (error < 0)
-        return error;
-    error = job_wait(service, command, done, context);
-    manager_event_ended(manager);
-    return error < 0 ? fault_set(fault, error, "cannot wait for %s", name) : 0;
+    int error = begin(service, command, fault);
+    if (error >= 0 && (error = job_wait(service, command, done, context)) < 0)
+        fault_set(fault, error, "cannot wait for %s", name);
+    manager_event_ended(manager); /* also where it is refused: an instance may have come to be */
+    return error < 0 ? error : 0;
 }
 
 void manager_withdraw(struct manager *manager, void *context) {

@@ -118,6 +118,8 @@ static void check_neighbours(const struct edges *edges,
 }
 
 void rules_check_changed(void (*check_more)(const struct service *service)) {
+    if (fake_manager->private->graph_stale)
+        fake_broken("edges may lead to what is gone");
     for (size_t i = 0; i < changed_count; i++) {
         const struct service *service = manager_lookup(fake_manager, changed[i]);
         if (!service)
