@@ -262,6 +262,7 @@ static const sd_bus_vtable unit_vtable[] = {
     SD_BUS_PROPERTY("Fault", "s", get_string, MEMBER(failure), 0),
     SD_BUS_PROPERTY("Complaints", "s", get_complaints, 0, 0),
     SD_BUS_PROPERTY("StatusText", "s", get_string, MEMBER(status_text), 0),
+    SD_BUS_PROPERTY("StatusError", "s", get_string, MEMBER(status_error), 0),
     SD_BUS_PROPERTY("Notes", "s", get_notes, 0, 0),
     SD_BUS_PROPERTY("Sockets", "s", get_sockets, 0, 0),
     SD_BUS_PROPERTY("MainPID", "u", NULL, MEMBER(main_pid), 0),

@@ -143,3 +143,11 @@ if(TESTS)
     set_target_properties(supervisor-test-probe PROPERTIES
                           RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 endif()
+
+# What speaks sd_notify(3) in tests/supervisor/notify.bats.
+if(TESTS)
+    add_executable(notify-client tests/supervisor/notify-client.c)
+    target_link_libraries(notify-client PRIVATE PkgConfig::LIBSYSTEMD)
+    set_target_properties(notify-client PROPERTIES RUNTIME_OUTPUT_DIRECTORY
+                          ${CMAKE_BINARY_DIR}/tests)
+endif()

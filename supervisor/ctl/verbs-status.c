@@ -188,6 +188,7 @@ static void add_unit(const struct tool *tool, struct text *text, const struct vi
     add_state(tool, text, view);
     line(tool, text, "Sockets", view->sockets);
     line(tool, text, "Status", view->status_text);
+    line(tool, text, "Error", view->status_error);
     add_last(tool, text, view);
     add_health(tool, text, view);
     add_timer(tool, text, view);

@@ -28,6 +28,7 @@ static const struct field {
     FIELD("Fault", "fault", 's', failure),
     FIELD("Complaints", "complaints", 's', complaints),
     FIELD("StatusText", "status_text", 's', status_text),
+    FIELD("StatusError", "status_error", 's', status_error),
     FIELD("Notes", "notes", 's', notes),
     FIELD("Sockets", "sockets", 's', sockets),
     FIELD("MainPID", "main_pid", 'u', main_pid),

@@ -7,7 +7,7 @@
 /* Strings are never NULL in a view that was read. Times are CLOCK_REALTIME in microseconds. */
 struct view {
     char *name, *path, *description, *state, *waiting, *result, *failure, *complaints;
-    char *status_text, *notes, *cgroup, *sockets;
+    char *status_text, *status_error, *notes, *cgroup, *sockets;
     char *health; /* "": it has no health check */
     struct health_lines health_results;
     uint64_t since, started_at, ready_at, ended_at;

@@ -152,7 +152,7 @@ U
     unit web <<'U'
 service = { exec = [ "/bin/sh", "-c", "echo run >>/mnt/log; exit 1" ]; };
 volumes = ( { name = "data"; target = "/mnt"; } );
-restart = { delay = "10ms"; max_delay = "10ms"; limit_burst = 2; limit_interval = "1min"; on_limit = "retry-after:600ms"; };
+restart = { delay = "10ms"; max_delay = "10ms"; jitter = 0.0; limit_burst = 2; limit_interval = "1min"; on_limit = "retry-after:600ms"; };
 U
     begin
     eventually said 'restart 3 in 600ms'

@@ -1,0 +1,131 @@
+#!/usr/bin/env bats
+# All that a service may say by sd_notify(3), through libsystemd, from inside its namespaces.
+
+load real.bash
+
+# client NAME SETTINGS WORD...: a unit of type notify that does the words (notify-client.c); it
+# prints into the file out of its volume.
+client() {
+    local name=$1 settings=$2 words='' word
+    shift 2
+    for word; do words="$words, \"$word\""; done
+    unit "$name" <<U
+service = { type = "notify"; exec = [ "/mnt/notify-client"$words ]; $settings };
+mounts = ( { type = "bind"; source = "$RINGFENCE_BUILD/tests"; target = "/mnt"; readonly = true; } );
+restart = { delay = "50ms"; max_delay = "50ms"; };
+logging = { driver = "file"; };
+U
+}
+begin_logged() {
+    "$RINGFENCE_BUILD/ringfence-logd" --runtime-dir "$scratch/run" --log-dir "$scratch/log" 2>/dev/null 3>&- &
+    logger=$!
+    begin
+}
+printed() { grep -q "$2" "$scratch/log/$1/current"; }
+status_has() { ring status "$1" | grep -q "$2"; }
+main_pid() { ring status "$1" --json | grep -oE '"main_pid": ?[0-9]+' | grep -oE '[0-9]+$'; }
+
+@test "ready, status, a barrier" {
+    client web '' sleep 200 say 'STATUS=warm up' barrier say 'READY=1|STATUS=at your service' wait
+    begin_logged
+    eventually said 'web: ready after [2-9][0-9][0-9]ms'
+    eventually printed web 'barrier: 1'
+    eventually status_has web 'at your service'
+    finish
+}
+
+@test "an error in words, and more time than start_timeout gives" {
+    client web 'start_timeout = "500ms";' say 'EXTEND_TIMEOUT_USEC=900000' sleep 700 say 'ERRNO=2|READY=1' wait
+    client late 'start_timeout = "500ms"; stop_timeout = "100ms";' sleep 2000 say READY=1 wait
+    begin
+    eventually said 'web: ready'
+    eventually status_has web 'No such file or directory (2)'
+    eventually said 'late: was not ready within 500ms'
+    finish
+}
+
+@test "a reload by signal waits for an answer that is new" {
+    client web 'reload_signal = "SIGHUP";' say READY=1 reload
+    client old 'reload_signal = "SIGHUP"; start_timeout = "1s";' say READY=1 stale
+    begin
+    eventually said 'web: ready'
+    eventually said 'old: ready'
+    ring reload web
+    status_has web reloaded
+    run ring reload old
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"old did not reload: it did not say within 1s that it had"* ]]
+    ring is-active old
+    finish
+}
+
+@test "it reloads of its own will" {
+    client web '' say READY=1 sleep 100 say RELOADING=1 sleep 500 say READY=1 wait
+    begin
+    eventually sh -c "'$RINGFENCE_BUILD/ringfence' --runtime-dir '$scratch/run' list | grep -q 'web .*reloading'"
+    eventually sh -c "'$RINGFENCE_BUILD/ringfence' --runtime-dir '$scratch/run' list | grep -q 'web .*ready'"
+    finish
+}
+
+@test "a watchdog that is fed, one that is not, and one that bites at once" {
+    client fed 'watchdog = "300ms";' say READY=1 ping 8 say WATCHDOG_USEC=60000000 wait
+    client starved 'watchdog = "300ms";' say READY=1 ping 2 hang
+    client brave 'watchdog = "1min";' say READY=1 sleep 100 say WATCHDOG=trigger hang
+    begin
+    eventually said 'starved: did not say WATCHDOG=1 within 300ms; restart 1'
+    eventually said 'brave: said WATCHDOG=trigger; restart 1'
+    sleep 1
+    quiet 'fed: did not'
+    ring is-active fed
+    ring inspect starved --json | grep -q watchdog
+    finish
+}
+
+@test "descriptors are kept over a restart, and dropped by a stop" {
+    client web '' listen store one first store two second store-pipe gone say READY=1 sleep 200 \
+        say 'FDSTOREREMOVE=1|FDNAME=two' store three third barrier exit 1
+    begin_logged
+    eventually printed web 'handed over: 0'
+    eventually printed web 'handed over: 2 one=first three=third'
+    ring stop web
+    : >"$scratch/stderr"
+    ring start web
+    [ "$(grep -c 'handed over: 0' "$scratch/log/web/current")" -eq 2 ]
+    finish
+}
+
+@test "another process becomes the main one, by number and by descriptor" {
+    client number '' say READY=1 mainpid number wait
+    client descriptor '' say READY=1 mainpid pidfd wait
+    begin
+    eventually said 'number: main process is [0-9]+ now'
+    eventually said 'descriptor: main process is [0-9]+ now'
+    for unit in number descriptor; do
+        [ "$(awk '/^NSpid/ { print $NF }' "/proc/$(main_pid $unit)/status")" = 2 ]
+    done
+    finish
+}
+
+@test "who may speak" {
+    client web '' say NOTIFYACCESS=main say-child READY=1 sleep 300 say STATUS=mine say-child STATUS=theirs barrier say READY=1 wait
+    begin
+    eventually said 'web: ready after [3-9][0-9][0-9]ms'
+    status_has web mine
+    finish
+}
+
+@test "with an init it is its own main process" {
+    client web 'init = true; watchdog = "300ms";' say READY=1 ping 6 say 'STOPPING=1' wait
+    begin
+    eventually said 'web: ready'
+    [ "$(awk '/^NSpid/ { print $NF }' "/proc/$(main_pid web)/status")" = 2 ]
+    finish
+}
+
+@test "from the host's pid namespace" {
+    client web '' say READY=1 wait
+    echo 'namespaces = { pid = "host"; };' >>"$scratch/units/web.unit"
+    begin
+    eventually said 'web: ready'
+    finish
+}
