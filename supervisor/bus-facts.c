@@ -192,7 +192,8 @@ static void visit_sandbox(const struct visit *visit, struct service *service) {
 }
 
 bool bus_is_active(const struct service *service) {
-    return service->state == SERVICE_READY || service->state == SERVICE_LISTENING;
+    return service->state == SERVICE_READY || service->state == SERVICE_RELOADING ||
+           service->state == SERVICE_LISTENING;
 }
 
 int bus_append_sockets(sd_bus_message *message, const struct service *service) {

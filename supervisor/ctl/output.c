@@ -59,9 +59,10 @@ enum colour output_state_colour(const char *state) {
         const char *state;
         enum colour colour;
     } colours[] = {
-        {"ready", COLOUR_GOOD},    {"listening", COLOUR_GOOD},  {"failed", COLOUR_BAD},
-        {"invalid", COLOUR_BAD},   {"waiting", COLOUR_BUSY},    {"created", COLOUR_BUSY},
-        {"starting", COLOUR_BUSY}, {"restarting", COLOUR_BUSY}, {"stopping", COLOUR_BUSY},
+        {"ready", COLOUR_GOOD},    {"listening", COLOUR_GOOD}, {"reloading", COLOUR_GOOD},
+        {"failed", COLOUR_BAD},    {"invalid", COLOUR_BAD},    {"waiting", COLOUR_BUSY},
+        {"created", COLOUR_BUSY},  {"starting", COLOUR_BUSY},  {"restarting", COLOUR_BUSY},
+        {"stopping", COLOUR_BUSY},
     };
     for (size_t i = 0; i < ELEMENTS(colours); i++)
         if (strcmp(colours[i].state, state) == 0)

@@ -197,7 +197,8 @@ static bool has_ended(const char *state) {
 
 /* One that listens takes whoever connects. */
 static bool is_up(const char *state) {
-    return strcmp(state, "ready") == 0 || strcmp(state, "listening") == 0;
+    return strcmp(state, "ready") == 0 || strcmp(state, "reloading") == 0 ||
+           strcmp(state, "listening") == 0;
 }
 
 static bool is_done(const struct vigil *vigil, const struct target *target) {
