@@ -257,6 +257,14 @@ U
     finish
 }
 
+beside() { # UNIT PROGRAM
+    local pid
+    for pid in $(cat "$cgroup/unit-$1/aux/cgroup.procs"); do
+        [ "$(cat "/proc/$pid/comm")" != "$2" ] || return 0
+    done
+    return 1
+}
+
 @test "a process beside a service: its code, its end with the service" {
     unit web <<'U'
 service = { exec = [ "/bin/sleep", "1000" ]; };
@@ -268,7 +276,7 @@ U
     run -127 ring exec web -- /no/such/program
     ring exec web -- /bin/sleep 1000 3>&- &
     client=$!
-    eventually grep -q . "$cgroup/unit-web/aux/cgroup.procs"
+    eventually beside web sleep # and not only the helper that starts it
     ring stop web
     run wait "$client"
     [ "$status" -eq 137 ]

@@ -121,7 +121,7 @@ is() { [ "$(ring list "$1" | awk 'NR == 2 { sub(",", ""); print $2 }')" = "$2" ]
     peer ask "$address:80"
     ring kill -s TERM web
     eventually is web listening
-    [ ! -e "$cgroup/unit-web" ]
+    eventually test ! -e "$cgroup/unit-web"
     peer ask "$address:80"
     kill -KILL "$(main_pids web)"
     eventually said "web: was ended by SIGKILL; restart 1"
