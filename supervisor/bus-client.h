@@ -74,7 +74,7 @@ void bus_send_signal(struct bus *bus, const char *member, signal_writer write,
 int bus_append_health_results(sd_bus_message *message, const struct service *service);
 
 /* bus-timer.c: a(sttt), of units whose timer is armed: the next run, the last, how many skipped. */
-int bus_append_timers(sd_bus_message *message, const struct manager *manager);
+int bus_append_timers(sd_bus_message *reply, const struct manager *manager);
 int bus_get_timer(sd_bus *connection, const char *path, const char *interface, const char *property,
                   sd_bus_message *reply, void *userdata, sd_bus_error *error);
 

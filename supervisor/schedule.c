@@ -52,9 +52,10 @@ static void warn(const struct schedule *schedule, const struct fault *fault) {
 
 static void remember(const struct schedule *schedule) {
     struct manager *manager = manager_of(schedule);
+    const struct stamp stamp = {.done = world_date(manager), .last = schedule->last};
     struct fault fault = {{0}};
     if (timer_of(schedule)->persistent &&
-        stamp_write(manager, schedule->service->name, world_date(manager), &fault) < 0)
+        stamp_write(manager, schedule->service->name, &stamp, &fault) < 0)
         warn(schedule, &fault);
 }
 
@@ -62,14 +63,15 @@ static void remember(const struct schedule *schedule) {
  * now too. */
 static uint64_t recall(struct schedule *schedule) {
     struct manager *manager = manager_of(schedule);
-    uint64_t now = world_date(manager), then = now;
+    uint64_t now = world_date(manager);
+    struct stamp stamp;
     struct fault fault = {{0}};
     if (!timer_of(schedule)->persistent)
         return now;
-    int error = stamp_read(manager, schedule->service->name, &then, &fault);
+    int error = stamp_read(manager, schedule->service->name, &stamp, &fault);
     if (error >= 0) {
-        schedule->last = then;
-        return then < now ? then : now;
+        schedule->last = stamp.last;
+        return stamp.done < now ? stamp.done : now;
     }
     if (error != -ENOENT)
         warn(schedule, &fault);
@@ -232,14 +234,17 @@ static void come_due(struct schedule *schedule) {
     struct service *service = schedule->service;
     if (service->manager->stopping || service->private->gone || service->private->refused)
         return;
-    remember(schedule);
-    if (!may_start(service)) {
+    bool starts = may_start(service);
+    if (starts)
+        schedule->last = world_date(service->manager);
+    else
         schedule->skipped++;
+    remember(schedule); /* before it begins: who dies meanwhile does not begin it twice */
+    if (!starts) {
         log_line(LEVEL_NOTICE, "%s: its time has come while it is %s: skipped", service->name,
                  service_state_word(service->state));
         return;
     }
-    schedule->last = world_date(service->manager);
     log_line(LEVEL_INFO, "%s: its time has come", service->name);
     service_forgive(service);
     if (!job_start(service, false)) /* nothing began, and so nothing will end */

@@ -31,7 +31,7 @@ static int write_line(const char *parent, const char *name, const char *value,
     scoped_free char *directory = path_of(parent, ""), *path = path_of(parent, name);
     if (!directory || !path)
         return fault_set(fault, ENOMEM, "cannot keep the timer of %s", name);
-    char line[STAMP_MAX];
+    char line[STAMP_MAX + 1];
     int length = snprintf(line, sizeof(line), "%s\n", value);
     int error = directory_make(AT_FDCWD, directory, 0700, fault);
     return error < 0 ? error
@@ -40,7 +40,18 @@ static int write_line(const char *parent, const char *name, const char *value,
 
 /* ---- how far a timer has come ---- */
 
-int stamp_read(const struct manager *manager, const char *name, uint64_t *ret_date,
+static bool parse(char *line, struct stamp *ret_stamp) {
+    struct stamp stamp;
+    char *second = line, *first = strsep(&second, " ");
+    if (number_parse(first, &stamp.done) < 0 ||
+        number_parse(second ? second : first, &stamp.last) < 0 || stamp.done > INT64_MAX ||
+        stamp.last > INT64_MAX)
+        return false;
+    *ret_stamp = stamp;
+    return true;
+}
+
+int stamp_read(const struct manager *manager, const char *name, struct stamp *ret_stamp,
                struct fault *fault) {
     scoped_free char *path = path_of(manager->options.state_directory, name), *line = NULL;
     if (!path)
@@ -48,15 +59,16 @@ int stamp_read(const struct manager *manager, const char *name, uint64_t *ret_da
     int error = read_line(path, &line, fault);
     if (error < 0)
         return error;
-    if (number_parse(line, ret_date) < 0 || *ret_date > INT64_MAX)
-        return fault_say(fault, EINVAL, "\"%s\" holds no time in microseconds", path);
-    return 0;
+    return parse(line, ret_stamp)
+               ? 0
+               : fault_say(fault, EINVAL, "\"%s\" holds no time in microseconds", path);
 }
 
-int stamp_write(const struct manager *manager, const char *name, uint64_t date,
+int stamp_write(const struct manager *manager, const char *name, const struct stamp *stamp,
                 struct fault *fault) {
-    char value[32];
-    snprintf(value, sizeof(value), "%llu", (unsigned long long)date);
+    char value[STAMP_MAX];
+    snprintf(value, sizeof(value), "%llu %llu", (unsigned long long)stamp->done,
+             (unsigned long long)stamp->last);
     return write_line(manager->options.state_directory, name, value, fault);
 }
 

@@ -10,12 +10,18 @@
 struct fault;
 struct manager;
 
-/* STATE_DIR/timers/NAME holds microseconds since 1970, in decimal. -ENOENT where there is none,
- * -EINVAL where it is something else. */
-int stamp_read(const struct manager *manager, const char *name, uint64_t *ret_date,
+/* CLOCK_REALTIME, microseconds. */
+struct stamp {
+    uint64_t done; /* up to when every instant was run or skipped */
+    uint64_t last; /* of the last run; 0: none */
+};
+
+/* STATE_DIR/timers/NAME holds both in decimal, with a blank between them; where a person wrote one
+ * number it stands for both. -ENOENT where there is no file, -EINVAL where it is something else. */
+int stamp_read(const struct manager *manager, const char *name, struct stamp *ret_stamp,
                struct fault *fault);
 /* Replaced at once, not yet on the disk: after a loss of power a run may come again. */
-int stamp_write(const struct manager *manager, const char *name, uint64_t date,
+int stamp_write(const struct manager *manager, const char *name, const struct stamp *stamp,
                 struct fault *fault);
 int stamp_remove(const struct manager *manager, const char *name, struct fault *fault);
 

@@ -9,13 +9,13 @@
 
 #define STAMPS_MAX 1024
 
-static struct stamp {
+static struct kept {
     char name[UNIT_NAME_MAX];
-    uint64_t date; /* 0: none */
+    struct stamp stamp; /* of no date: none */
     bool booted;
 } stamps[STAMPS_MAX];
 
-static struct stamp *stamp_of(const char *name) {
+static struct kept *kept_of(const char *name) {
     for (size_t i = 0; i < STAMPS_MAX; i++) {
         if (!*stamps[i].name)
             snprintf(stamps[i].name, sizeof(stamps[i].name), "%s", name);
@@ -26,46 +26,46 @@ static struct stamp *stamp_of(const char *name) {
 }
 
 void fake_set_stamp(const char *name, uint64_t date) {
-    stamp_of(name)->date = date;
+    kept_of(name)->stamp = (struct stamp){date, date};
 }
 
 uint64_t fake_stamp(const char *name) {
-    return stamp_of(name)->date;
+    return kept_of(name)->stamp.done;
 }
 
-int stamp_read(const struct manager *manager, const char *name, uint64_t *ret_date,
+int stamp_read(const struct manager *manager, const char *name, struct stamp *ret_stamp,
                struct fault *fault) {
     (void)manager;
-    uint64_t date = stamp_of(name)->date;
-    if (date == 0)
+    struct stamp stamp = kept_of(name)->stamp;
+    if (stamp.done == 0)
         return fault_say(fault, ENOENT, "no stamp of %s", name);
-    if (date == FAKE_BAD_STAMP)
+    if (stamp.done == FAKE_BAD_STAMP)
         return fault_say(fault, EINVAL, "the stamp of %s is no time", name);
-    *ret_date = date;
+    *ret_stamp = stamp;
     return 0;
 }
 
-int stamp_write(const struct manager *manager, const char *name, uint64_t date,
+int stamp_write(const struct manager *manager, const char *name, const struct stamp *stamp,
                 struct fault *fault) {
     (void)manager, (void)fault;
-    stamp_of(name)->date = date;
+    kept_of(name)->stamp = *stamp;
     return 0;
 }
 
 int stamp_remove(const struct manager *manager, const char *name, struct fault *fault) {
     (void)manager, (void)fault;
-    stamp_of(name)->date = 0;
+    kept_of(name)->stamp = (struct stamp){0};
     return 0;
 }
 
 bool stamp_has_booted(const struct manager *manager, const char *name) {
     (void)manager;
-    return stamp_of(name)->booted;
+    return kept_of(name)->booted;
 }
 
 int stamp_set_booted(const struct manager *manager, const char *name, struct fault *fault) {
     (void)manager, (void)fault;
-    stamp_of(name)->booted = true;
+    kept_of(name)->booted = true;
     return 0;
 }
 

@@ -14,6 +14,7 @@ U
 runs() { cat "$scratch/state/volumes/$1/runs" 2>/dev/null | wc -l; }
 has_run() { [ "$(runs "$1")" -ge "$2" ]; }
 stamp() { mkdir -p "$scratch/state/timers" && echo "$2" >"$scratch/state/timers/$1"; }
+done_until() { cut -d ' ' -f 1 "$scratch/state/timers/$1"; }
 usec() { date -d "$1" +%s000000; }
 
 @test "a schedule for each second starts it each second" {
@@ -68,13 +69,15 @@ usec() { date -d "$1" +%s000000; }
     finish
     [ "$(runs fresh)" = 0 ]
     [ "$(runs plain)" = 0 ]
-    [ "$(cat "$scratch/state/timers/nightly")" -gt "$(usec '1 minute ago')" ]
-    [ "$(cat "$scratch/state/timers/fresh")" -gt "$(usec '1 minute ago')" ]
+    [ "$(done_until nightly)" -gt "$(usec '1 minute ago')" ]
+    [ "$(done_until fresh)" -gt "$(usec '1 minute ago')" ]
     begin
     eventually test -S "$scratch/run/control"
     sleep 1
     finish
     [ "$(runs nightly)" = 1 ]
+    grep -Eq '^[0-9]{16} [0-9]{16}$' "$scratch/state/timers/nightly"
+    grep -Eq '^[0-9]{16} 0$' "$scratch/state/timers/fresh" # it has never run
 }
 
 @test "a stamp that is no time is named, and begun anew" {
@@ -83,7 +86,7 @@ usec() { date -d "$1" +%s000000; }
     begin
     eventually said "nightly: \"$scratch/state/timers/nightly\" holds no time in microseconds"
     finish
-    [ "$(cat "$scratch/state/timers/nightly")" -gt "$(usec '1 minute ago')" ]
+    [ "$(done_until nightly)" -gt "$(usec '1 minute ago')" ]
     [ "$(runs nightly)" = 0 ]
 }
 

@@ -90,7 +90,8 @@ TEST(the_first_time_nothing_was_missed) {
     CHECK(runs == 0 && fake_stamp("job") == date_of(2026, 3, 1, 12, 0));
     CHECK(next(service) == date_of(2026, 3, 2, 3, 0));
     die();
-    wake_up(persistent(), date_of(2026, 3, 2, 4, 0)); /* and now it was */
+    service = wake_up(persistent(), date_of(2026, 3, 2, 4, 0)); /* and now it was */
+    CHECK(last(service) == 0);
     fake_run(MINUTE);
     CHECK(runs == 1);
     end();
