@@ -78,6 +78,9 @@ int bus_append_timers(sd_bus_message *reply, const struct manager *manager);
 int bus_get_timer(sd_bus *connection, const char *path, const char *interface, const char *property,
                   sd_bus_message *reply, void *userdata, sd_bus_error *error);
 
+/* bus-graph.c: a(sss), a unit, why it waits, for which. */
+int bus_list_dependencies(sd_bus_message *message, void *userdata, sd_bus_error *unused);
+
 /* bus-facts.c: what is true of a unit at this moment, as the kernel tells it. */
 typedef void (*fact_visitor)(void *context, const char *name, const char *value);
 void bus_facts_visit(struct service *service, fact_visitor visitor, void *context);

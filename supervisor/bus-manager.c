@@ -5,16 +5,7 @@
 #include "units/set.h"
 
 struct service *bus_find(struct bus *bus, const char *name) {
-    struct service *service;
-
-    list_for_each(service, &bus->manager->services, link) {
-        int order = strcmp(service->name, name);
-        if (order == 0)
-            return service;
-        if (order > 0) /* the list is sorted */
-            break;
-    }
-    return NULL;
+    return manager_lookup(bus->manager, name);
 }
 
 /* The service, or NULL with the answer given. */
@@ -383,6 +374,9 @@ static const sd_bus_vtable manager_vtable[] = {
     SD_BUS_VTABLE_START(0),
     SD_BUS_METHOD_WITH_ARGS("ListUnits", SD_BUS_NO_ARGS,
                             SD_BUS_RESULT("a(" BUS_UNIT_ROW ")", units), on_list_units,
+                            SD_BUS_VTABLE_UNPRIVILEGED),
+    SD_BUS_METHOD_WITH_ARGS("ListDependencies", SD_BUS_NO_ARGS,
+                            SD_BUS_RESULT("a(sss)", dependencies), bus_list_dependencies,
                             SD_BUS_VTABLE_UNPRIVILEGED),
     SD_BUS_METHOD_WITH_ARGS("GetUnit", SD_BUS_ARGS("s", unit), SD_BUS_RESULT("o", path),
                             on_get_unit, SD_BUS_VTABLE_UNPRIVILEGED),

@@ -192,6 +192,26 @@ void graph_refresh(struct manager *manager) {
     }
 }
 
+void manager_visit_dependencies(struct manager *manager, dependency_visitor visitor,
+                                void *context) {
+    static const struct {
+        unsigned kind;
+        const char *word;
+    } words[] = {
+        {EDGE_REQUIRES, "requires"}, {EDGE_BINDS, "binds-to"}, {EDGE_WANTS, "wants"},
+        {EDGE_ORDER, "after"},       {EDGE_SHARES, "shares"},
+    };
+    struct service *service;
+    graph_refresh(manager);
+    list_for_each(service, &manager->services, link) {
+        const struct edges *needs = &service->private->needs;
+        for (size_t i = 0; i < needs->count; i++)
+            for (size_t k = 0; k < sizeof(words) / sizeof(words[0]); k++)
+                if (needs->items[i].kinds & words[k].kind)
+                    visitor(context, service->name, words[k].word, needs->items[i].name);
+    }
+}
+
 /* ---- circles ---- */
 
 /* Turns the way that the search came by round, so that it leads from the first to the last. */

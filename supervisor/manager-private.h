@@ -40,8 +40,6 @@ struct manager_private {
     struct world *world; /* world.c's own */
 };
 
-/* The service of that name or second name, without a look at templates; NULL. */
-struct service *manager_lookup(struct manager *manager, const char *name);
 int manager_add(struct manager *manager, const char *name, struct service **ret_service);
 /* Services for all entries; what is there already takes its new unit as soon as it may. */
 int manager_apply_set(struct manager *manager);

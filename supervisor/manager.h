@@ -35,8 +35,16 @@ SCOPED(manager_free, struct manager *)
 /* Starts what the boot target wants, in one transaction. */
 void manager_boot(struct manager *manager);
 
-/* NULL where there is none; an instance of a template is loaded on the way. */
+/* The service of that name or second name; NULL where there is none. */
+struct service *manager_lookup(struct manager *manager, const char *name);
+/* The same; an instance of a template is loaded on the way. */
 struct service *manager_find(struct manager *manager, const char *name);
+
+/* Calls for every reason why a unit waits for another, unit by unit; the rows of a pair follow each
+ * other. kind: requires, binds-to, wants, after, shares. */
+typedef void (*dependency_visitor)(void *context, const char *unit, const char *kind,
+                                   const char *other);
+void manager_visit_dependencies(struct manager *manager, dependency_visitor visitor, void *context);
 
 /* ---- commands: a person's word; each clears restart counters of what it names ---- */
 

@@ -3,12 +3,14 @@
 
 #include "supervisor/ctl/table.h"
 #include "supervisor/ctl/timers.h"
+#include "supervisor/ctl/tree.h"
 #include "supervisor/ctl/view.h"
 #include "units/base/number.h"
 
 const struct flag list_flags[] = {
     {"state", 0, "STATE", "only units in this state"},
     {"failed", 0, NULL, "only units that have failed or are invalid"},
+    {"tree", 0, NULL, "who requires and wants whom"},
     {"timers", 0, NULL, "only units that the clock starts, the next first"},
     {0},
 };
@@ -118,6 +120,15 @@ static int print_json(const struct arguments *arguments, const struct views *vie
     return output_json_end(&text);
 }
 
+/* All of them, also where some are named: what those need is shown too. */
+static int list_tree(const struct tool *tool, const struct arguments *arguments, sd_bus *bus) {
+    scoped_views struct views all = {0};
+    struct fault fault;
+    int code = views_list(bus, NULL, &all, &fault);
+    return code != EXIT_OK ? tool_fail(code, "%s", fault.text)
+                           : tree_list(tool, arguments, bus, &all);
+}
+
 int verb_list(const struct tool *tool, const struct arguments *arguments) {
     static const char *const titles[] = {"UNIT",      "STATE",  ">PID",       ">MEMORY",
                                          ">RESTARTS", "UPTIME", "DESCRIPTION"};
@@ -132,6 +143,8 @@ int verb_list(const struct tool *tool, const struct arguments *arguments) {
 
     if (code != EXIT_OK || (code = views_list(bus, arguments->operands, &views, &fault)) != EXIT_OK)
         return tool_fail(code, "%s", fault.text);
+    if (arguments_value(arguments, "tree"))
+        return list_tree(tool, arguments, bus);
     if (arguments_value(arguments, "timers"))
         return timers_list(tool, arguments, &views, is_shown);
     if (tool->json)

