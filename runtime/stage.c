@@ -4,13 +4,16 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
+#include <linux/futex.h>
 #include <linux/keyctl.h>
 #include <linux/magic.h>
 #include <linux/sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -39,7 +42,8 @@
 struct progress {
     const struct stage *stage;
     struct streams streams;
-    pid_t program; /* in the init: its child, which is the program; else 0 */
+    pid_t program;         /* in the init: its child, which is the program; else 0 */
+    atomic_int *locked_up; /* shared by init and program: the init has no privileges left */
     int root;
     int console; /* a detached mount of the terminal; -EBADF: none */
     struct credentials credentials;
@@ -139,6 +143,10 @@ static int divide(struct progress *progress, struct fault *fault) {
     if (progress->stage->init < 0)
         return 0;
     int pidfd = -EBADF;
+    progress->locked_up = mmap(NULL, sizeof(*progress->locked_up), PROT_READ | PROT_WRITE,
+                               MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (progress->locked_up == MAP_FAILED)
+        return fault_set(fault, errno, "cannot share memory between program and init");
     struct clone_args arguments = {
         .flags = CLONE_PIDFD, .pidfd = (uint64_t)(uintptr_t)&pidfd, .exit_signal = SIGCHLD};
     pid_t pid = process_clone(&arguments);
@@ -323,6 +331,8 @@ static int execute_init(const struct progress *progress, struct fault *fault) {
     char *const environment[] = {NULL};
     if (fcntl(stage->status, F_SETFD, 0) < 0)
         return fault_set(fault, errno, "cannot keep the channel of the init");
+    atomic_store(progress->locked_up, 1);
+    syscall(SYS_futex, progress->locked_up, FUTEX_WAKE, 1, NULL, NULL, 0);
     syscall(SYS_execveat, stage->init, "", arguments, environment, AT_EMPTY_PATH);
     return fault_say(fault, -ECANCELED, "cannot execute the init: %s", strerror(errno));
 }
@@ -331,6 +341,9 @@ static int execute(struct progress *progress, struct fault *fault) {
     const struct stage *stage = progress->stage;
     if (progress->program)
         return execute_init(progress, fault);
+    /* The program never meets an init that may do more than it. If the init fails, all ends. */
+    while (progress->locked_up && !atomic_load(progress->locked_up))
+        syscall(SYS_futex, progress->locked_up, FUTEX_WAIT, 0, NULL, NULL, 0);
     const char *program = stage->exec->items[0];
     if (!strchr(program, '/'))
         return execute_found(stage, program, fault);

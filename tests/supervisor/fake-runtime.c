@@ -237,7 +237,8 @@ static void run_dispose(struct run *run) {
                                           &run->reaped};
     for (size_t i = 0; i < ELEMENTS(deadlines); i++)
         timers_cancel(&fake_timers, deadlines[i]);
-    if (run->sandbox && run->sandbox->run == run)
+    /* What ran beside may outlive the sandbox as a descriptor. */
+    if (run->place == RUN_MAIN && run->sandbox && run->sandbox->run == run)
         run->sandbox->run = NULL;
     list_remove(&run->link);
     fake_runs--;
