@@ -70,11 +70,11 @@ int fd_store_add(struct fd_store **store, struct manager *manager, int fd, const
                  bool polled) {
     if (!*store && !(*store = calloc(1, sizeof(**store))))
         return -ENOMEM;
+    if ((*store)->count == FD_STORE_MAX) /* before the costly search, for the sake of a flood */
+        return -E2BIG;
     for (size_t i = 0; i < (*store)->count; i++)
         if (is_same((*store)->items[i]->fd, fd))
             return 0;
-    if ((*store)->count == FD_STORE_MAX)
-        return -E2BIG;
     struct item *item = malloc(sizeof(*item));
     char *copy = strdup(name);
     if (!item || !copy) {

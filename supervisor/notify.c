@@ -21,6 +21,7 @@
 
 #define MESSAGE_MAX 4096     /* bytes; what libsystemd sends at most */
 #define MESSAGES_AT_ONCE 128 /* so that a flood keeps nobody else waiting */
+#define WITH_DESCRIPTORS 32  /* messages that one with descriptors costs as much as */
 #define DESCRIPTORS_MAX 253  /* in one message, by the kernel (SCM_MAX_FD) */
 
 struct notify {
@@ -171,7 +172,8 @@ static void read_control(struct msghdr *header, struct delivery *delivery) {
     }
 }
 
-static bool receive_one(struct notify *notify) {
+/* What it cost, in messages; 0: there was none. */
+static int receive_one(struct notify *notify) {
     char message[MESSAGE_MAX + 1];
     union {
         struct cmsghdr aligned;
@@ -185,14 +187,15 @@ static bool receive_one(struct notify *notify) {
                             .msg_controllen = sizeof(control)};
     ssize_t length = recvmsg(notify->fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     if (length < 0)
-        return errno == EINTR;
+        return errno == EINTR ? 1 : 0;
     read_control(&header, &delivery);
+    int cost = delivery.count ? WITH_DESCRIPTORS : 1;
     bool whole = !(header.msg_flags & MSG_TRUNC) && !memchr(message, '\0', (size_t)length);
     message[length] = '\0';
     if (whole && is_ours(notify, delivery.sender) && may_speak(notify, delivery.sender))
         take_message(notify, message, &delivery);
     delivery_clear(&delivery);
-    return true;
+    return cost;
 }
 
 void notify_receive(struct notify *notify) {
@@ -200,9 +203,12 @@ void notify_receive(struct notify *notify) {
         return;
     struct service *service = notify->service;
     /* What is said may end the unit, and this socket with it. */
-    for (int i = 0; i < MESSAGES_AT_ONCE && service->private->notify == notify; i++)
-        if (!receive_one(notify))
+    for (int left = MESSAGES_AT_ONCE; left > 0 && service->private->notify == notify;) {
+        int cost = receive_one(notify);
+        if (cost == 0)
             return;
+        left -= cost;
+    }
 }
 
 static void arrived(void *context) {

@@ -118,6 +118,21 @@ U
     finish
 }
 
+@test "a flood of descriptors does not hold the manager up" {
+    unit floods <<'U'
+service = { exec = [ "/usr/bin/perl", "-MSocket", "-e",
+  "socket(my $n, AF_UNIX, SOCK_DGRAM, 0); connect($n, pack_sockaddr_un $ENV{NOTIFY_SOCKET}) or die;
+   my $t = \"FDSTORE=1\"; while (1) {
+     my @new = map { socket(my $s, AF_UNIX, SOCK_DGRAM, 0); $s } 1 .. 250;
+     my $r = pack(\"Qiii250\", 16 + 1000, 1, 1, map { fileno $_ } @new);
+     my $v = pack(\"PQ\", $t, length $t); syscall(46, fileno $n, pack(\"QQPQPQQ\", 0, 0, $v, 1, $r, 1016, 0), 0) }" ]; };
+U
+    begin
+    eventually said "cannot keep a descriptor for it: its store is full"
+    for _ in 1 2 3; do timeout 3 "$RINGFENCE_BUILD/ringfence" --runtime-dir "$scratch/run" list; done
+    finish
+}
+
 @test "nobody writes to the program that runs" {
     unit inside <<'U'
 service = { type = "oneshot"; exec = [ "/proc/self/exe", "--version" ];
