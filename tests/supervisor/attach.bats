@@ -161,7 +161,7 @@ send stty size; echo $TERM; test -t 0 && test -t 2 && echo both\r
 expect 30 100
 expect vt220
 expect both
-send echo sle''eps; sleep 100\r
+send sh -c 'echo sle""eps; exec sleep 100'\r
 expect sleeps
 send \cC
 expect #

@@ -84,7 +84,7 @@ health = { file = "/run/ok"; interval = "100ms"; start_interval = "50ms"; on_fai
 restart = { policy = "always"; };
 U
     begin
-    eventually said "web: ready after [3-9]..ms"
+    eventually said "web: ready after ([3-9]..ms|[1-9]s.*)"
     eventually said 'web: failed: unhealthy: file: "/run/ok": No such file or directory'
     ring status web | grep -q "Health:"
     finish
