@@ -16,7 +16,7 @@ setup() {
     "$top/examples/demo/layers" "$top/build/demo" ||
         skip "its packages cannot be downloaded here"
     run "$top/examples/run"
-    [ "$status" -eq 0 ] || { echo "$output"; false; }
+    [ "$status" -eq 0 ] || { grep -B 4 -E '✗|^examples/run:' <<<"$output"; echo "$output"; false; }
     [[ "$output" =~ "were as expected." ]]
 }
 

@@ -109,8 +109,10 @@ static sd_bus *bus_connect(void) {
 
     CHECK(fd >= 0);
     CHECK(sd_bus_new(&bus) >= 0 && sd_bus_set_fd(bus, fd, fd) >= 0);
-    CHECK(sd_bus_negotiate_fds(bus, true) >= 0 && sd_bus_start(bus) >= 0);
-    while ((result = sd_bus_is_ready(bus)) == 0)
+    CHECK(sd_bus_negotiate_fds(bus, true) >= 0);
+    result = sd_bus_start(bus); /* it writes at once, perhaps to a manager that has closed */
+    CHECK(result >= 0 || result == -EPIPE || result == -ECONNRESET);
+    while (result >= 0 && (result = sd_bus_is_ready(bus)) == 0)
         if ((result = sd_bus_process(bus, NULL)) < 0 ||
             (result == 0 && (result = sd_bus_wait(bus, 5000000)) <= 0))
             break;
