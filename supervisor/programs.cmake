@@ -70,7 +70,7 @@ add_library(policy STATIC
     supervisor/timers.c supervisor/transaction.c)
 target_link_libraries(policy PUBLIC base)
 add_library(world STATIC
-    supervisor/console.c supervisor/membership.c supervisor/notify-message.c
+    supervisor/console.c supervisor/keeping.c supervisor/membership.c supervisor/notify-message.c
     supervisor/notify.c supervisor/output.c
     supervisor/probe.c supervisor/probe-exec.c supervisor/probe-net.c supervisor/ready-pipe.c
     supervisor/sockets.c supervisor/sockets-holder.c supervisor/sockets-use.c

@@ -144,6 +144,14 @@ if(TESTS)
                           RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 endif()
 
+# What ringfenced keeps for the manager, from the manager's side.
+if(TESTS)
+    add_executable(supervisor-test-keeping tests/supervisor/test-keeping.c supervisor/keeping.c)
+    target_link_libraries(supervisor-test-keeping PRIVATE base)
+    set_target_properties(supervisor-test-keeping PROPERTIES
+                          RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+endif()
+
 # What speaks sd_notify(3) in tests/supervisor/notify.bats.
 if(TESTS)
     add_executable(notify-client tests/supervisor/notify-client.c)
