@@ -1,11 +1,16 @@
-/* Init of the test machine: makes a plain Linux of it, then runs what comes in over the second
- * serial line. `agent line`, under another init, does the latter alone. A request is "RUN SECONDS
- * LENGTH\n" and LENGTH bytes of shell script; the answer is "RES CODE LENGTH\n" and what the script
- * wrote. CODE is the exit code, 128 + signal, or 124 where the time was up. */
+/* The far end of the test machine's second serial line: runs what comes in there. A request is "RUN
+ * SECONDS LENGTH\n" and LENGTH bytes of shell script; the answer is "RES CODE LENGTH\n" and what
+ * the script wrote. CODE is the exit code, 128 + signal, or 124 where the time was up.
+ *
+ *   agent                     as init: makes a plain Linux of the machine, and serves the line
+ *   agent before PROGRAM...   as init: leaves a child at the line, and becomes the program, which
+ *                             finds a machine where nothing is mounted yet
+ *   agent line                under another init: serves the line */
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -15,6 +20,7 @@
 #include <sys/reboot.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <time.h>
@@ -73,6 +79,14 @@ static void load_modules(void) {
 
 /* ---- the line ---- */
 
+/* Before an init that is under test nothing is mounted; its devtmpfs hides this node later. */
+static void make_line(void) {
+    if (mkdir("/dev", 0755) < 0 && errno != EEXIST)
+        fprintf(stderr, "agent: cannot make /dev: %s\n", strerror(errno));
+    if (mknod("/dev/ttyS1", S_IFCHR | 0600, makedev(4, 65)) < 0 && errno != EEXIST)
+        fprintf(stderr, "agent: cannot make /dev/ttyS1: %s\n", strerror(errno));
+}
+
 static int line_open(void) {
     int fd = open("/dev/ttyS1", O_RDWR | O_NOCTTY | O_CLOEXEC);
     struct termios settings;
@@ -123,6 +137,30 @@ static int read_line(int fd, char line[LINE_SIZE]) {
     return 0;
 }
 
+/* ---- beside an init that is under test ---- */
+
+static int init_proc = -EBADF; /* a /proc of our own, mounted nowhere */
+
+/* The machine may run out of memory; whoever tells of it must not be the one that is killed. */
+static void live_beside(void) {
+    int context = fsopen("proc", FSOPEN_CLOEXEC);
+    if (context >= 0 && fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
+        init_proc = fsmount(context, FSMOUNT_CLOEXEC, 0);
+    close_fd(context);
+    scoped_fd int fd = openat(init_proc, "self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || write_exactly(fd, "-1000", 5) < 0)
+        fprintf(stderr, "agent: no /proc: %s\n", strerror(errno));
+    setsid();
+}
+
+/* A script sees what init sees, also after init has changed its root. */
+static void enter_init(void) {
+    scoped_fd int namespace = openat(init_proc, "1/ns/mnt", O_RDONLY | O_CLOEXEC);
+    scoped_fd int oom = openat(init_proc, "self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    if (setns(namespace, CLONE_NEWNS) < 0 || write_exactly(oom, "0", 1) < 0)
+        fprintf(stderr, "agent: cannot see what init sees: %s\n", strerror(errno));
+}
+
 /* ---- one script ---- */
 
 static pid_t script_start(const char *script, int *ret_output) {
@@ -132,6 +170,8 @@ static pid_t script_start(const char *script, int *ret_output) {
     pid_t child = fork();
     if (child == 0) {
         setsid();
+        if (init_proc >= 0)
+            enter_init();
         scoped_fd int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
         dup2(null, STDIN_FILENO);
         dup2(ends[1], STDOUT_FILENO);
@@ -200,27 +240,45 @@ static int serve(int line, struct output *output) {
     return write_exactly(line, output->data, output->size);
 }
 
+static int serve_all(int line) {
+    struct output output = {.data = malloc(OUTPUT_LIMIT)};
+    if (line < 0 || !output.data || write_exactly(line, "RES 0 0\n", 8) < 0) {
+        fprintf(stderr, "agent: no line\n");
+        return 1;
+    }
+    setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 1);
+    setenv("HOME", "/root", 1);
+    setenv("LC_ALL", "C.UTF-8", 1);
+    while (serve(line, &output) == 0)
+        ;
+    free(output.data);
+    return 0;
+}
+
 int main(int argc, char **argv) {
     const bool is_init = getpid() == 1;
+    const bool before = is_init && argc > 2 && strcmp(argv[1], "before") == 0;
     if (!is_init && (argc != 2 || strcmp(argv[1], "line") != 0)) {
         fprintf(stderr, "agent: this is the init of a test machine\n");
         return 2;
     }
-    if (is_init)
+    if (before)
+        make_line();
+    else if (is_init)
         mount_all();
     load_modules();
-    setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 1);
-    setenv("HOME", "/root", 1);
-    setenv("LC_ALL", "C.UTF-8", 1);
-    struct output output = {.data = malloc(OUTPUT_LIMIT)};
     scoped_fd int line = line_open();
-    if (line < 0 || !output.data || write_exactly(line, "RES 0 0\n", 8) < 0)
-        fprintf(stderr, "agent: no line\n");
-    else
-        while (serve(line, &output) == 0)
-            ;
+    if (before && fork() != 0) {
+        execv(argv[2], argv + 2);
+        fprintf(stderr, "agent: cannot run %s: %s\n", argv[2], strerror(errno));
+        return 1;
+    }
+    if (before)
+        live_beside();
+    int code = serve_all(line);
+    if (before || !is_init)
+        return code;
     sync();
-    if (is_init)
-        reboot(RB_POWER_OFF);
+    reboot(RB_POWER_OFF);
     return 1;
 }

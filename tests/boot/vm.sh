@@ -1,5 +1,5 @@
-# A machine of our own: Debian's 6.1 cloud kernel in QEMU, cgroup v2 alone, an ext4 root made from
-# the programs of a build. Sourced by tests/boot/boot-*, which call
+# A machine of our own: Debian's 6.1 cloud kernel in QEMU, cgroup v2 alone, a root made from the
+# programs of a build. Sourced by tests/boot/boot-*, which call
 #
 #   vm_start BUILD MODULE...          boot; SKIPs the whole file where that cannot be
 #   vm_run SECONDS SCRIPT             run a script inside; its output on stdout, its code returned
@@ -7,14 +7,31 @@
 #   vm_program NAME SECONDS COMMAND   a program that prints TAP; its cases become cases of this file
 #   vm_finish                         power off, look at the console, print the plan
 #
+# A machine that is to boot more than once is made by vm_build BUILD MODULE... in place of vm_start;
+# then, as often as needed,
+#
+#   vm_boot                           boot it; 1 where it does not answer
+#   vm_monitor COMMAND                a command of QEMU's monitor: "system_powerdown", "sendkey ..."
+#   vm_gone SECONDS                   wait until the machine is off
+#   vm_cut                            cut its power
+#   vm_says SECONDS PATTERN           wait until the console has said it
+#   vm_done                           look at the consoles, print the plan
+#
 # QEMU's own emulation only, never KVM: the same everywhere. Deadlines are generous, since the cores
 # are shared; what is asserted is the state inside, not the time it took.
 set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 2
 export LC_ALL=C.UTF-8
-vm_number=0 vm_dir='' vm_pid='' vm_in='' vm_out=''
-vm_init=/usr/sbin/agent # a file may choose another, and put what it needs into the tree:
-vm_extra() { :; }       # vm_extra TREE
+vm_number=0 vm_boots=0 vm_dir='' vm_pid='' vm_in='' vm_out='' vm_order=''
+# What a file may choose before it begins:
+vm_init=/usr/sbin/agent # what the kernel starts
+vm_under_test=''        # a program that becomes PID 1, with the agent beside it: "ringfenced --foreground"
+vm_root=disk            # or initramfs: there is no disk then
+vm_words=''             # more words for the kernel's command line
+vm_memory=768           # megabytes
+vm_disks=()             # more disks: files, /dev/nvme0n2 and on
+vm_tests=''             # "yes": with the test programs of the build, in /opt/tests
+vm_extra() { :; }       # vm_extra TREE: puts what is needed into the root
 
 skip_all() {
     echo "1..0 # SKIP $*"
@@ -142,7 +159,7 @@ vm_tree() { # vm_tree TREE BUILD KERNEL MODULE...
         strip -g -o "$tree/usr/sbin/$program" "$build/$program"
     done
     for program in "$build"/tests/*; do
-        [ -f "$program" ] && [ -x "$program" ] || continue
+        [ -n "$vm_tests" ] && [ -f "$program" ] && [ -x "$program" ] || continue
         vm_take "$tree" "$program"
         rm -f "$tree/$(readlink -f "$program")"
         strip -g -o "$tree/opt/tests/${program##*/}" "$program"
@@ -158,47 +175,78 @@ vm_tree() { # vm_tree TREE BUILD KERNEL MODULE...
 
 # ---- the machine ----
 
-vm_start() {
-    local build=$1 kernel tool name=${vm_name:-${0##*/boot-}}
+vm_build() {
+    local build=$1 tool name=${vm_name:-${0##*/boot-}}
     shift
-    for tool in qemu-system-x86_64 mke2fs busybox dash; do
+    for tool in qemu-system-x86_64 mke2fs cpio busybox dash; do
         command -v "$tool" >/dev/null || skip_all "$tool is not installed"
     done
     [ "$(uname -m)" = x86_64 ] || skip_all "the machine is made of x86_64 programs"
     [ -x "$build/boot/agent" ] || skip_all "$build/boot/agent is not built"
     mkdir -p build
-    kernel=$(exec 9>build/kernel.lock && flock 9 && vm_kernel) ||
+    vm_cache=$(exec 9>build/kernel.lock && flock 9 && vm_kernel) ||
         skip_all "the kernel package cannot be fetched"
 
     vm_dir=$PWD/build/boot-$name
     rm -rf "$vm_dir" && mkdir -p "$vm_dir/tree" || exit 2
     trap vm_kill EXIT
     trap 'exit 1' INT TERM
-    vm_tree "$vm_dir/tree" "$build" "$kernel" "$@"
+    vm_tree "$vm_dir/tree" "$build" "$vm_cache" "$@"
     vm_extra "$vm_dir/tree"
-    mke2fs -q -t ext4 -E root_owner=0:0 -d "$vm_dir/tree" "$vm_dir/disk" 768M \
-        >"$vm_dir/mke2fs.log" 2>&1 || { cat "$vm_dir/mke2fs.log" >&2; exit 2; }
+    case $vm_root in
+    disk)
+        mke2fs -q -t ext4 -E root_owner=0:0 -d "$vm_dir/tree" "$vm_dir/disk" 768M \
+            >"$vm_dir/mke2fs.log" 2>&1 || { cat "$vm_dir/mke2fs.log" >&2; exit 2; }
+        vm_disks=("$vm_dir/disk" "${vm_disks[@]}")
+        ;;
+    initramfs) (cd "$vm_dir/tree" && find . | cpio --quiet -o -H newc -R 0:0 >"$vm_dir/initramfs") ;;
+    esac
     rm -rf "$vm_dir/tree"
+    mkfifo "$vm_dir"/{line,monitor}.{in,out}
+    exec {vm_out}<>"$vm_dir/line.out" {vm_in}<>"$vm_dir/line.in" {vm_order}<>"$vm_dir/monitor.in"
+}
 
-    mkfifo "$vm_dir/line.in" "$vm_dir/line.out"
-    TMPDIR=$vm_dir qemu-system-x86_64 -M q35 -accel tcg -cpu max -smp 1 -m 768 -nodefaults \
-        -no-user-config -display none -no-reboot -kernel "$kernel"/boot/vmlinuz-* \
-        -append "root=/dev/nvme0n1 rootfstype=ext4 rootwait rw init=$vm_init \
-console=ttyS0 panic=-1 quiet loglevel=4 oops=panic mitigations=off cryptomgr.notests" \
-        -drive "file=$vm_dir/disk,format=raw,if=none,id=disk,cache=unsafe" \
-        -device nvme,drive=disk,serial=ringfence \
-        -serial "file:$vm_dir/console" \
+# The answer of the agent is awaited, the words of an init under test are not.
+vm_boot() {
+    local disk options=() words
+    words="console=ttyS0 panic=-1 quiet loglevel=4 oops=panic mitigations=off cryptomgr.notests"
+    if [ "$vm_root" = initramfs ]; then
+        options=(-initrd "$vm_dir/initramfs")
+        words+=" rdinit=$vm_init"
+    else
+        words+=" root=/dev/nvme0n1 rootfstype=ext4 rootwait rw init=$vm_init"
+    fi
+    [ ${#vm_disks[@]} = 0 ] || options+=(-device "nvme,id=nvme,serial=ringfence")
+    for disk in "${vm_disks[@]}"; do
+        options+=(-drive "file=$disk,format=raw,if=none,id=${disk##*/},cache=unsafe"
+            -device "nvme-ns,drive=${disk##*/},bus=nvme")
+    done
+    vm_boots=$((vm_boots + 1))
+    # Both are pipes that we hold open: what an earlier boot left in them is nobody's answer.
+    while read -r -t 0.01 -N 4096 _ <&"$vm_out"; do :; done
+    TMPDIR=$vm_dir qemu-system-x86_64 -M q35 -accel tcg -cpu max -smp 1 -m "$vm_memory" -nodefaults \
+        -no-user-config -display none -no-reboot -kernel "$vm_cache"/boot/vmlinuz-* \
+        -append "$words $vm_words${vm_under_test:+ -- before $vm_under_test}" \
+        "${options[@]}" -serial "file:$vm_dir/console.$vm_boots" \
         -chardev "pipe,id=line,path=$vm_dir/line" -serial chardev:line \
+        -chardev "pipe,id=monitor,path=$vm_dir/monitor" -mon chardev=monitor,mode=readline \
         >"$vm_dir/qemu.log" 2>&1 </dev/null &
     vm_pid=$!
-    exec {vm_out}<>"$vm_dir/line.out" {vm_in}<>"$vm_dir/line.in"
+    cat "$vm_dir/monitor.out" >"$vm_dir/monitor.log" & # ends with QEMU
     vm_answer 180 >/dev/null || {
-        tail -n 30 "$vm_dir/console" "$vm_dir/qemu.log" | sed 's/^/# /'
+        tail -n 30 "$vm_dir/console.$vm_boots" "$vm_dir/qemu.log" | sed 's/^/# /'
+        return 1
+    }
+}
+
+vm_start() {
+    vm_build "$@"
+    if ! vm_boot; then
         vm_emit not "the machine boots"
         echo "1..$vm_number"
         exit 1
-    }
-    vm_run 10 'hostname -F /etc/hostname; ip link set lo up' >/dev/null
+    fi
+    [ -n "$vm_under_test" ] || vm_run 10 'hostname -F /etc/hostname; ip link set lo up' >/dev/null
     vm_emit ok "the machine boots"
 }
 
@@ -216,14 +264,38 @@ vm_answer() { # vm_answer SECONDS: the output of one answer, its code returned
     return "$code"
 }
 
+vm_monitor() {
+    printf '%s\n' "$1" >&"$vm_order"
+}
+
+vm_wait() { # vm_wait SECONDS COMMAND...
+    local end=$((SECONDS + $1))
+    shift
+    until "$@"; do
+        [ $SECONDS -lt $end ] || return 1
+        sleep 0.1
+    done
+}
+vm_off() { ! kill -0 "$vm_pid" 2>/dev/null; }
+vm_gone() {
+    vm_wait "$1" vm_off || return 1
+    wait "$vm_pid"
+    vm_pid=''
+}
+vm_says() { vm_wait "$1" grep -aqE -e "$2" "$vm_dir/console.$vm_boots"; }
+vm_cut() {
+    { kill -KILL "$vm_pid"; wait "$vm_pid"; } 2>/dev/null
+    vm_pid=''
+}
+
 vm_finish() {
     vm_run 10 'sync; echo o >/proc/sysrq-trigger' >/dev/null &
-    local waited=0
-    while kill -0 "$vm_pid" 2>/dev/null && [ $waited -lt 300 ]; do
-        sleep 0.1
-        waited=$((waited + 1))
-    done
-    if grep -aE 'Kernel panic|BUG:|Oops|ERROR: AddressSanitizer|runtime error:' "$vm_dir/console" |
+    vm_gone 30
+    vm_done
+}
+
+vm_done() {
+    if grep -ahE 'Kernel panic|BUG:|Oops|ERROR: AddressSanitizer|runtime error:' "$vm_dir"/console.* |
         sed 's/^/# /' | grep .; then
         vm_emit not "the kernel had nothing to complain of"
     else
@@ -233,6 +305,6 @@ vm_finish() {
 }
 
 vm_kill() {
-    [ -z "$vm_pid" ] || { kill -KILL "$vm_pid"; wait "$vm_pid"; } 2>/dev/null
-    rm -f "$vm_dir/disk" "$vm_dir"/line.*
+    [ -z "$vm_pid" ] || vm_cut
+    rm -f "$vm_dir/disk" "$vm_dir/initramfs" "$vm_dir"/*.in "$vm_dir"/*.out
 }
