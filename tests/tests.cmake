@@ -99,6 +99,14 @@ if(TESTS)
     set_target_properties(socket-peer PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 endif()
 
+# Devices by name, with what makes file systems.
+if(TESTS)
+    add_executable(supervisor-test-block tests/supervisor/test-block.c supervisor/keeper/block.c)
+    target_link_libraries(supervisor-test-block PRIVATE base)
+    set_target_properties(supervisor-test-block PROPERTIES
+                          RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+endif()
+
 # What ringfenced keeps alive in tests/supervisor/keeper.bats.
 if(TESTS)
     add_executable(fake-child tests/supervisor/fake-child.c)
