@@ -180,7 +180,7 @@ static int batch_fill(struct batch *batch, size_t first, struct fault *fault) {
 static void host_open(struct batch *batch, const struct unit_sources *sources,
                       struct complaints *complaints) {
     const char *path = sources && sources->host_file ? sources->host_file : HOST_FILE;
-    keys_reset(&manager_sections.sections[0], &batch->settings);
+    sections_reset(&manager_sections, &batch->settings);
     if (gethostname(batch->host_name, sizeof(batch->host_name)) < 0)
         batch->host_name[0] = '\0';
     if (!(sources && sources->host_file) && access(path, F_OK) < 0)
@@ -198,12 +198,15 @@ static void host_read(struct batch *batch, struct complaints *complaints) {
         return;
     for (size_t i = 1; i < host->nodes[0].end; i = host->nodes[i].end) {
         const char *name = config_setting_name(host->nodes[i].setting);
-        if (section_find(&manager_sections, name))
+        if (section_find(&manager_sections, name)) {
             settings_apply(&batch->settings, host, i, complaints);
-        else if (strcmp(name, UNIT_DEFAULTS) != 0)
+            boot_settings_check(&batch->settings.boot, host, i, complaints);
+        } else if (strcmp(name, UNIT_DEFAULTS) != 0)
             source_complain_at(host, complaints, host->nodes[i].name,
-                               "\"%s\" has no meaning here; a host's file has \"%s\" and \"%s\"",
-                               name, UNIT_DEFAULTS, manager_sections.sections[0].name);
+                               "\"%s\" has no meaning here; a host's file has \"%s\", \"%s\" and "
+                               "\"%s\"",
+                               name, UNIT_DEFAULTS, manager_sections.sections[0].name,
+                               manager_sections.sections[1].name);
         else if (!config_setting_is_group(host->nodes[i].setting))
             source_complain_at(host, complaints, host->nodes[i].value,
                                "%s: wrong type: it is a group of sections; write %s = { ... };",
@@ -312,7 +315,7 @@ void batch_close(struct batch *batch) {
     for (size_t i = 0; i < batch->count; i++)
         draft_free(batch->drafts[i]);
     free(batch->drafts);
-    keys_free(&manager_sections.sections[0], &batch->settings);
+    sections_free(&manager_sections, &batch->settings);
     source_close(&batch->host);
     search_close(&batch->search);
 }
@@ -337,6 +340,15 @@ int batch_open(struct batch *batch, const struct unit_sources *sources,
         return error;
     stray_drop_ins(batch, complaints);
     return 0;
+}
+
+int batch_load_host(struct batch *batch, const struct unit_sources *sources,
+                    struct complaints *complaints, struct fault *fault) {
+    host_open(batch, sources, complaints);
+    int error = batch_try(batch, 0, complaints, fault);
+    if (!error)
+        host_read(batch, complaints);
+    return error;
 }
 
 int batch_load_all(struct batch *batch, struct complaints *complaints, struct fault *fault) {

@@ -24,6 +24,9 @@ int batch_open(struct batch *batch, const struct unit_sources *sources,
                struct complaints *complaints, struct fault *fault);
 void batch_close(struct batch *batch);
 
+/* The host's own file and nothing else; instead of batch_open. */
+int batch_load_host(struct batch *batch, const struct unit_sources *sources,
+                    struct complaints *complaints, struct fault *fault);
 /* Every unit that was found, and the instances that they name. */
 int batch_load_all(struct batch *batch, struct complaints *complaints, struct fault *fault);
 /* One instance and those that it names, beside units that were loaded before. -ENOENT: there is no

@@ -31,10 +31,9 @@ static const char *const manual[] = {
     "Templates: NAME@.unit is read for every unit NAME@ARGUMENT. In strings %i is the argument, %n "
     "the whole name, %p the part before \"@\", %H the host's name, %% a percent sign. Any other "
     "letter after % is an error; a % that no letter follows is itself.",
-    "The host's own file, /etc/ringfence/ringfence.conf, has two groups: the one "
+    "The host's own file, /etc/ringfence/ringfence.conf, has three groups: the one "
     "named " UNIT_DEFAULTS " holds any of the sections below, for every unit that does not say "
-    "otherwise; the other one is "
-    "described last.",
+    "otherwise; the others are described last.",
     "A duration is \"100ms\", \"90s\", \"2min\", \"1h30min\" or a number of seconds; a size is "
     "\"64M\" (K, M, G, T: powers of 1024) or a number of bytes. An integer has 32 bits; what is "
     "larger is written as a string. Nothing is ignored in silence: an unknown key, or one that "
@@ -142,7 +141,8 @@ static int unknown(const char *name, struct fault *fault) {
     if (candidates) {
         for (size_t i = 0; i < unit_sections.count; i++)
             candidates_add(candidates, &unit_sections.sections[i]);
-        candidates_add(candidates, &manager_sections.sections[0]);
+        for (size_t i = 0; i < manager_sections.count; i++)
+            candidates_add(candidates, &manager_sections.sections[i]);
         for (size_t i = 0; i < candidates->count; i++)
             candidates->names[i] = candidates->titles[i];
         nearest = names_nearest(name, candidates->names, candidates->count);

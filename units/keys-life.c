@@ -169,4 +169,7 @@ const struct key manager_keys[MANAGER_KEYS] = {
     {"watchdog", &kind_duration, IN_MANAGER(watchdog), .fallback = "off", .least = 1,
      .most = INT64_MAX, .flags = KEY_OFF | KEY_LATER, .since = "0.1",
      .doc = "The timeout of the hardware watchdog."},
+    {"early_boot", &kind_bool, IN_MANAGER(early_boot), .fallback = "false", .since = "0.1",
+     .doc = "Whether what the section boot says is done also where ringfenced is not PID 1 of the "
+            "machine; where it is, it is done in any case."},
 };

@@ -3,12 +3,14 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "units/base/names.h"
 #include "units/base/text.h"
 #include "units/draft.h"
 #include "units/kinds.h"
+#include "units/set.h"
 
 static_assert(UNIT_KEYS + SERVICE_KEYS + ROOTFS_KEYS + MOUNT_KEYS + VOLUME_KEYS + SECRET_KEYS +
                       DEVICE_KEYS + NAMESPACE_KEYS + NETWORK_KEYS + RESOURCE_KEYS + SECURITY_KEYS +
@@ -64,6 +66,17 @@ static_assert(ELEMENTS(sections) <= 32, "a bit of draft.sections_given for every
 static const struct section manager_section[] = {
     GROUP("manager", manager_keys, MANAGER_KEYS,
           "What concerns the daemon itself; in ringfence.conf."),
+    GROUP("boot", boot_keys, BOOT_KEYS,
+          "How the machine comes up, where ringfenced is its PID 1: these are done in the order of "
+          "this list, before any unit starts; in ringfence.conf."),
+    {
+        .name = "boot.mounts",
+        .doc = "File systems that are checked and mounted, in this order.",
+        .keys = boot_mount_keys,
+        .count = BOOT_MOUNT_KEYS,
+        .list_offset = offsetof(struct manager_settings, boot.mounts),
+        .element_size = sizeof(struct boot_mount),
+    },
 };
 
 const struct section_table unit_sections = {sections, ELEMENTS(sections)};
@@ -147,6 +160,34 @@ void keys_free(const struct section *section, void *base) {
     for (size_t i = 0; i < section->count; i++)
         if (section->keys[i].kind->free)
             section->keys[i].kind->free((char *)base + section->keys[i].offset);
+}
+
+void sections_reset(const struct section_table *table, void *base) {
+    for (size_t i = 0; i < table->count; i++) {
+        const struct section *section = &table->sections[i];
+        if (section->element_size)
+            *(struct section_list *)((char *)base + section->list_offset) =
+                (struct section_list){0};
+        else
+            keys_reset(section, base);
+    }
+}
+
+static void list_free(const struct section *section, struct section_list *list) {
+    for (size_t item = 0; item < list->count; item++)
+        keys_free(section, (char *)list->items + item * section->element_size);
+    free(list->items);
+    *list = (struct section_list){0};
+}
+
+void sections_free(const struct section_table *table, void *base) {
+    for (size_t i = 0; i < table->count; i++) {
+        const struct section *section = &table->sections[i];
+        if (section->element_size)
+            list_free(section, (void *)((char *)base + section->list_offset));
+        else
+            keys_free(section, base);
+    }
 }
 
 bool key_is_usual(const struct key *key, const void *target) {

@@ -68,6 +68,9 @@ const struct key *key_at(size_t offset, const struct section **ret_section);
 void key_reset(const struct key *key, void *target);
 void keys_reset(const struct section *section, void *base);
 void keys_free(const struct section *section, void *base);
+/* The same for all sections of a table; their lists are empty then. */
+void sections_reset(const struct section_table *table, void *base);
+void sections_free(const struct section_table *table, void *base);
 
 /* Whether the value is that of a key that nobody gave. */
 bool key_is_usual(const struct key *key, const void *target);
@@ -100,7 +103,9 @@ enum {
     LOGGING_KEYS = 5,
     TIMER_KEYS = 5,
     INSTALL_KEYS = 3,
-    MANAGER_KEYS = 6,
+    MANAGER_KEYS = 7,
+    BOOT_KEYS = 4,
+    BOOT_MOUNT_KEYS = 8,
 };
 
 extern const struct key unit_keys[UNIT_KEYS], service_keys[SERVICE_KEYS];           /* -service */
@@ -113,3 +118,4 @@ extern const struct key landlock_keys[LANDLOCK_KEYS];                           
 extern const struct key health_keys[HEALTH_KEYS], restart_keys[RESTART_KEYS];       /* -life */
 extern const struct key logging_keys[LOGGING_KEYS], timer_keys[TIMER_KEYS];         /* -life */
 extern const struct key install_keys[INSTALL_KEYS], manager_keys[MANAGER_KEYS];     /* -life */
+extern const struct key boot_keys[BOOT_KEYS], boot_mount_keys[BOOT_MOUNT_KEYS];     /* -boot */

@@ -303,24 +303,54 @@ LIST_KIND(system_calls, check_system_call, "system call",
 
 /* Which keys, and with which namespaces, is a rule over several keys: check.c. Here the shape, so
  * that no key leaves /proc/sys and none is smuggled in behind another (CVE-2022-0811). */
+static bool is_sysctl_key(const char *item, size_t length, const char *marks) {
+    for (size_t i = 0; i < length; i++) {
+        bool inner = i > 0 && i + 1 < length;
+        bool separates = item[i] == '.' || item[i] == '/';
+        if (separates && (!inner || item[i - 1] == '.' || item[i - 1] == '/'))
+            return false;
+        if (!isalnum((unsigned char)item[i]) && !strchr(marks, item[i]))
+            return false;
+    }
+    return length > 0;
+}
+
 static int check_sysctl(const char *item, struct fault *why) {
     (void)why;
     size_t key = strcspn(item, "=");
-    if (item[key] != '=' || key == 0 || item[key + 1] == '\0')
+    if (item[key] != '=' || item[key + 1] == '\0' || !is_sysctl_key(item, key, "._-"))
         return -EINVAL;
-    for (size_t i = 0; i < key; i++) {
-        bool inner = i > 0 && i + 1 < key;
-        if (item[i] == '.' && (!inner || item[i - 1] == '.'))
-            return -EINVAL;
-        if (!isalnum((unsigned char)item[i]) && !strchr("._-", item[i]))
-            return -EINVAL;
-    }
     for (const char *at = item + key + 1; *at; at++)
         if (!isalnum((unsigned char)*at) && !strchr(" \t.,:_-", *at))
             return -EINVAL;
     return 0;
 }
 LIST_KIND(sysctl, check_sysctl, "kernel setting", "\"net.core.somaxconn=1024\"");
+
+/* The host's own: any key, also with "/" for "." as in sysctl(8), and any text. */
+static int check_host_sysctl(const char *item, struct fault *why) {
+    (void)why;
+    size_t key = strcspn(item, "=");
+    return item[key] == '=' && is_sysctl_key(item, key, "._-/:@") && !strchr(item, '\n') ? 0
+                                                                                         : -EINVAL;
+}
+LIST_KIND(host_sysctl, check_host_sysctl, "kernel setting", "\"net.ipv4.ip_forward=1\"");
+
+static int check_module(const char *item, struct fault *why) {
+    size_t name = strcspn(item, " ");
+    (void)why;
+    for (size_t i = 0; i < name; i++)
+        if (!isalnum((unsigned char)item[i]) && !strchr("_-", item[i]))
+            return -EINVAL;
+    return name > 0 && name < 64 && !strchr(item, '\n') ? 0 : -EINVAL;
+}
+LIST_KIND(modules, check_module, "kernel module", "\"loop\" or \"loop max_loop=8\"");
+
+static int check_mount_option(const char *item, struct fault *why) {
+    (void)why;
+    return item[0] && !strpbrk(item, " \t\n") ? 0 : -EINVAL;
+}
+LIST_KIND(mount_options, check_mount_option, "mount option", "\"noatime\" or \"size=16M\"");
 
 static int check_hugetlb(const char *item, struct fault *why) {
     size_t digits = strspn(item, "0123456789");

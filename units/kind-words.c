@@ -332,3 +332,22 @@ const struct kind kind_limit_action = {
     .print = word_print,
     .free = word_free,
 };
+
+/* ---- what is mounted at boot ---- */
+
+static bool is_file_system(const char *text) {
+    return strlen(text) <= 32 && consists_of(text, LOWER DIGITS "_.-");
+}
+WORD_KIND(file_system, is_file_system, "file system", "a type such as \"ext4\"", WRITTEN_STRING);
+
+/* A path, a name of what lies on it, or a word for the lack of one. */
+static bool is_device(const char *text) {
+    static const char *const tags[] = {"LABEL=", "UUID=", "PARTUUID=", "PARTLABEL="};
+    for (size_t i = 0; i < ELEMENTS(tags); i++)
+        if (strncmp(text, tags[i], strlen(tags[i])) == 0)
+            return text[strlen(tags[i])] && is_line(text);
+    return text[0] == '/' ? text[1] && is_line(text) : is_file_system(text);
+}
+WORD_KIND(device, is_device, "device",
+          "a path, or \"LABEL=...\", \"UUID=...\", \"PARTUUID=...\", \"PARTLABEL=...\"",
+          WRITTEN_STRING);

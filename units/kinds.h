@@ -66,6 +66,8 @@ extern const struct kind kind_url;
 extern const struct kind kind_endpoint;
 extern const struct kind kind_address;
 extern const struct kind kind_schedule;
+extern const struct kind kind_device;
+extern const struct kind kind_file_system;
 
 /* ---- kind-lists.c: struct strings, each item checked; struct commands ---- */
 extern const struct kind kind_strings;
@@ -81,6 +83,9 @@ extern const struct kind kind_paths;
 extern const struct kind kind_layers;
 extern const struct kind kind_system_calls;
 extern const struct kind kind_sysctl;
+extern const struct kind kind_host_sysctl;
+extern const struct kind kind_modules;
+extern const struct kind kind_mount_options;
 extern const struct kind kind_hugetlb;
 extern const struct kind kind_publish;
 extern const struct kind kind_sockets;

@@ -76,13 +76,31 @@ int unit_set_load(const struct unit_sources *sources, struct unit_set **ret_set,
     return error;
 }
 
+int manager_settings_load(const struct unit_sources *sources, struct manager_settings *ret_settings,
+                          struct fault *fault) {
+    struct batch batch = {0};
+    struct complaints unheard = {0};
+    int error = batch_load_host(&batch, sources, &unheard, fault);
+    if (!error) {
+        *ret_settings = batch.settings;
+        batch.settings = (struct manager_settings){0};
+    }
+    batch_close(&batch);
+    complaints_free(&unheard);
+    return error;
+}
+
+void manager_settings_free(struct manager_settings *settings) {
+    sections_free(&manager_sections, settings);
+}
+
 void unit_set_free(struct unit_set *set) {
     if (!set)
         return;
     for (size_t i = 0; i < set->count; i++)
         entry_free(&set->entries[i]);
     free(set->entries);
-    keys_free(&manager_sections.sections[0], &set->settings);
+    manager_settings_free(&set->settings);
     free(set);
 }
 

@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#include "units/boot.h"
 #include "units/complain.h"
 #include "units/unit.h"
 
@@ -26,7 +27,7 @@ struct unit_entry {
 
 #define UNIT_BOOT_TARGET "default" /* where the host's file names no other */
 
-/* What the host's own file says in `manager = { ... }`. */
+/* What the host's own file says in `manager = { ... }` and `boot = { ... }`. */
 struct manager_settings {
     uint32_t id_range_base,
         id_range_count; /* host ids for private user namespaces; multiples of 65,536 */
@@ -34,6 +35,8 @@ struct manager_settings {
     char *boot_target;                     /* "default" */
     char *state_directory, *log_directory; /* NULL: as the command line says */
     uint64_t watchdog;                     /* microseconds */
+    bool early_boot;                       /* also where ringfenced is not PID 1 */
+    struct boot_settings boot;
 };
 
 struct unit_set {
@@ -54,6 +57,10 @@ struct unit_sources {
  * used). Fails only where memory or the directories themselves do. */
 int unit_set_load(const struct unit_sources *sources, struct unit_set **ret_set,
                   struct complaints *host_complaints, struct fault *fault);
+/* The host's own file alone; what is wrong with it is told by unit_set_load. */
+int manager_settings_load(const struct unit_sources *sources, struct manager_settings *ret_settings,
+                          struct fault *fault);
+void manager_settings_free(struct manager_settings *settings);
 void unit_set_free(struct unit_set *set); /* accepts NULL */
 SCOPED(unit_set_free, struct unit_set *)
 

@@ -11,23 +11,10 @@ struct unit *unit_ref(struct unit *unit) {
     return unit;
 }
 
-static void list_free(const struct section *section, struct unit *unit) {
-    struct section_list *list = (void *)((char *)unit + section->list_offset);
-    for (size_t item = 0; item < list->count; item++)
-        keys_free(section, (char *)list->items + item * section->element_size);
-    free(list->items);
-}
-
 void unit_unref(struct unit *unit) {
     if (!unit || --unit->references > 0)
         return;
-    for (size_t i = 0; i < unit_sections.count; i++) {
-        const struct section *section = &unit_sections.sections[i];
-        if (section->element_size)
-            list_free(section, unit);
-        else
-            keys_free(section, unit);
-    }
+    sections_free(&unit_sections, unit);
     free(unit->name);
     free(unit->path);
     free(unit->container.name);
@@ -39,9 +26,7 @@ int draft_begin(struct draft *draft) {
     if (!unit)
         return -ENOMEM;
     unit->references = 1;
-    for (size_t i = 0; i < unit_sections.count; i++)
-        if (!unit_sections.sections[i].element_size)
-            keys_reset(&unit_sections.sections[i], unit);
+    sections_reset(&unit_sections, unit);
     unit->name = strdup(draft->name);
     unit->path = strdup(draft->path);
     unit->container.name = strdup(draft->name);

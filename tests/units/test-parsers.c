@@ -177,9 +177,13 @@ TEST(every_row_is_whole) {
     }
     CHECK(rows <= UNIT_KEYS_MAX);
     CHECK(key_row(&unit_sections, &install_keys[INSTALL_KEYS - 1]) == rows - 1);
-    for (size_t k = 0; k < MANAGER_KEYS; k++)
-        if (manager_keys[k].kind != &kind_id_range) /* it fills two members */
-            check_row(&manager_sections.sections[0], &manager_keys[k]);
+    for (size_t i = 0; i < manager_sections.count; i++) {
+        const struct section *section = &manager_sections.sections[i];
+        CHECK(section->doc && section_find(&manager_sections, section->name) == section);
+        for (size_t k = 0; k < section->count; k++)
+            if (section->keys[k].kind != &kind_id_range) /* it fills two members */
+                check_row(section, &section->keys[k]);
+    }
 }
 
 TEST_MAIN
