@@ -119,8 +119,10 @@ endif()
 
 # The unit files of tests/units and their expected complaints.
 if(TESTS)
-    target_compile_definitions(units-test-golden
-                               PRIVATE GOLDEN_DIRECTORY="${CMAKE_SOURCE_DIR}/tests/units")
+    foreach(name golden resolved)
+        target_compile_definitions(units-test-${name}
+                                   PRIVATE GOLDEN_DIRECTORY="${CMAKE_SOURCE_DIR}/tests/units")
+    endforeach()
 endif()
 
 # The language's fuzz targets: with libFuzzer, and as tests that replay the corpus.

@@ -102,7 +102,7 @@ static void choose_probe(struct draft *draft) {
             drop_probe(draft->unit, probes[i]);
 }
 
-static int complete(struct draft *draft) {
+int draft_complete(struct draft *draft) {
     struct unit *unit = draft->unit;
     const struct section *section;
     key_at(SERVICE_SECTION, &section);
@@ -325,7 +325,7 @@ void draft_check(struct draft *draft) {
     /* Rules over several keys would only repeat what is wrong with one of them. */
     if (complaints_any(&draft->complaints))
         return;
-    if (complete(draft) < 0) {
+    if (draft_complete(draft) < 0) {
         complain(&draft->complaints, draft->path, 0, 0, NULL, "out of memory");
         return;
     }

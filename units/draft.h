@@ -53,8 +53,9 @@ void draft_apply(struct draft *draft, const struct source *source, size_t root, 
 void settings_apply(struct manager_settings *settings, const struct source *source, size_t group,
                     struct complaints *complaints);
 
-/* Fills in what depends on other keys, then the rules that span keys; nothing where there are
- * complaints already. */
+/* Fills in what depends on other keys and is not given. -ENOMEM. */
+int draft_complete(struct draft *draft);
+/* The same, then the rules that span keys; nothing where there are complaints already. */
 void draft_check(struct draft *draft);
 
 /* Dependencies that do not exist, and cycles; drafts are sorted by name. */
