@@ -78,6 +78,11 @@ int bus_append_timers(sd_bus_message *reply, const struct manager *manager);
 int bus_get_timer(sd_bus *connection, const char *path, const char *interface, const char *property,
                   sd_bus_message *reply, void *userdata, sd_bus_error *error);
 
+/* bus-machine.c: PowerOff, Reboot, Halt; b, whether by force. */
+int bus_power_off(sd_bus_message *message, void *userdata, sd_bus_error *unused);
+int bus_reboot(sd_bus_message *message, void *userdata, sd_bus_error *unused);
+int bus_halt(sd_bus_message *message, void *userdata, sd_bus_error *unused);
+
 /* bus-graph.c: a(sss), a unit, why it waits, for which. */
 int bus_list_dependencies(sd_bus_message *message, void *userdata, sd_bus_error *unused);
 

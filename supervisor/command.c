@@ -95,6 +95,7 @@ int manager_stop_all(struct manager *manager) {
     if (!manager->stopping)
         log_line(LEVEL_INFO, "stopping everything");
     manager->stopping = true;
+    shutdown_begin(manager);
     job_stop_all(manager);
     manager_event_ended(manager);
     return 0;

@@ -3,14 +3,35 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
+
+#include "units/base/names.h"
 
 static enum log_level level_most = LEVEL_INFO;
 static bool numbered;
 
+static const char *const level_items[] = {
+    [LEVEL_ERROR] = "error", [LEVEL_WARNING] = "warning", [LEVEL_NOTICE] = "notice",
+    [LEVEL_INFO] = "info",   [LEVEL_DEBUG] = "debug",
+};
+static const struct names levels = NAMES(level_items);
+
+int log_level_parse(const char *word) {
+    return names_value(&levels, word);
+}
+
+/* /dev/kmsg (Documentation/admin-guide/devices.txt), where PID 1 and its children speak. */
+static bool is_kernel_log(void) {
+    struct stat status;
+    return fstat(STDERR_FILENO, &status) == 0 && S_ISCHR(status.st_mode) &&
+           status.st_rdev == makedev(1, 11);
+}
+
 void log_open(enum log_level most) {
     level_most = most;
-    numbered = getenv("JOURNAL_STREAM") && !isatty(STDERR_FILENO);
+    numbered = (getenv("JOURNAL_STREAM") && !isatty(STDERR_FILENO)) || is_kernel_log();
 }
 
 void log_line(enum log_level level, const char *format, ...) {

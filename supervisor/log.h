@@ -12,6 +12,10 @@ enum log_level {
     LEVEL_DEBUG = 7
 };
 
-/* Lines above the level are dropped; "<6>" is put before each where standard error is a journal. */
+/* The number of a word such as "warning", or -ENOENT. */
+int log_level_parse(const char *word);
+
+/* Lines above the level are dropped; "<6>" is put before each where standard error is a journal or
+ * the kernel's log. */
 void log_open(enum log_level most);
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -32,6 +32,8 @@ static const char help[] =
     "  --log-dir DIR       the services' output (/var/log/ringfence)\n"
     "  --cgroup PATH       a cgroup v2 directory that is ours alone\n"
     "  --config FILE       the host's own file (/etc/ringfence/ringfence.conf)\n"
+    "  --target UNIT       started at boot, instead of what the host's file says\n"
+    "  --log-level LEVEL   error, warning, notice, info or debug (info)\n"
     "  --help, --version\n";
 
 enum {
@@ -42,6 +44,8 @@ enum {
     OPTION_LOG,
     OPTION_CGROUP,
     OPTION_CONFIG,
+    OPTION_TARGET,
+    OPTION_LOG_LEVEL,
     OPTION_HELP,
     OPTION_VERSION
 };
@@ -54,6 +58,8 @@ static const struct option long_options[] = {
     {"log-dir", required_argument, NULL, OPTION_LOG},
     {"cgroup", required_argument, NULL, OPTION_CGROUP},
     {"config", required_argument, NULL, OPTION_CONFIG},
+    {"target", required_argument, NULL, OPTION_TARGET},
+    {"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
     {"help", no_argument, NULL, OPTION_HELP},
     {"version", no_argument, NULL, OPTION_VERSION},
     {0},
@@ -87,6 +93,17 @@ static int read_options(int argc, char **argv, struct manager_options *options,
         case OPTION_CONFIG:
             options->host_file = optarg;
             break;
+        case OPTION_TARGET:
+            options->boot_target = optarg;
+            break;
+        case OPTION_LOG_LEVEL:
+            options->log_level = log_level_parse(optarg);
+            if (options->log_level >= 0)
+                break;
+            fprintf(stderr,
+                    "ringfence-manager: --log-level=%s: error, warning, notice, info or debug\n",
+                    optarg);
+            return EXIT_USAGE;
         case OPTION_HELP:
             fputs(help, stdout);
             return 0;
@@ -269,6 +286,7 @@ int main(int argc, char **argv) {
         .runtime_directory = "/run/ringfence",
         .state_directory = "/var/lib/ringfence",
         .log_directory = "/var/log/ringfence",
+        .log_level = LEVEL_INFO,
     };
     scoped_free const char **unit_directories = calloc((size_t)argc + 1, sizeof(char *));
     if (!unit_directories)
@@ -278,7 +296,7 @@ int main(int argc, char **argv) {
         return code;
 
     umask(022);
-    log_open(LEVEL_INFO);
+    log_open((enum log_level)options.log_level);
     int error = geteuid() == 0 ? executable_seal(argv, &fault) : 0; /* others get no further */
     prctl(PR_SET_NAME, basename(argv[0])); /* 6.13 and older name it after a descriptor */
     raise_descriptor_limit();

@@ -4,10 +4,12 @@
 #include "supervisor/children.h"
 #include "supervisor/manager.h"
 #include "supervisor/service-private.h"
+#include "supervisor/shutdown.h"
 #include "supervisor/timers.h"
 
 /* Instances of templates come into being as they are named; this many services are enough. */
 #define SERVICES_MAX 65536
+#define MANAGER_DEADLINES 1 /* beside those of services: the shutdown's */
 
 struct alias {
     const char *name; /* the unit's own string */
@@ -35,6 +37,7 @@ struct manager_private {
     struct timers dates;  /* CLOCK_REALTIME; schedule.c's */
     uint64_t came_up;     /* CLOCK_BOOTTIME */
     struct children children;
+    struct shutdown shutdown;
     size_t without_pid;  /* runs whose pid is not known yet */
     uint64_t surprises;  /* events that came where they cannot; a bug each */
     struct world *world; /* world.c's own */

@@ -44,7 +44,8 @@ struct service *manager_lookup(struct manager *manager, const char *name) {
 }
 
 static int reserve(struct manager_private *own) {
-    int error = timers_reserve(&own->timers, (own->count + 1) * SERVICE_DEADLINES);
+    int error =
+        timers_reserve(&own->timers, (own->count + 1) * SERVICE_DEADLINES + MANAGER_DEADLINES);
     if (error < 0 || own->count < own->capacity)
         return error;
     size_t capacity = own->capacity ? own->capacity * 2 : 64;
@@ -223,6 +224,10 @@ int manager_new(const struct manager_options *options, struct runtime *runtime, 
     list_init(&own->execs);
     list_init(&own->applies);
     own->came_up = world_now(manager);
+    if (timers_reserve(&own->timers, MANAGER_DEADLINES) < 0) {
+        manager_free(manager);
+        return -ENOMEM;
+    }
     *ret_manager = manager;
     return 0;
 }
@@ -251,10 +256,15 @@ static bool is_listed(const struct strings *list, const char *word) {
     return false;
 }
 
+static const char *boot_target(const struct manager *manager) {
+    return manager->options.boot_target ? manager->options.boot_target
+                                        : manager->set->settings.boot_target;
+}
+
 static bool is_wanted_at_boot(const struct service *service) {
     struct manager *manager = service->manager;
     const struct unit *unit = service->unit;
-    const char *target = manager->set->settings.boot_target;
+    const char *target = boot_target(manager);
     if (!unit)
         return false;
     return service == manager_lookup(manager, target) ||

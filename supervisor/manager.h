@@ -11,8 +11,10 @@
 struct manager_options {
     const char *const *unit_directories; /* NULL-terminated; NULL: the standard path */
     const char *runtime_directory, *state_directory, *log_directory;
-    const char *cgroup;    /* NULL: chosen by runtime_open */
-    const char *host_file; /* --config */
+    const char *cgroup;      /* NULL: chosen by runtime_open */
+    const char *host_file;   /* --config */
+    const char *boot_target; /* instead of what the host's file says; NULL */
+    int log_level;
     bool foreground;
 };
 

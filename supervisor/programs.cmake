@@ -26,8 +26,10 @@ target_link_libraries(logs PUBLIC base)
 include(CheckCSourceCompiles)
 set(RINGFENCE_LIBEXEC ${CMAKE_INSTALL_FULL_LIBEXECDIR}/ringfence)
 file(GLOB KEEPER_SOURCES CONFIGURE_DEPENDS supervisor/keeper/*.c)
+list(APPEND KEEPER_SOURCES ${CMAKE_SOURCE_DIR}/units/base/names.c)
 find_program(MUSL_GCC musl-gcc)
 if(MUSL_GCC AND NOT SANITIZE)
+    find_path(KERNEL_HEADERS linux/watchdog.h) # musl brings none
     set(KEEPER_FLAGS -std=gnu11 -Os -g -static -D_GNU_SOURCE -Wall -Wextra -Wshadow
                      $<$<BOOL:${STRICT}>:-Werror> -ffunction-sections -fdata-sections
                      -Wl,--gc-sections)
@@ -36,6 +38,8 @@ if(MUSL_GCC AND NOT SANITIZE)
         OUTPUT ${CMAKE_BINARY_DIR}/ringfenced
         COMMAND ${MUSL_GCC} ${KEEPER_FLAGS} -DRINGFENCE_VERSION="${PROJECT_VERSION}"
                 -DRINGFENCE_LIBEXEC="${RINGFENCE_LIBEXEC}" -I${CMAKE_SOURCE_DIR}
+                -idirafter ${KERNEL_HEADERS}
+                -idirafter ${KERNEL_HEADERS}/${CMAKE_LIBRARY_ARCHITECTURE}
                 -o ${CMAKE_BINARY_DIR}/ringfenced ${KEEPER_SOURCES}
         DEPENDS ${KEEPER_SOURCES} ${KEEPER_HEADERS}
         COMMAND_EXPAND_LISTS VERBATIM) # a flag that expands to nothing is no empty argument
@@ -66,12 +70,13 @@ add_library(policy STATIC
     supervisor/gate.c
     supervisor/graph.c supervisor/health.c supervisor/job.c supervisor/log.c supervisor/manager.c
     supervisor/plan.c supervisor/plan-action.c supervisor/restart.c supervisor/schedule.c
+    supervisor/shutdown.c
     ${SERVICE_SOURCES}
     supervisor/timers.c supervisor/transaction.c)
 target_link_libraries(policy PUBLIC base)
 add_library(world STATIC
-    supervisor/console.c supervisor/keeping.c supervisor/membership.c supervisor/notify-message.c
-    supervisor/notify.c supervisor/output.c
+    supervisor/console.c supervisor/keeping.c supervisor/machine.c supervisor/membership.c
+    supervisor/notify-message.c supervisor/notify.c supervisor/output.c
     supervisor/probe.c supervisor/probe-exec.c supervisor/probe-net.c supervisor/ready-pipe.c
     supervisor/sockets.c supervisor/sockets-holder.c supervisor/sockets-use.c
     supervisor/stamp.c supervisor/world.c)

@@ -247,7 +247,8 @@ static void set_stop_deadline(struct service *service, uint64_t at) {
 }
 
 static uint64_t stop_time(const struct service *service) {
-    return later(world_now(service->manager), service->unit->service.stop_timeout);
+    uint64_t now = world_now(service->manager);
+    return shutdown_bound(service->manager, later(now, service->unit->service.stop_timeout));
 }
 
 void enter_asking(struct service *service) {

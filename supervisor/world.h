@@ -34,6 +34,9 @@ void world_date_alarm(struct manager *manager, uint64_t date);
 /* The number that a process has in its own pid namespace; its own where that cannot be told. */
 pid_t world_pid_inside(pid_t pid);
 
+/* To whoever keeps us alive, in the lines of sd_notify(3). Best effort. */
+void world_tell_keeper(struct manager *manager, const char *message);
+
 /* To a process held by a pidfd; 0 or -errno. */
 int world_signal(int pidfd, int signal);
 

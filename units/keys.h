@@ -103,7 +103,7 @@ enum {
     LOGGING_KEYS = 5,
     TIMER_KEYS = 5,
     INSTALL_KEYS = 3,
-    MANAGER_KEYS = 7,
+    MANAGER_KEYS = 8,
     BOOT_KEYS = 4,
     BOOT_MOUNT_KEYS = 8,
 };

@@ -37,6 +37,7 @@ struct manager_settings {
     uint64_t watchdog;                     /* microseconds */
     bool early_boot;                       /* also where ringfenced is not PID 1 */
     struct boot_settings boot;
+    uint64_t shutdown_timeout; /* microseconds; of all units together */
 };
 
 struct unit_set {

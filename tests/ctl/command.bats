@@ -331,3 +331,25 @@ ringfence: idle is loaded'
     run bus call org.ringfence1 /org/ringfence1/unit/none org.ringfence1.Unit Stop
     [[ $output == *"Unknown object"* ]]
 }
+
+@test "poweroff, reboot, halt" {
+    serve
+    run ringfence poweroff
+    [ "$status" -eq 0 ] && [ -z "$output" ]
+    run ringfence reboot --force
+    [ "$status" -eq 0 ] && [ -z "$output" ]
+    grep -qx "poweroff" notes
+    grep -qx "reboot by force" notes
+    run ringfence halt
+    [ "$status" -eq 1 ]
+    [ "$output" = "ringfence: cannot halt: it is not ours" ]
+    run ringfence poweroff now
+    [ "$status" -eq 2 ]
+}
+
+@test "without a manager, force does not reach the init of somebody else" {
+    [ "$(cat /proc/1/comm)" != ringfenced ] || skip "PID 1 is ringfenced"
+    run ringfence poweroff --force
+    [ "$status" -eq 7 ]
+    [[ "$output" == "ringfence: cannot poweroff: "*"$scratch/run"* ]]
+}

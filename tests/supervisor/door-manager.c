@@ -16,6 +16,7 @@
 
 #include "supervisor/apply.h"
 #include "supervisor/bus.h"
+#include "supervisor/machine.h"
 #include "supervisor/manager.h"
 #include "supervisor/schedule.h"
 #include "units/complain.h"
@@ -308,6 +309,13 @@ int manager_pause(struct manager *manager, const char *name, bool pause, struct 
     (void)fault;
     find(manager, name)->paused = pause;
     return 0;
+}
+
+/* Halt is refused, as on a machine that is not ours. */
+int machine_end(enum machine_end end, bool force, struct fault *fault) {
+    static const char *const ends[] = {"poweroff", "reboot", "halt"};
+    printf("%s%s\n", ends[end], force ? " by force" : "");
+    return end == MACHINE_HALT ? fault_say(fault, EOPNOTSUPP, "it is not ours") : 0;
 }
 
 int manager_remove(struct manager *manager, const char *name, bool volumes, struct fault *fault) {

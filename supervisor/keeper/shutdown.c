@@ -1,0 +1,117 @@
+#include "supervisor/keeper/shutdown.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/reboot.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "supervisor/keeper/console.h"
+#include "supervisor/keeper/keeper.h"
+#include "supervisor/keeper/unmount.h"
+#include "supervisor/keeper/watchdog.h"
+#include "units/base/scoped.h"
+
+enum {
+    GRACE = 5000,        /* ms that what is no service has to end, and then to be killed */
+    DISKS_LIMIT = 60000, /* ms to write everything and to unmount */
+    BREATH = 20          /* ms between two looks */
+};
+
+static const struct {
+    const char *word;
+    int command;
+} endings[] = {
+    [ENDING_POWEROFF] = {"poweroff", RB_POWER_OFF},
+    [ENDING_REBOOT] = {"reboot", RB_AUTOBOOT},
+    [ENDING_HALT] = {"halt", RB_HALT_SYSTEM},
+};
+static_assert(ELEMENTS(endings) == ENDING_HALT + 1, "a row for each ending");
+
+const char *ending_word(enum ending ending) {
+    return endings[ending].word;
+}
+
+static void breathe(struct watchdog *watchdog) {
+    const struct timespec breath = {.tv_nsec = BREATH * 1000000L};
+    watchdog_feed(watchdog);
+    nanosleep(&breath, NULL);
+}
+
+/* ---- processes ---- */
+
+/* Reaps until there is nobody left, or the time is up. A process that is not our child has a parent
+ * that ends as well, and becomes one. */
+static bool await_all(struct watchdog *watchdog) {
+    for (uint64_t deadline = now() + GRACE; now() < deadline; breathe(watchdog)) {
+        while (waitpid(-1, NULL, WNOHANG) > 0)
+            ;
+        if (errno == ECHILD)
+            return true;
+    }
+    return false;
+}
+
+void shutdown_processes(struct watchdog *watchdog) {
+    kill(-1, SIGTERM);
+    kill(-1, SIGCONT); /* who is stopped hears nothing */
+    if (await_all(watchdog))
+        return;
+    console_say("ringfence: some processes do not end and are killed");
+    kill(-1, SIGKILL);
+    await_all(watchdog);
+}
+
+/* ---- disks ---- */
+
+/* In a process of its own: one that waits for hardware cannot be interrupted, only left behind. */
+static bool run_limited(void (*task)(void), struct watchdog *watchdog) {
+    pid_t pid = fork(), ended = 0;
+    if (pid < 0)
+        task(); /* no memory for a process: it has to do */
+    if (pid == 0) {
+        task();
+        _exit(0);
+    }
+    for (uint64_t deadline = now() + DISKS_LIMIT; pid > 0 && ended != pid; breathe(watchdog)) {
+        if (now() >= deadline)
+            return false;
+        ended = waitpid(pid, NULL, WNOHANG);
+    }
+    return true;
+}
+
+static void unmount(void) {
+    unmount_all();
+}
+
+void shutdown_disks(struct watchdog *watchdog) {
+    console_say("ringfence: writing everything to the disks");
+    if (!run_limited(sync, watchdog))
+        console_say("ringfence: the disks do not answer; going on without");
+    if (!run_limited(unmount, watchdog))
+        console_say("ringfence: a file system cannot be unmounted; going on without");
+}
+
+/* ---- the last call ---- */
+
+/* Where the hardware cannot do it, the kernel ends the caller: which must not be PID 1. */
+_Noreturn void shutdown_reboot(enum ending ending, struct watchdog *watchdog) {
+    if (ending == ENDING_HALT)
+        watchdog_arm(watchdog, 0); /* it would not let the machine stay so */
+    else
+        watchdog_feed(watchdog);
+    pid_t pid = fork();
+    if (pid <= 0) {
+        reboot(endings[ending].command);
+        int error = errno;
+        console_say("ringfence: cannot %s: %s", endings[ending].word, strerror(error));
+        if (pid == 0)
+            _exit(0);
+    }
+    for (;;)
+        pause();
+}
