@@ -63,26 +63,47 @@ int child_find(struct child *child) {
     return -ENOENT;
 }
 
+/* What the manager alone gets: all that its predecessor stored. */
+static int hand_over(const struct keeper *keeper) {
+    char period[32];
+    fcntl(KEEPER_EXITS, F_SETFD, 0);
+    fcntl(KEEPER_NAMES, F_SETFD, 0);
+    store_hand_over(&keeper->store, true);
+    snprintf(period, sizeof period, "%llu", (unsigned long long)keeper->watchdog * 1000);
+    int error = setenv("RINGFENCE_KEEPER", "1", 1);
+    if (!error && keeper->watchdog)
+        error = setenv("RINGFENCE_WATCHDOG_USEC", period, 1);
+    return error;
+}
+
 /* Between fork and exec. A session of its own keeps Ctrl-C on the terminal from children: only the
- * keeper is told, and tells them in the right order. */
-static _Noreturn void become(const struct child *child, pid_t keeper) {
-    sigset_t none;
-    sigemptyset(&none);
+ * keeper is told, and tells them in the right order. The signals that both read stay blocked: what
+ * they are told before they read is not lost, nor their death. */
+static _Noreturn void become(const struct keeper *keeper, const struct child *child, pid_t parent) {
+    sigset_t read;
     for (int signal = 1; signal < NSIG; signal++) {
         struct sigaction usual = {.sa_handler = SIG_DFL};
         sigaction(signal, &usual, NULL);
     }
-    sigprocmask(SIG_SETMASK, &none, NULL);
+    sigemptyset(&read);
+    sigaddset(&read, SIGCHLD);
+    sigaddset(&read, SIGTERM);
+    sigaddset(&read, SIGINT);
+    sigaddset(&read, SIGHUP);
+    sigprocmask(SIG_SETMASK, &read, NULL);
     setsid();
     prctl(PR_SET_PDEATHSIG, child->death_signal);
-    if (getppid() != keeper)
+    if (getppid() != parent)
         _exit(EXIT_FAILURE); /* the keeper died before the prctl */
     int null = open("/dev/null", O_RDONLY);
     if (null > STDIN_FILENO) {
         dup2(null, STDIN_FILENO);
         close(null);
     }
-    if (setenv("NOTIFY_SOCKET", child->notify_socket, 1) == 0)
+    int error = setenv("NOTIFY_SOCKET", keeper->address.sun_path, 1);
+    if (!error && child == &keeper->manager)
+        error = hand_over(keeper);
+    if (!error)
         execv(child->path, child->arguments);
     say("cannot run \"%s\": %s", child->path, strerror(errno));
     _exit(127);
@@ -98,19 +119,39 @@ static void schedule(struct child *child) {
     child->due = now() + child->delay;
 }
 
-void child_start(struct child *child) {
-    pid_t keeper = getpid(), pid = fork();
-    if (pid == 0)
-        become(child, keeper);
+/* Anew for each manager: what it finds there does not change while it lives. */
+static int write_names(const struct keeper *keeper) {
+    if (ftruncate(KEEPER_NAMES, 0) < 0 || lseek(KEEPER_NAMES, 0, SEEK_SET) < 0)
+        return -errno;
+    return store_write(&keeper->store, KEEPER_NAMES, "");
+}
+
+void child_start(struct keeper *keeper, struct child *child) {
+    pid_t parent = getpid(), pid = -1;
+    int error = child_find(child);
+    if (!error && child == &keeper->manager)
+        error = write_names(keeper);
+    if (!error) {
+        pid = fork();
+        if (pid == 0)
+            become(keeper, child, parent);
+        error = -errno;
+    }
     child->started = now();
     child->starts++;
+    child->asked = false;
+    child->limit = NEVER;
     if (pid > 0) {
         child->pid = pid;
         return;
     }
-    int error = errno;
     schedule(child);
-    say("cannot start %s: %s; trying again in %u ms", child->name, strerror(error), child->delay);
+    say("cannot start %s: %s; trying again in %u ms", child->name, strerror(-error), child->delay);
+}
+
+void child_limit(struct child *child, unsigned milliseconds) {
+    child->patience = milliseconds;
+    child->limit = now() + milliseconds;
 }
 
 void child_signal(const struct child *child, int signal) {
@@ -118,17 +159,21 @@ void child_signal(const struct child *child, int signal) {
         kill(child->pid, signal);
 }
 
+void signal_describe(int signal, char *ret_text, size_t size) {
+    if ((size_t)signal < ELEMENTS(signal_names) && signal_names[signal])
+        snprintf(ret_text, size, "%s", signal_names[signal]);
+    else
+        snprintf(ret_text, size, "signal %d", signal);
+}
+
 void child_describe_status(int wait_status, char *ret_text, size_t size) {
+    char name[32];
     if (WIFEXITED(wait_status)) {
         snprintf(ret_text, size, "exit status %d", WEXITSTATUS(wait_status));
         return;
     }
-    int signal = WTERMSIG(wait_status);
-    const char *core = WCOREDUMP(wait_status) ? " (core dumped)" : "";
-    if ((size_t)signal < ELEMENTS(signal_names) && signal_names[signal])
-        snprintf(ret_text, size, "%s%s", signal_names[signal], core);
-    else
-        snprintf(ret_text, size, "signal %d%s", signal, core);
+    signal_describe(WTERMSIG(wait_status), name, sizeof name);
+    snprintf(ret_text, size, "%s%s", name, WCOREDUMP(wait_status) ? " (core dumped)" : "");
 }
 
 void child_ended(struct child *child, int wait_status, bool again) {
@@ -136,7 +181,10 @@ void child_ended(struct child *child, int wait_status, bool again) {
     pid_t pid = child->pid;
     child_describe_status(wait_status, how, sizeof how);
     child->pid = 0;
-    if (again) {
+    child->limit = NEVER;
+    if (again && child->asked) {
+        child->due = 0;
+    } else if (again) {
         schedule(child);
         say("%s (pid %d) ended by itself: %s; starting it again in %u ms", child->name, (int)pid,
             how, child->delay);
@@ -145,17 +193,18 @@ void child_ended(struct child *child, int wait_status, bool again) {
     }
 }
 
-/* The parent of a process, or 0 where it is gone. The name in parentheses may hold anything. */
-static pid_t parent_of(int proc, const char *pid) {
-    char path[64], stat[512];
-    snprintf(path, sizeof path, "%.32s/stat", pid);
-    scoped_fd int fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
+uint64_t process_field(pid_t pid, unsigned field) {
+    char path[64], stat[1024];
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    scoped_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t length = fd < 0 ? -1 : read(fd, stat, sizeof stat - 1);
     if (length <= 0)
         return 0;
     stat[length] = '\0';
-    const char *behind_name = strrchr(stat, ')');
-    return behind_name ? (pid_t)strtol(behind_name + strlen(") S "), NULL, 10) : 0;
+    const char *at = strrchr(stat, ')'); /* field 2 may hold anything */
+    for (unsigned i = 2; at && i < field; i++)
+        at = strchr(at + 1, ' ');
+    return at ? strtoull(at, NULL, 10) : 0;
 }
 
 unsigned children_kill(pid_t spared) {
@@ -165,7 +214,7 @@ unsigned children_kill(pid_t spared) {
         return 0;
     for (const struct dirent *entry; (entry = readdir(proc));) {
         pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
-        if (pid <= 0 || pid == spared || parent_of(dirfd(proc), entry->d_name) != getpid())
+        if (pid <= 0 || pid == spared || (pid_t)process_field(pid, 4) != getpid())
             continue;
         kill(pid, SIGKILL);
         count++;

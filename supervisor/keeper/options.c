@@ -6,7 +6,7 @@
 #include "supervisor/keeper/keeper.h"
 #include "units/base/scoped.h"
 
-enum option { FOREGROUND, UNITS, RUNTIME, STATE, LOG, CGROUP, CONFIG, HELP, VERSION };
+enum option { FOREGROUND, UNITS, RUNTIME, STATE, LOG, CGROUP, CONFIG, RESUME, HELP, VERSION };
 
 static const struct {
     const char *name, *value, *help;
@@ -18,6 +18,7 @@ static const struct {
     [LOG] = {"--log-dir", "DIR", "the services' output [/var/log/ringfence]"},
     [CGROUP] = {"--cgroup", "PATH", "the cgroup below which units get theirs"},
     [CONFIG] = {"--config", "FILE", "the host's file [/etc/ringfence/ringfence.conf]"},
+    [RESUME] = {"--resume", NULL, "go on in the place of another; it gives this to its successor"},
     [HELP] = {"--help", NULL, "this text"},
     [VERSION] = {"--version", NULL, "the version"},
 };
@@ -58,12 +59,16 @@ static int answer(int option) {
 
 int options_parse(int argc, char **argv, bool lenient, struct options *ret_options) {
     struct options options = {.runtime_directory = "/run/ringfence",
-                              .log_directory = "/var/log/ringfence"};
-    int passed = 0;
+                              .log_directory = "/var/log/ringfence",
+                              .logd = {"ringfence-logd", "--runtime-dir", NULL, "--log-dir"}};
+    int passed = 0, repeated = 0;
     scoped_free char **words = calloc((size_t)argc + 2, sizeof(char *));
-    if (!words)
+    scoped_free char **again = calloc((size_t)argc + 2, sizeof(char *));
+    if (!words || !again)
         return complain("out of memory", argv[0]);
     words[passed++] = "ringfence-manager";
+    again[repeated++] = argv[0];
+    again[repeated++] = "--resume";
 
     for (int i = 1; i < argc; i++) {
         int option = find(argv[i]);
@@ -73,6 +78,10 @@ int options_parse(int argc, char **argv, bool lenient, struct options *ret_optio
             return complain(*argv[i] == '-' ? "unknown option" : "unexpected argument", argv[i]);
         if (option == HELP || option == VERSION)
             return answer(option);
+        if (option == RESUME) {
+            options.resumed = true;
+            continue;
+        }
         char *word = argv[i], *value = strchr(word, '=');
         bool apart = !value && table[option].value && i + 1 < argc;
         value = value ? value + 1 : apart ? argv[++i] : NULL;
@@ -81,9 +90,9 @@ int options_parse(int argc, char **argv, bool lenient, struct options *ret_optio
                 continue;
             return complain("a value is missing", table[option].name);
         }
-        words[passed++] = word;
+        words[passed++] = again[repeated++] = word;
         if (apart)
-            words[passed++] = value;
+            words[passed++] = again[repeated++] = value;
         if (option == FOREGROUND)
             options.foreground = true;
         else if (option == RUNTIME)
@@ -92,6 +101,9 @@ int options_parse(int argc, char **argv, bool lenient, struct options *ret_optio
             options.log_directory = value;
     }
     options.passed_on = take(words);
+    options.again = take(again);
+    options.logd[2] = options.runtime_directory;
+    options.logd[4] = options.log_directory;
     *ret_options = options;
     return 0;
 }

@@ -5,6 +5,10 @@
  *     note TEXT      notify TEXT (| is a newline)      stray TEXT (a notification by its child)
  *     sleep MS       orphan MS (a grandchild)          wait (until SIGTERM or SIGINT)
  *     exit STATUS    raise SIGNAL                      large (a notification of 8,000 bytes)
+ *     hang (deaf to all)    orphans COUNT (that end at once)    told NAME (of the environment)
+ *     store COUNT NAME TEXT (a file with this text, so many times)    drop NAME
+ *     held (notes what the keeper handed over)    exits (notes who ended)    count N (until so many
+ * did) flood COUNT TEXT (so many notifications, then SIGKILL)
  *
  * `fake-child listen PATH` prints notifications, one a line, until it is ended. */
 
@@ -13,16 +17,19 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "supervisor/keeper/protocol.h"
 #include "units/base/scoped.h"
 
 static char directory[PATH_MAX / 2];
@@ -53,12 +60,96 @@ static void swap(char *text, char from, char to) {
         *at = to;
 }
 
-static void notify(const char *text, size_t length) {
+/* With so many copies of a descriptor. */
+static void send_with(const char *text, size_t length, int fd, size_t count) {
     struct sockaddr_un address;
     socklen_t size = make_address(&address, getenv("NOTIFY_SOCKET"));
-    scoped_fd int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (sendto(fd, text, length, 0, (const struct sockaddr *)&address, size) < 0)
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(KEEPER_MESSAGE_FDS * sizeof(int))];
+    } control = {.header = {.cmsg_level = SOL_SOCKET,
+                            .cmsg_type = SCM_RIGHTS,
+                            .cmsg_len = CMSG_LEN(count * sizeof(int))}};
+    struct iovec data = {(char *)text, length};
+    struct msghdr message = {
+        .msg_name = &address, .msg_namelen = size, .msg_iov = &data, .msg_iovlen = 1};
+    scoped_fd int sender = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    for (size_t i = 0; i < count; i++)
+        memcpy(CMSG_DATA(&control.header) + i * sizeof fd, &fd, sizeof fd);
+    if (count > 0) {
+        message.msg_control = control.bytes;
+        message.msg_controllen = CMSG_SPACE(count * sizeof(int));
+    }
+    if (sendmsg(sender, &message, 0) < 0)
         note(strerror(errno));
+}
+
+static void notify(const char *text, size_t length) {
+    send_with(text, length, -1, 0);
+}
+
+/* COUNT NAME TEXT */
+static void store(char *words) {
+    size_t count = (size_t)atoi(strsep(&words, " "));
+    char message[512];
+    const char *name_stored = strsep(&words, " ");
+    scoped_fd int fd = memfd_create("stored", MFD_CLOEXEC);
+    if (fd < 0 || write(fd, words, strlen(words)) < 0)
+        abort();
+    snprintf(message, sizeof message, "FDSTORE=1\nFDNAME=%s", name_stored);
+    while (count > 0) {
+        size_t some = count < KEEPER_MESSAGE_FDS ? count : KEEPER_MESSAGE_FDS;
+        send_with(message, strlen(message), fd, some);
+        count -= some;
+    }
+}
+
+/* "held NAME=TEXT" for each descriptor. */
+static void held(void) {
+    char line[512], text[256], out[1024];
+    lseek(KEEPER_NAMES, 0, SEEK_SET);
+    scoped_file FILE *names = fdopen(dup(KEEPER_NAMES), "re");
+    while (names && fgets(line, sizeof line, names)) {
+        char *name_held = NULL;
+        int fd = (int)strtol(line, &name_held, 10);
+        ssize_t length = pread(fd, text, sizeof text - 1, 0);
+        line[strcspn(line, "\n")] = text[length < 0 ? 0 : length] = '\0';
+        snprintf(out, sizeof out, "held %s=%s", name_held + 1, length < 0 ? "?" : text);
+        note(out);
+    }
+    note("holds no more");
+}
+
+static void exits(void) {
+    struct keeper_exit record;
+    char out[128];
+    while (recv(KEEPER_EXITS, &record, sizeof record, MSG_DONTWAIT) == sizeof record) {
+        snprintf(out, sizeof out, "exit %d %d %d", record.pid, record.wait_status,
+                 record.start_time > 0);
+        note(out);
+    }
+    note("knows no more");
+}
+
+static void count_exits(int most) {
+    struct keeper_exit record;
+    char out[64];
+    int count = 0;
+    while (count < most && recv(KEEPER_EXITS, &record, sizeof record, 0) == sizeof record)
+        count++;
+    snprintf(out, sizeof out, "exits %d", count);
+    note(out);
+}
+
+static void orphans(int count) {
+    pid_t child = fork();
+    if (child == 0) {
+        for (int i = 0; i < count; i++)
+            if (fork() == 0)
+                _exit(0);
+        _exit(0);
+    }
+    waitpid(child, NULL, 0);
 }
 
 static void in_child(const char *text) {
@@ -98,10 +189,44 @@ static void wait_for_end(const sigset_t *set) {
     }
 }
 
+/* What concerns what the keeper keeps. False: none of these. */
+static bool obey_about_keeping(const char *word, char *rest) {
+    char text[512];
+    if (strcmp(word, "store") == 0) {
+        store(rest);
+    } else if (strcmp(word, "drop") == 0) {
+        snprintf(text, sizeof text, "FDSTOREREMOVE=1\nFDNAME=%s", rest);
+        notify(text, strlen(text));
+    } else if (strcmp(word, "held") == 0) {
+        held();
+    } else if (strcmp(word, "exits") == 0) {
+        exits();
+    } else if (strcmp(word, "count") == 0) {
+        count_exits(atoi(rest));
+    } else if (strcmp(word, "orphans") == 0) {
+        orphans(atoi(rest));
+    } else if (strcmp(word, "told") == 0) {
+        snprintf(text, sizeof text, "told %s", getenv(rest) ? getenv(rest) : "nothing");
+        note(text);
+    } else if (strcmp(word, "flood") == 0) {
+        for (int count = atoi(strsep(&rest, " ")); count > 0; count--)
+            notify(rest, strlen(rest));
+        raise(SIGKILL);
+    } else {
+        return false;
+    }
+    return true;
+}
+
 static void obey(char *command, const sigset_t *set) {
     char *word = strsep(&command, " ");
     char *rest = command ? command : word + strlen(word);
-    if (strcmp(word, "note") == 0) {
+    if (obey_about_keeping(word, rest)) {
+        return;
+    } else if (strcmp(word, "hang") == 0) {
+        for (;;)
+            pause();
+    } else if (strcmp(word, "note") == 0) {
         note(rest);
     } else if (strcmp(word, "notify") == 0) {
         swap(rest, '|', '\n');
@@ -121,6 +246,10 @@ static void obey(char *command, const sigset_t *set) {
     } else if (strcmp(word, "exit") == 0) {
         exit(atoi(rest));
     } else if (strcmp(word, "raise") == 0) {
+        sigset_t one;
+        sigemptyset(&one);
+        sigaddset(&one, atoi(rest));
+        sigprocmask(SIG_UNBLOCK, &one, NULL);
         signal(atoi(rest), SIG_DFL);
         raise(atoi(rest));
     } else {

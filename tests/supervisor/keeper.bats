@@ -34,17 +34,24 @@ begin() {
         2>stderr 3>&- &
     keeper=$!
 }
-# eventually COMMAND...: within five seconds.
+# eventually COMMAND...: within twenty seconds.
 eventually() {
     local i
-    for ((i = 0; i < 100; i++)); do
+    for ((i = 0; i < 400; i++)); do
         "$@" >/dev/null 2>&1 && return
         sleep 0.05
     done
     echo "never: $*"
-    cat stderr events
+    tail -n 30 stderr events
     return 1
 }
+child() { # of the keeper, by its name
+    local pid
+    for pid in $(cat "/proc/$keeper/task/$keeper/children"); do
+        [ "$(tr '\0' '\n' <"/proc/$pid/cmdline" | head -n 1)" != "$1" ] || echo "$pid"
+    done
+}
+descriptors() { find "/proc/$keeper/fd" -mindepth 1 | wc -l; }
 event() { grep -qx "$1" events; }
 said() { grep -q "$1" stderr; }
 ended() { ! kill -0 "$keeper"; }
@@ -112,7 +119,7 @@ listen() {
 }
 
 @test "both children get what is theirs" {
-    printf '#!/bin/sh\necho "$NOTIFY_SOCKET $*" >manager-got\nexec sleep 100\n' >ringfence-manager
+    printf '#!/bin/sh\necho $RINGFENCE_KEEPER >manager-knows\necho "$NOTIFY_SOCKET $*" >manager-got\nexec sleep 100\n' >ringfence-manager
     printf '#!/bin/sh\necho "$NOTIFY_SOCKET $*" >logd-got\nexec sleep 100\n' >ringfence-logd
     chmod +x ringfence-manager ringfence-logd
     ./ringfenced --units a --runtime-dir=run --units=b --log-dir log --cgroup c --config d \
@@ -123,8 +130,7 @@ listen() {
     [ "$(cat logd-got)" = "$scratch/run/keeper --runtime-dir run --log-dir log" ]
     [ "$(stat -c '%a %F' run/keeper)" = "600 socket" ]
     [ "$(stat -c %a run)" = 755 ]
-    kill -TERM $keeper # sleep knows no better than to die of it, but it was not ready
-    finish 0
+    [ "$(cat manager-knows)" = 1 ]
 }
 
 @test "READY and its like are passed upward" {
@@ -191,8 +197,9 @@ listen() {
     script manager "notify READY=1" "sleep 100" "exit 78"
     begin
     eventually said "exit status 78; starting it again in 200 ms"
+    script manager wait "exit 0"
     kill -TERM $keeper
-    eventually dead
+    finish 0
 }
 
 @test "orphans are reaped" {
@@ -233,16 +240,58 @@ listen() {
     finish 0
 }
 
-@test "a manager that dies while stopping: what it left is killed" {
+@test "a manager that dies while stopping has a successor that goes on" {
+    script manager "orphan 100000" "notify READY=1" wait "raise 9"
+    begin
+    eventually grep -q orphan events
+    eventually event "ringfence-logd started"
+    script manager "note again" wait "exit 0"
+    kill -TERM $keeper
+    finish 0
+    [ "$(grep -v -e started -e orphan events)" = $'ringfence-manager SIGTERM\nringfence-manager again\nringfence-manager SIGTERM\nringfence-logd SIGTERM' ]
+    said "^ringfenced: ringfence-manager (pid [0-9]*) ended by itself: SIGKILL; starting it again in 100 ms$"
+    kill -KILL "$(awk '/orphan/ { print $3 }' events)" # nobody but a manager ends a service
+}
+
+@test "when all of them die, what they left is killed" {
     script manager "orphan 100000" wait "raise 9"
     begin
     eventually grep -q orphan events
     eventually event "ringfence-logd started"
     kill -TERM $keeper
     finish 1
-    [ ! -e "/proc/$(awk '/orphan/ { print $3 }' events)" ]
+    for pid in $(awk '/orphan/ { print $3 }' events); do
+        [ ! -e "/proc/$pid" ]
+    done
+    [ "$(grep -c 'ringfence-manager SIGTERM' events)" -eq 5 ]
     event "ringfence-logd SIGTERM"
-    said "^ringfenced: ringfence-manager (pid [0-9]*) ended: SIGKILL$"
+    said "^ringfenced: no manager has stopped the services; what is left is killed$"
+}
+
+@test "a manager that hangs while stopping is killed when its time is over" {
+    script manager "notify READY=1" wait "notify EXTEND_TIMEOUT_USEC=300000" \
+        "notify EXTEND_TIMEOUT_USEC=18446744073709551615" "sleep 500" \
+        "notify EXTEND_TIMEOUT_USEC=300000" hang
+    begin
+    eventually event "ringfence-logd started"
+    script manager wait "exit 0"
+    kill -TERM $keeper
+    finish 0
+    said "^ringfenced: ringfence-manager (pid [0-9]*) has not ended in 300 ms and is killed$"
+}
+
+@test "a manager is watched if it asks for it" {
+    script manager "told RINGFENCE_WATCHDOG_USEC" "notify READY=1" "notify WATCHDOG_USEC=400000" \
+        "sleep 300" "notify WATCHDOG=1" "sleep 300" "notify WATCHDOG=1" "note lives" hang
+    begin
+    eventually event "ringfence-manager lives"
+    script manager "told RINGFENCE_WATCHDOG_USEC" "notify WATCHDOG_USEC=0" "note free" wait "exit 0"
+    eventually said "^ringfenced: ringfence-manager (pid [0-9]*) has not shown that it is alive in 400 ms and is killed$"
+    eventually event "ringfence-manager free"
+    event "ringfence-manager told nothing"
+    event "ringfence-manager told 400000"
+    kill -TERM $keeper
+    finish 0
 }
 
 @test "a manager that stops by itself" {
@@ -256,8 +305,11 @@ listen() {
     script manager "sleep 50" "exit 1"
     begin
     eventually said "in 800 ms"
+    said "^ringfenced: ringfence-manager failed twice before it was ready; the services go on without it$"
+    script manager "note last" wait "exit 0"
     kill -TERM $keeper
     finish 0
+    event "ringfence-manager last"
 }
 
 @test "a logger that does not end" {
@@ -267,9 +319,8 @@ listen() {
     eventually event "ringfence-logd started"
     kill -TERM $keeper
     eventually event "ringfence-logd ignored"
-    sleep 7
     finish 0
-    said "^ringfenced: ringfence-logd has not ended in 10 s and is killed$"
+    said "^ringfenced: ringfence-logd (pid [0-9]*) has not ended in 10000 ms and is killed$"
 }
 
 @test "a runtime directory is served once" {
@@ -289,6 +340,77 @@ listen() {
     finish 0
 }
 
+@test "descriptors are kept by name, in order, for the next manager" {
+    script manager "store 1 web/socket one" "store 2 web/sandbox two" "store 1 db/socket three" \
+        "store 1 web/socket four" "drop web/sandbox" "store 1 db/store five" "store 1 web/sandbox six" \
+        "store 1 old/a seven" "store 1 old/b eight" "drop old/*" held "exit 1"
+    begin
+    eventually event "ringfence-manager holds no more"
+    [ "$(grep -c held events)" -eq 0 ] # it began with nothing
+    script manager held "drop *" "note told" wait held "exit 0"
+    eventually event "ringfence-manager told"
+    [ "$(grep held events)" = "ringfence-manager held web/socket=one
+ringfence-manager held db/socket=three
+ringfence-manager held web/socket=four
+ringfence-manager held db/store=five
+ringfence-manager held web/sandbox=six" ]
+    few() { [ "$(descriptors)" -lt 15 ]; }
+    eventually few
+    kill -TERM $keeper
+    finish 0
+}
+
+@test "what cannot be kept is closed, and said once" {
+    script manager "store 1 $(printf 'x%.0s' {1..201}) long" "notify FDSTORE=1|FDNAME=web/none" \
+        "store 70000 web/many x" "note stored" wait
+    begin
+    eventually event "ringfence-manager stored"
+    eventually said "^ringfenced: 1 descriptors without a proper name are not kept$"
+    eventually said "^ringfenced: no more descriptors can be kept than the [0-9]* that are; \"web/many\" is not$"
+    [ "$(grep -c 'no more descriptors' stderr)" -eq 1 ]
+    [ "$(descriptors)" -gt 10000 ]
+    [ "$(descriptors)" -lt 65560 ]
+    echo "# ringfenced with $(descriptors) descriptors: $(awk '/^Pss:/ { print $2 }' /proc/$keeper/smaps_rollup) KB (PSS)" >&3
+    [ "$(awk '/^Pss:/ { print $2 }' /proc/$keeper/smaps_rollup)" -lt 2048 ]
+    script manager "drop web/many" "note dropped" wait "exit 0"
+    kill -KILL "$(child ringfence-manager)"
+    eventually event "ringfence-manager dropped"
+    few() { [ "$(descriptors)" -lt 15 ]; }
+    eventually few
+    kill -TERM $keeper
+    finish 0
+}
+
+@test "how processes ended is told to the next manager" {
+    script manager "orphan 100" "orphan 200" "exit 1"
+    script logd "note started" wait "exit 0"
+    begin
+    eventually said "in 400 ms"
+    script manager "sleep 500" exits wait "exit 0"
+    eventually event "ringfence-manager knows no more"
+    # all of them, each with its status (3) and a start time
+    for pid in $(awk '/orphan/ { print $3 }' events); do
+        event "ringfence-manager exit $pid 768 1"
+    done
+    kill -TERM $keeper
+    finish 0
+}
+
+@test "more ends than anybody reads wait as zombies" {
+    script manager "orphans 10000" "notify READY=1" "note parent" wait "count 10000" wait "exit 0"
+    begin
+    eventually event "ringfence-manager parent"
+    some_wait() { [ "$(wc -w <"/proc/$keeper/task/$keeper/children")" -gt 100 ]; }
+    eventually some_wait
+    kill -TERM "$(child ringfence-manager)"
+    eventually event "ringfence-manager exits 10000"
+    none_waits() { [ "$(wc -w <"/proc/$keeper/task/$keeper/children")" -eq 2 ]; }
+    eventually none_waits
+    [ ! -s stderr ]
+    kill -TERM $keeper
+    finish 0
+}
+
 @test "it sleeps when nothing happens, and is small" {
     begin
     eventually event "ringfence-logd started"
@@ -303,13 +425,13 @@ listen() {
 }
 
 @test "the end before the manager is ready" {
-    mv ringfence-manager fake
-    printf '#!/bin/sh\nexec sleep 100\n' >ringfence-manager
-    chmod +x ringfence-manager
+    script manager "sleep 1000" wait "exit 0" # it has not looked yet, but will
     begin
     eventually event "ringfence-logd started"
     kill -TERM $keeper
     finish 0
+    event "ringfence-manager SIGTERM"
+    [ ! -s stderr ]
 }
 
 @test "the end of its terminal is its end" {

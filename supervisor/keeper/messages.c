@@ -1,0 +1,200 @@
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "supervisor/keeper/keeper.h"
+#include "units/base/scoped.h"
+
+enum { MESSAGE_MOST = 4096 }; /* bytes; sd_notify(3) messages are far smaller */
+
+/* ---- upward ---- */
+
+void tell_upward(const struct keeper *keeper, const char *message) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    size_t length = keeper->upward ? strlen(keeper->upward) : 0;
+    if (length < 2 || length >= sizeof address.sun_path || !strchr("/@", *keeper->upward))
+        return;
+    memcpy(address.sun_path, keeper->upward, length);
+    if (*keeper->upward == '@') /* an abstract socket */
+        address.sun_path[0] = '\0';
+    scoped_fd int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0)
+        sendto(fd, message, strlen(message), MSG_NOSIGNAL | MSG_DONTWAIT,
+               (const struct sockaddr *)&address,
+               (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length));
+}
+
+/* ---- what the manager may say ---- */
+
+static void ready(struct keeper *keeper, const char *value) {
+    (void)value;
+    keeper->ready = keeper->was_ready = true;
+    keeper->unready = 0;
+}
+
+static void stopping(struct keeper *keeper, const char *value) {
+    (void)value;
+    keeper_stops(keeper);
+}
+
+/* Rounded up; what says "never", or so much, is no limit. */
+static unsigned milliseconds(const char *value) {
+    unsigned long long usec = strtoull(value, NULL, 10);
+    return usec / 1000 >= INT_MAX ? 0 : (unsigned)((usec + 999) / 1000);
+}
+
+/* Only while it stops: what it takes to start everything is nobody's business. */
+static void extend(struct keeper *keeper, const char *value) {
+    unsigned patience = milliseconds(value);
+    if (keeper->phase != PHASE_STOPPING)
+        return;
+    if (patience)
+        child_limit(&keeper->manager, patience);
+    else
+        keeper->manager.limit = NEVER;
+}
+
+static void alive(struct keeper *keeper, const char *value) {
+    (void)value;
+    if (keeper->watchdog && keeper->phase == PHASE_KEEPING)
+        child_limit(&keeper->manager, keeper->watchdog);
+}
+
+static void watch(struct keeper *keeper, const char *value) {
+    keeper->watchdog = milliseconds(value);
+    if (keeper->phase == PHASE_KEEPING)
+        keeper->manager.limit = NEVER;
+    alive(keeper, value);
+}
+
+/* It has saved all, and ends. */
+static void replace(struct keeper *keeper, const char *value) {
+    (void)value;
+    if (keeper->phase == PHASE_KEEPING)
+        keeper->replacing = true;
+}
+
+/* A word that ends in "=" takes a value. Some are what systemd may be told in our name. */
+static const struct {
+    const char *word;
+    bool upward;
+    void (*heed)(struct keeper *keeper, const char *value);
+} words[] = {
+    {"READY=1", true, ready},        {"STATUS=", true, NULL},
+    {"STOPPING=1", true, stopping},  {"RELOADING=1", true, NULL},
+    {"MONOTONIC_USEC=", true, NULL}, {"EXTEND_TIMEOUT_USEC=", true, extend},
+    {"WATCHDOG=1", false, alive},    {"WATCHDOG_USEC=", false, watch},
+    {"REEXEC=1", false, replace},
+};
+
+/* ---- its descriptors ---- */
+
+struct message {
+    char text[MESSAGE_MOST + 1];
+    bool cut;  /* words are missing */
+    bool lost; /* descriptors are: there were too many, or we have as many as we may */
+    pid_t sender;
+    int fds[KEEPER_MESSAGE_FDS];
+    size_t count;
+};
+
+/* The descriptors are the store's, or stay in the message. */
+static void keep(struct store *store, struct message *message, const char *name) {
+    if (strlen(name) > KEEPER_NAME_MAX || !*name) {
+        say("%zu descriptors without a proper name are not kept", message->count);
+    } else if (!message->lost && store_add(store, name, message->fds, message->count) == 0) {
+        message->count = 0;
+    } else if (!store->complained) {
+        say("no more descriptors can be kept than the %zu that are; \"%s\" is not", store->count,
+            name);
+        store->complained = true;
+    }
+}
+
+/* The manager's words, line by line. The text is taken apart in place. */
+static void heed(struct keeper *keeper, struct message *message) {
+    char told[MESSAGE_MOST + 1], *rest = message->text;
+    const char *name = "";
+    bool store = false, drop = false;
+    size_t length = 0;
+    for (char *line; (line = strsep(&rest, "\n"));) {
+        store |= strcmp(line, "FDSTORE=1") == 0;
+        drop |= strcmp(line, "FDSTOREREMOVE=1") == 0;
+        if (strncmp(line, "FDNAME=", 7) == 0)
+            name = line + 7;
+        for (size_t i = 0; i < ELEMENTS(words); i++) {
+            size_t size = strlen(words[i].word);
+            if (strncmp(line, words[i].word, size) != 0 ||
+                (words[i].word[size - 1] != '=' && line[size]))
+                continue;
+            if (words[i].upward && length + strlen(line) + 2 <= sizeof told)
+                length += (size_t)snprintf(told + length, sizeof told - length, "%s%s",
+                                           length ? "\n" : "", line);
+            if (words[i].heed)
+                words[i].heed(keeper, line + size);
+        }
+    }
+    if (store && (message->count > 0 || message->lost))
+        keep(&keeper->store, message, name);
+    if (drop && *name)
+        store_drop(&keeper->store, name);
+    if (length > 0)
+        tell_upward(keeper, told);
+}
+
+/* ---- the socket ---- */
+
+/* The sender's pid is what the kernel vouches for, 0 where it does not. */
+static void read_control(struct message *message, struct msghdr *header) {
+    for (struct cmsghdr *part = CMSG_FIRSTHDR(header); part; part = CMSG_NXTHDR(header, part)) {
+        if (part->cmsg_level != SOL_SOCKET)
+            continue;
+        if (part->cmsg_type == SCM_CREDENTIALS) {
+            struct ucred credentials;
+            memcpy(&credentials, CMSG_DATA(part), sizeof credentials);
+            message->sender = credentials.pid;
+        } else if (part->cmsg_type == SCM_RIGHTS) {
+            message->count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+            memcpy(message->fds, CMSG_DATA(part), message->count * sizeof(int));
+        }
+    }
+}
+
+static bool read_message(int fd, struct message *message) {
+    _Alignas(struct cmsghdr) char
+        control[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(KEEPER_MESSAGE_FDS * sizeof(int))];
+    struct iovec data = {message->text, MESSAGE_MOST};
+    struct msghdr header = {.msg_iov = &data,
+                            .msg_iovlen = 1,
+                            .msg_control = control,
+                            .msg_controllen = sizeof control};
+    ssize_t length = recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    if (length < 0)
+        return false;
+    message->text[length] = '\0';
+    message->cut = header.msg_flags & MSG_TRUNC;
+    message->lost = header.msg_flags & MSG_CTRUNC;
+    message->sender = 0;
+    message->count = 0;
+    read_control(message, &header);
+    return true;
+}
+
+void receive(struct keeper *keeper, unsigned most) {
+    struct message message;
+    while (most-- > 0 && read_message(keeper->notifications, &message)) {
+        bool from_manager = message.sender > 0 && message.sender == keeper->manager.pid;
+        if (!from_manager && (message.sender <= 0 || message.sender != keeper->logd.pid))
+            say("a notification from process %d is ignored: it is not my child",
+                (int)message.sender);
+        else if (message.cut)
+            say("a notification of more than %d bytes is ignored", MESSAGE_MOST);
+        else if (from_manager)
+            heed(keeper, &message);
+        for (size_t i = 0; i < message.count; i++)
+            close_fd(message.fds[i]);
+    }
+}

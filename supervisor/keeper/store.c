@@ -1,0 +1,115 @@
+#include "supervisor/keeper/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "units/base/scoped.h"
+
+/* A record: two bytes that count the name and the descriptors, then the name, then those. */
+struct record {
+    const unsigned char *name, *fds; /* in the store; the numbers are not aligned */
+    size_t name_length, count, size;
+};
+
+static struct record record_at(const struct store *store, size_t offset) {
+    const unsigned char *start = store->records + offset;
+    struct record record = {.name = start + 2, .name_length = start[0], .count = start[1]};
+    record.fds = record.name + record.name_length;
+    record.size = 2 + record.name_length + record.count * sizeof(int);
+    return record;
+}
+
+static int record_fd(const struct record *record, size_t index) {
+    int fd;
+    memcpy(&fd, record->fds + index * sizeof fd, sizeof fd);
+    return fd;
+}
+
+int store_add(struct store *store, const char *name, const int *fds, size_t count) {
+    size_t name_length = strlen(name), size = 2 + name_length + count * sizeof(int);
+    if (name_length > UINT8_MAX || count > UINT8_MAX || store->count + count > STORE_MOST ||
+        store->length + size > STORE_BYTES)
+        return -ENOSPC;
+    unsigned char *at = store->records + store->length;
+    *at++ = (unsigned char)name_length;
+    *at++ = (unsigned char)count;
+    memcpy(at, name, name_length);
+    memcpy(at + name_length, fds, count * sizeof(int));
+    store->length += size;
+    store->count += count;
+    return 0;
+}
+
+static bool is_meant(const struct record *record, const char *name) {
+    size_t length = strlen(name);
+    if (length > 0 && name[length - 1] == '*')
+        return record->name_length >= length - 1 && memcmp(record->name, name, length - 1) == 0;
+    return record->name_length == length && memcmp(record->name, name, length) == 0;
+}
+
+void store_drop(struct store *store, const char *name) {
+    size_t kept = 0;
+    for (size_t at = 0; at < store->length;) {
+        struct record record = record_at(store, at);
+        if (is_meant(&record, name)) {
+            for (size_t i = 0; i < record.count; i++)
+                close_fd(record_fd(&record, i));
+            store->count -= record.count;
+        } else {
+            if (kept != at)
+                memmove(store->records + kept, store->records + at, record.size);
+            kept += record.size;
+        }
+        at += record.size;
+    }
+    store->length = kept;
+    store->complained = false;
+}
+
+/* Lines are collected: a write(2) for each of 14,000 would take as long as a launch. */
+struct lines {
+    int file, error;
+    size_t length;
+    char text[4096];
+};
+
+static void flush(struct lines *lines) {
+    for (size_t written = 0; written < lines->length && !lines->error;) {
+        ssize_t more = write(lines->file, lines->text + written, lines->length - written);
+        if (more >= 0)
+            written += (size_t)more;
+        else if (errno != EINTR)
+            lines->error = -errno;
+    }
+    lines->length = 0;
+}
+
+int store_write(const struct store *store, int file, const char *before) {
+    struct lines lines = {.file = file};
+    for (size_t at = 0; at < store->length;) {
+        struct record record = record_at(store, at);
+        for (size_t i = 0; i < record.count; i++) {
+            if (sizeof lines.text - lines.length < UINT8_MAX + 64)
+                flush(&lines);
+            lines.length += (size_t)snprintf(
+                lines.text + lines.length, sizeof lines.text - lines.length, "%s%d %.*s\n", before,
+                record_fd(&record, i), (int)record.name_length, (const char *)record.name);
+        }
+        at += record.size;
+    }
+    flush(&lines);
+    return lines.error;
+}
+
+void store_hand_over(const struct store *store, bool handed_over) {
+    for (size_t at = 0; at < store->length;) {
+        struct record record = record_at(store, at);
+        for (size_t i = 0; i < record.count; i++)
+            fcntl(record_fd(&record, i), F_SETFD, handed_over ? 0 : FD_CLOEXEC);
+        at += record.size;
+    }
+}

@@ -1,0 +1,31 @@
+#pragma once
+/* Descriptors that the keeper holds for the manager, by name, in the order in which they came. */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum {
+    STORE_MOST = 65536,       /* descriptors */
+    STORE_BYTES = 4 * 1048576 /* of all records: a name of 50 bytes for each of them */
+};
+
+/* Records lie one behind the other, so that only memory which holds something is ever touched.
+ * Zero-initialised is empty. */
+struct store {
+    size_t length, count; /* bytes, descriptors */
+    bool complained;      /* that it is full */
+    unsigned char records[STORE_BYTES];
+};
+
+/* The descriptors are the store's from now on; -ENOSPC: there is no room for them, and they are
+ * still the caller's. At most 255 at once. */
+int store_add(struct store *store, const char *name, const int *fds, size_t count);
+
+/* Closes all of that name; a "*" at its end stands for anything. */
+void store_drop(struct store *store, const char *name);
+
+/* A line for each descriptor: its number, a blank, its name, after what stands before each. */
+int store_write(const struct store *store, int file, const char *before);
+
+/* Whether a program that is started next gets them. */
+void store_hand_over(const struct store *store, bool handed_over);
