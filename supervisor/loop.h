@@ -1,9 +1,13 @@
 #pragma once
 /* The real world's loop, made and driven by main.c. */
 
+#include <stdbool.h>
+
 struct manager;
 
 int loop_block_signals(void); /* before anything else; the runtime unblocks them in children */
 int loop_open(struct manager *manager);
 void loop_run(struct manager *manager); /* until world_finish */
+/* The same, or until *over. False: the loop is finished. */
+bool loop_run_until(struct manager *manager, const bool *over);
 void loop_close(struct manager *manager);
