@@ -187,7 +187,7 @@ EOF2
     # The first of those that are needed is tried first.
     said "boot: modules: failed .*cannot load \"/lib/modules/$release/kernel/base.ko\": (Exec format error|Function not implemented)"
     said "boot: modules: there is no module \"absent\" in /lib/modules/$release"
-    said 'boot: modules: .*packed.ko.zst" (is compressed, and this kernel does not decompress|: Function not impl)'
+    said 'boot: modules: .*packed.ko.zst"( is compressed, and this kernel does not|: Function not implemented)'
     finish
 }
 
