@@ -221,7 +221,8 @@ static int open_runtime(struct manager *manager, struct fault *fault) {
         .id_range_count = settings->id_range_count,
         .missing_controllers_warn = settings->missing_controllers_warn,
     };
-    return runtime_open(&runtime, &manager->runtime, fault);
+    int error = runtime_open(&runtime, &manager->runtime, fault);
+    return error ? error : runtime_settle(manager->runtime, fault);
 }
 
 /* 1: it is to end before it has begun. */
