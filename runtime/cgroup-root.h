@@ -7,7 +7,6 @@
 
 #define CGROUP_UNIT_PREFIX "unit-"
 #define CGROUP_SLICE_PREFIX "slice-"
-#define SLICES_DEEP 8
 
 #define CGROUP_ALL ((1u << CONTROLLERS) - 1)
 /* The ones that also measure: every unit has them. */
@@ -16,9 +15,8 @@
 
 struct cgroup_root {
     char path[PATH_MAX];
-    char tree[PATH_MAX]; /* the same as /proc/PID/cgroup tells it; "" for the top of the tree */
-    int fd;              /* locked with flock(2) */
-    bool made;           /* by us or by an earlier manager of ours */
+    int fd; /* locked with flock(2) */
+    bool made;
     struct controllers controllers;
 };
 

@@ -8,19 +8,22 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
+#include <time.h>
 
 #include "runtime/executable.h"
 #include "runtime/runtime.h"
-#include "supervisor/boot.h"
+#include "supervisor/alive.h"
 #include "supervisor/bus.h"
 #include "supervisor/log.h"
 #include "supervisor/loop.h"
 #include "supervisor/manager-private.h"
 #include "supervisor/stamp.h"
 #include "units/base/file.h"
+#include "units/base/number.h"
 
 #define EXIT_USAGE 2
 #define EXIT_CONFIGURATION 78 /* sysexits(3): to try again would be of no use */
+#define LOCK_TRIES 500        /* ten seconds */
 
 static const char help[] =
     "Usage: ringfence-manager [OPTION]...\n"
@@ -137,19 +140,33 @@ static int make_directory(const char *parent, const char *name, mode_t mode, str
 }
 
 /* notify is shut for all others: a service reaches its own part of it through its sandbox. */
-static int make_runtime_directories(const struct manager_options *options, struct fault *fault) {
-    int error = make_directory(options->runtime_directory, "", 0755, fault);
-    if (error >= 0)
-        error = make_directory(options->runtime_directory, "notify", 0700, fault);
-    if (error >= 0)
-        error = make_directory(options->runtime_directory, "output", 0700, fault);
+static int make_directories(const struct manager_options *options, struct fault *fault) {
+    const struct {
+        const char *parent, *name;
+        mode_t mode;
+    } directories[] = {
+        {options->runtime_directory, "", 0755},       {options->runtime_directory, "notify", 0700},
+        {options->runtime_directory, "output", 0700}, {options->state_directory, "", 0700},
+        {options->log_directory, "", 0750},
+    };
+    int error = 0;
+    for (size_t i = 0; i < ELEMENTS(directories) && error >= 0; i++)
+        error =
+            make_directory(directories[i].parent, directories[i].name, directories[i].mode, fault);
     return error;
 }
 
-/* They may lie on what early boot has mounted. */
-static int make_lasting_directories(const struct manager_options *options, struct fault *fault) {
-    int error = make_directory(options->state_directory, "", 0700, fault);
-    return error < 0 ? error : make_directory(options->log_directory, "", 0750, fault);
+/* The keeper has the directory to itself: who else works in it was started by a keeper that was
+ * killed, and dies with it, but not in no time. */
+static int wait_for_lock(int fd) {
+    const struct timespec pause = {.tv_nsec = 20000000};
+    int tries = getenv("RINGFENCE_KEEPER") ? LOCK_TRIES : 1;
+    while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        if (errno != EWOULDBLOCK || --tries == 0)
+            return -errno;
+        nanosleep(&pause, NULL);
+    }
+    return 0;
 }
 
 /* Held until we end, however we end. */
@@ -162,11 +179,12 @@ static int lock(const struct manager_options *options, int *ret_fd, struct fault
     scoped_fd int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return fault_set(fault, errno, "cannot open \"%s\"", path);
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-        return errno == EWOULDBLOCK
+    int error = wait_for_lock(fd);
+    if (error < 0)
+        return error == -EWOULDBLOCK
                    ? fault_say(fault, EBUSY, "another ringfence-manager works in \"%s\"",
                                options->runtime_directory)
-                   : fault_set(fault, errno, "cannot lock \"%s\"", path);
+                   : fault_set(fault, error, "cannot lock \"%s\"", path);
     *ret_fd = take_fd(&fd);
     return 0;
 }
@@ -221,23 +239,14 @@ static int open_runtime(struct manager *manager, struct fault *fault) {
         .id_range_count = settings->id_range_count,
         .missing_controllers_warn = settings->missing_controllers_warn,
     };
-    int error = runtime_open(&runtime, &manager->runtime, fault);
-    return error ? error : runtime_settle(manager->runtime, fault);
+    return runtime_open(&runtime, &manager->runtime, fault);
 }
 
-/* 1: it is to end before it has begun. */
 static int begin(struct manager *manager, struct fault *fault) {
     int error = loop_open(manager);
     if (error < 0)
         return fault_set(fault, error, "cannot make the event loop");
-    error = boot_open(manager, &manager->boot, fault);
-    if (error >= 0)
-        error = boot_run(manager->boot, fault);
-    if (error != 0)
-        return error;
-    error = make_lasting_directories(&manager->options, fault);
-    if (error >= 0)
-        error = load(manager, fault); /* early boot may have named the host, and mounted units */
+    error = load(manager, fault);
     if (error >= 0)
         error = open_runtime(manager, fault);
     if (error >= 0) {
@@ -255,17 +264,24 @@ static void end(struct manager *manager) {
     struct bus *bus = manager->bus;
     manager->bus = NULL;
     bus_free(bus);
-    boot_free(take(manager->boot));
     loop_close(manager);
     manager_free(manager);
     runtime_close(runtime);
+}
+
+static void begin_signs_of_life(struct manager *manager) {
+    const char *told = getenv("RINGFENCE_WATCHDOG_USEC"); /* by the keeper */
+    uint64_t period = 0;
+    if (told && number_parse(told, &period) < 0)
+        log_line(LEVEL_WARNING, "RINGFENCE_WATCHDOG_USEC is \"%s\"", told);
+    alive_begin(manager, manager->set->settings.watchdog, period);
 }
 
 static int run(const struct manager_options *options, struct fault *fault) {
     sd_event *event = NULL;
     struct manager *manager = NULL;
     scoped_fd int lock_fd = -1;
-    int error = make_runtime_directories(options, fault);
+    int error = make_directories(options, fault);
     if (error >= 0)
         error = lock(options, &lock_fd, fault);
     if (error < 0)
@@ -278,13 +294,13 @@ static int run(const struct manager_options *options, struct fault *fault) {
         return fault_set(fault, error, "cannot make the event loop");
     }
     error = begin(manager, fault);
-    if (error == 0) {
-        boot_units_begin(manager->boot);
-        manager_boot(manager);
+    if (error >= 0) {
+        begin_signs_of_life(manager);
+        if (!loop_is_to_stop())
+            manager_boot(manager);
         sd_notifyf(false, "READY=1\nSTATUS=%zu units", manager->private->count);
         loop_run(manager);
         stamp_forget_boot(manager);
-        boot_end(manager->boot);
         log_line(LEVEL_INFO, "all is stopped");
     }
     end(manager);

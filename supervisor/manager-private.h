@@ -1,6 +1,7 @@
 #pragma once
 /* What only the engine knows of the manager. */
 
+#include "supervisor/alive.h"
 #include "supervisor/children.h"
 #include "supervisor/manager.h"
 #include "supervisor/service-private.h"
@@ -9,7 +10,7 @@
 
 /* Instances of templates come into being as they are named; this many services are enough. */
 #define SERVICES_MAX 65536
-#define MANAGER_DEADLINES 1 /* beside those of services: the shutdown's */
+#define MANAGER_DEADLINES 2 /* beside those of services: signs of life, the shutdown's */
 
 struct alias {
     const char *name; /* the unit's own string */
@@ -37,6 +38,7 @@ struct manager_private {
     struct timers dates;  /* CLOCK_REALTIME; schedule.c's */
     uint64_t came_up;     /* CLOCK_BOOTTIME */
     struct children children;
+    struct alive alive;
     struct shutdown shutdown;
     size_t without_pid;  /* runs whose pid is not known yet */
     uint64_t surprises;  /* events that came where they cannot; a bug each */

@@ -65,7 +65,7 @@ target_link_libraries(ringfence-logd PRIVATE logs)
 # its own.
 file(GLOB SERVICE_SOURCES CONFIGURE_DEPENDS supervisor/service*.c)
 add_library(policy STATIC
-    supervisor/apply.c supervisor/change.c supervisor/children.c supervisor/command.c
+    supervisor/alive.c supervisor/apply.c supervisor/change.c supervisor/children.c supervisor/command.c
     supervisor/condition.c supervisor/digest.c supervisor/exec.c supervisor/fd-store.c supervisor/foreign.c
     supervisor/gate.c
     supervisor/graph.c supervisor/health.c supervisor/job.c supervisor/log.c supervisor/manager.c
@@ -74,19 +74,13 @@ add_library(policy STATIC
     ${SERVICE_SOURCES}
     supervisor/timers.c supervisor/transaction.c)
 target_link_libraries(policy PUBLIC base)
-file(GLOB BOOT_SOURCES CONFIGURE_DEPENDS supervisor/boot*.c)
 add_library(world STATIC
-    ${BOOT_SOURCES} supervisor/keeper/block.c
     supervisor/console.c supervisor/keeping.c supervisor/machine.c supervisor/membership.c
     supervisor/notify-message.c supervisor/notify.c supervisor/output.c
     supervisor/probe.c supervisor/probe-exec.c supervisor/probe-net.c supervisor/ready-pipe.c
     supervisor/sockets.c supervisor/sockets-holder.c supervisor/sockets-use.c
     supervisor/stamp.c supervisor/world.c)
 target_link_libraries(world PUBLIC policy PkgConfig::LIBSYSTEMD)
-# No clock is right that is behind this; SOURCE_DATE_EPOCH fixes it for reproducible builds.
-string(TIMESTAMP RINGFENCE_EPOCH %s UTC)
-set_source_files_properties(supervisor/boot-saved.c PROPERTIES
-                            COMPILE_DEFINITIONS RINGFENCE_EPOCH=${RINGFENCE_EPOCH})
 if(TARGET units)
     add_executable(ringfence-manager supervisor/main.c)
     target_link_libraries(ringfence-manager PRIVATE world door policy world runtime units

@@ -240,8 +240,6 @@ static int reload_signal(sd_event_source *source, const struct signalfd_siginfo 
     struct manager *manager = context;
     struct fault fault = {{0}};
     (void)source, (void)signal;
-    if (!manager->set)
-        return 0; /* early boot: the files were not read yet */
     sd_notify(false, "RELOADING=1");
     if (manager_reload(manager, &fault) < 0)
         log_line(LEVEL_ERROR, "cannot reload: %s", fault.text);
@@ -259,6 +257,12 @@ int loop_block_signals(void) {
         sigaddset(&set, signals[i]);
     signal(SIGPIPE, SIG_IGN);
     return sigprocmask(SIG_BLOCK, &set, NULL) < 0 ? -errno : 0;
+}
+
+bool loop_is_to_stop(void) {
+    sigset_t pending;
+    return sigpending(&pending) == 0 &&
+           (sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1);
 }
 
 int loop_open(struct manager *manager) {
@@ -288,13 +292,8 @@ int loop_open(struct manager *manager) {
 }
 
 void loop_run(struct manager *manager) {
-    static const bool never = false;
-    loop_run_until(manager, &never);
-}
-
-bool loop_run_until(struct manager *manager, const bool *over) {
     struct world *world = manager->private->world;
-    while (!world->finished && !*over) {
+    while (!world->finished) {
         int error = sd_event_run(manager->event, UINT64_MAX);
         if (error < 0) {
             log_line(LEVEL_ERROR, "the event loop: %s", strerror(-error));
@@ -302,7 +301,6 @@ bool loop_run_until(struct manager *manager, const bool *over) {
             nanosleep(&breath, NULL);
         }
     }
-    return !world->finished;
 }
 
 void loop_close(struct manager *manager) {

@@ -166,9 +166,12 @@ const struct key manager_keys[MANAGER_KEYS] = {
      .doc = "Where volumes and persistent uppers are kept."},
     {"log_directory", &kind_path, IN_MANAGER(log_directory), .flags = KEY_LATER, .since = "0.1",
      .doc = "Where the services' output is kept."},
-    {"watchdog", &kind_duration, IN_MANAGER(watchdog), .fallback = "off", .least = 1,
-     .most = INT64_MAX, .flags = KEY_OFF | KEY_LATER, .since = "0.1",
-     .doc = "The timeout of the hardware watchdog."},
+    {"watchdog", &kind_duration, IN_MANAGER(watchdog), .fallback = "off", .least = 1000000,
+     .most = INT64_MAX, .flags = KEY_OFF, .since = "0.1",
+     .doc =
+         "How long ringfence-manager may show no sign of life: then it is killed, and its "
+         "successor goes on with the services. Where ringfence is the first process, the timeout "
+         "of the hardware watchdog too."},
     {"early_boot", &kind_bool, IN_MANAGER(early_boot), .fallback = "false", .since = "0.1",
      .doc = "Whether what the section boot says is done also where ringfenced is not PID 1 of the "
             "machine; where it is, it is done in any case."},

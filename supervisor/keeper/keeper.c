@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -260,6 +261,8 @@ static int prepare(struct keeper *keeper, const char *runtime_directory) {
 
 /* As it is when nothing has happened yet. */
 static void set_up(struct keeper *keeper, const struct options *options, bool first) {
+    memset(keeper, 0, offsetof(struct keeper, store)); /* the store's memory stays untouched */
+    keeper->store.length = keeper->store.count = 0;
     keeper->foreground = options->foreground;
     keeper->may_end = !first || getenv("container");
     keeper->upward = getenv("NOTIFY_SOCKET");
@@ -288,6 +291,8 @@ int main(int argc, char **argv) {
 
     set_up(&keeper, &options, first);
     bool resumed = options.resumed && resume_read(&keeper) == 0;
+    if (options.resumed && !resumed)
+        set_up(&keeper, &options, first);
     if (begin_process(&keeper, first && !options.foreground, resumed) < 0 && keeper.may_end)
         return EXIT_FAILURE;
     resume_catch_crashes(&keeper);

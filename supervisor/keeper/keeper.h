@@ -69,7 +69,7 @@ struct keeper {
     struct pollfd polled[WATCHES_MAX];
     watch_ready ready_calls[WATCHES_MAX];
     unsigned watches;
-    struct store store;
+    struct store store; /* last: it is large */
 };
 
 /* ---- options.c ---- */
@@ -128,7 +128,7 @@ uint64_t reap_deadline(const struct keeper *keeper);
 /* ---- resume.c: another keeper in this process ---- */
 
 /* The state for, and of, a successor or predecessor. Reading fails with a complaint; then the
- * keeper is as it was. */
+ * keeper is to be set up anew. */
 int resume_save(struct keeper *keeper);
 int resume_read(struct keeper *keeper);
 /* Becomes the program on disk; returns where that is impossible, having said why. */

@@ -13,11 +13,13 @@ setup() {
     scratch=$(mktemp -d "${BATS_TMPDIR:-/tmp}/keeping.XXXXXX")
     cd "$scratch"
     mkdir units
+    touch ringfence.conf
     export RINGFENCE_RUNTIME_DIR=$scratch/run
     unset NOTIFY_SOCKET
     unit first 'echo hello; echo trouble >&2; exec sleep 1000'
     unit counting 'trap "echo bye; exit 0" TERM; i=0; while :; do i=$((i + 1)); echo $i; sleep 0.05; done'
     unit last 'exec sleep 1000' 'unit = { requires = ["first"]; };'
+    names=(first last counting)
 }
 
 teardown() {
@@ -41,11 +43,12 @@ END
 }
 begin() {
     "$@" "$build/ringfenced" --foreground --units "$scratch/units" --runtime-dir "$scratch/run" \
-        --state-dir "$scratch/state" --log-dir "$scratch/log" --cgroup "$cgroup" 2>stderr 3>&- &
+        --state-dir "$scratch/state" --log-dir "$scratch/log" --cgroup "$cgroup" \
+        --config "$scratch/ringfence.conf" 2>>stderr 3>&- &
     keeper=$!
-    eventually ready first
-    eventually ready last
-    eventually ready counting
+    for name in "${names[@]}"; do
+        eventually ready "$name"
+    done
 }
 # The exit status of ringfenced.
 finish() {
@@ -135,5 +138,83 @@ logged() { grep -qE "$2" "log/$1/current"; }
     [ "$status" -eq 1 ]
     [[ "$output" == "ringfenced: another ringfenced serves \"$scratch/run\"; "* ]]
     ready first
+    finish
+}
+
+@test "a manager that hangs is killed, if the host's file says how long it may" {
+    echo 'manager = { watchdog = "1s"; };' >ringfence.conf
+    begin
+    manager=$(child ringfence-manager)
+    sleep 2 # it shows that it lives
+    [ "$(child ringfence-manager)" = "$manager" ]
+    kill -STOP "$manager"
+    eventually grep -q "^ringfenced: ringfence-manager (pid $manager) has not shown that it is alive in 1000 ms and is killed$" stderr
+    another() { [ -n "$(child ringfence-manager)" ] && [ "$(child ringfence-manager)" != "$manager" ]; }
+    eventually another
+    eventually ready last
+    finish
+}
+
+@test "a manager that hangs while it stops the units is killed, and they are stopped in order" {
+    begin
+    manager=$(child ringfence-manager)
+    logged counting 'out: 1$'
+    kill -STOP "$manager"
+    kill -TERM "$keeper"
+    kill -KILL "$manager" # what the keeper does in the end
+    finish
+    ! grep -q "what is left is killed" stderr
+    [ -z "$(find "$cgroup" -mindepth 1 -type d 2>/dev/null)" ]
+}
+
+@test "a killed keeper: the services go on, and the next one takes the place" {
+    begin
+    pids=$(find "$cgroup" -name cgroup.procs -exec cat {} +)
+    manager=$(child ringfence-manager) logger=$(child ringfence-logd)
+    kill -KILL "$keeper"
+    both_end() { [ ! -e "/proc/$manager" ] && [ ! -e "/proc/$logger" ]; }
+    begin # at once: its predecessors may still be dying
+    eventually both_end
+    ! grep -q "another ringfence" stderr
+    finish
+    for pid in $pids; do
+        [ ! -e "/proc/$pid" ]
+    done
+}
+
+@test "services do not need any of the three" {
+    begin
+    pid=$(cat "$cgroup"/unit-counting/main/cgroup.procs | head -n 1)
+    manager=$(child ringfence-manager) logger=$(child ringfence-logd)
+    kill -KILL "$keeper"
+    both_end() { [ ! -e "/proc/$manager" ] && [ ! -e "/proc/$logger" ]; }
+    eventually both_end
+    sleep 1 # it writes, and nobody reads
+    kill -0 "$pid"
+    [ "$(awk '/^State/ { print $2 }' "/proc/$pid/status")" != Z ]
+    begin
+    finish
+}
+
+# RINGFENCE_IDLE_SECONDS=60 for the minute that the design speaks of (tests/soak idle).
+@test "nobody wakes up when nothing happens" {
+    rm units/counting.unit
+    for i in 1 2 3 4 5 6; do
+        unit quiet$i 'exec sleep 1000'
+    done
+    names=(first last quiet{1..6})
+    begin
+    programs="$keeper $(child ringfence-manager) $(child ringfence-logd)"
+    switches() {
+        local pid
+        for pid in $programs; do
+            awk '/ctxt_switches/ { n += $2 } END { print n }' "/proc/$pid/status"
+        done
+    }
+    settled() { local before; before=$(switches); sleep 1; [ "$(switches)" = "$before" ]; }
+    eventually settled
+    before=$(switches)
+    sleep "${RINGFENCE_IDLE_SECONDS:-10}"
+    [ "$(switches)" = "$before" ]
     finish
 }
