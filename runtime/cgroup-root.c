@@ -11,6 +11,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <sys/xattr.h>
 #include <time.h>
 
 #include "runtime/cgroup-tree.h"
@@ -20,6 +21,7 @@
 
 #define PROC_FILE_MOST (4 * 1024 * 1024) /* mountinfo of a host with many containers */
 #define CLEAN_USEC (5 * USEC_PER_SEC)
+#define LOCK_USEC USEC_PER_SEC
 
 static const char *const controller_items[] = {
     [CONTROLLER_CPU] = "cpu",   [CONTROLLER_CPUSET] = "cpuset",
@@ -28,6 +30,12 @@ static const char *const controller_items[] = {
 };
 const struct names controller_names = NAMES(controller_items);
 _Static_assert(ELEMENTS(controller_items) == CONTROLLERS, "a name for every controller");
+
+static uint64_t now_usec(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * USEC_PER_SEC + (uint64_t)now.tv_nsec / 1000;
+}
 
 /* ---- where cgroup v2 is ---- */
 
@@ -45,29 +53,60 @@ static void unescape(char *text) {
     *to = '\0';
 }
 
-/* The mount point of the tree: /sys/fs/cgroup, or /sys/fs/cgroup/unified beside cgroup v1. */
-static int find_mount(char *ret_path, size_t size, struct fault *fault) {
+/* A mount of cgroup v2: where, and which directory of the tree it shows ("" for the top). */
+struct mount {
+    char point[PATH_MAX], root[PATH_MAX];
+};
+
+/* Whether the path is that of the directory, or lies below it. */
+static bool is_inside(const char *path, const char *directory) {
+    size_t length = strlen(directory);
+    return strncmp(path, directory, length) == 0 && (path[length] == '/' || !path[length]);
+}
+
+/* Fields 4 and 5 of a line of mountinfo (proc(5)). */
+static bool read_mount(char *line, struct mount *ret_mount) {
+    const char *type = strstr(line, " - ");
+    char *root = NULL, *point = NULL;
+    if (!type || strncmp(type + 3, "cgroup2 ", 8) != 0)
+        return false;
+    for (int i = 0; i < 5 && line; i++) {
+        root = point;
+        point = strsep(&line, " ");
+    }
+    if (!root || !point)
+        return false;
+    unescape(point);
+    unescape(root);
+    if (strcmp(root, "/") == 0)
+        *root = '\0';
+    return (size_t)snprintf(ret_mount->point, PATH_MAX, "%s", point) < PATH_MAX &&
+           (size_t)snprintf(ret_mount->root, PATH_MAX, "%s", root) < PATH_MAX;
+}
+
+/* The tree: /sys/fs/cgroup, or /sys/fs/cgroup/unified beside cgroup v1. With a path the mount that
+ * the path lies in, which may show a part of the tree. */
+static int find_mount(const char *path, struct mount *ret_mount, struct fault *fault) {
     scoped_free char *data = NULL;
+    bool found = false;
     int error = file_read(AT_FDCWD, "/proc/self/mountinfo", PROC_FILE_MOST, &data, NULL, fault);
     if (error)
         return error;
     for (char *rest = data, *line; (line = strsep(&rest, "\n"));) {
-        char *type = strstr(line, " - ");
-        if (!type || strncmp(type + 3, "cgroup2 ", 8) != 0)
+        struct mount mount;
+        if (!read_mount(line, &mount))
             continue;
-        const char *root = NULL;
-        char *point = NULL;
-        for (int i = 0; i < 5 && line; i++) {
-            char *field = strsep(&line, " ");
-            root = i == 3 ? field : root;
-            point = i == 4 ? field : point;
-        }
-        if (!point || !root || strcmp(root, "/") != 0)
-            continue; /* a part of the tree, bound somewhere */
-        unescape(point);
-        if ((size_t)snprintf(ret_path, size, "%s", point) < size)
-            return 0;
+        bool fits = path ? is_inside(path, mount.point) &&
+                               (!found || strlen(mount.point) >= strlen(ret_mount->point))
+                         : !found && !*mount.root;
+        if (fits)
+            *ret_mount = mount;
+        found = found || fits;
     }
+    if (found)
+        return 0;
+    if (path)
+        return fault_say(fault, -ENODEV, "\"%s\" is not inside a cgroup v2 tree", path);
     return fault_say(fault, -ENODEV,
                      "no cgroup v2 tree is mounted: mount one on /sys/fs/cgroup "
                      "(mount -t cgroup2 none /sys/fs/cgroup)");
@@ -190,15 +229,19 @@ static bool own_is_fit(const char *own, const char *mount) {
     return (cgroup_hand_down(own_fd, wanted) & wanted) == wanted;
 }
 
+static int check_path(const char *path, struct fault *fault) {
+    const char *dots = strstr(path, "/..");
+    if (path[0] != '/' || (dots && (dots[3] == '/' || !dots[3])))
+        return fault_say(fault, -EINVAL, "cgroup \"%s\": an absolute path without \"..\" is wanted",
+                         path);
+    return 0;
+}
+
 static int choose_path(const char *given, const char *mount, char *ret_path, size_t size,
                        struct fault *fault) {
     char own[PATH_MAX], parent[PATH_MAX];
     int length;
     if (given) {
-        const char *dots = strstr(given, "/..");
-        if (given[0] != '/' || (dots && (dots[3] == '/' || !dots[3])))
-            return fault_say(fault, -EINVAL,
-                             "cgroup \"%s\": an absolute path without \"..\" is wanted", given);
         length = snprintf(ret_path, size, "%s", given);
     } else {
         find_own(own, sizeof own);
@@ -210,6 +253,32 @@ static int choose_path(const char *given, const char *mount, char *ret_path, siz
         return fault_set(fault, ENAMETOOLONG, "cannot name our cgroup");
     while (length > 1 && ret_path[length - 1] == '/')
         ret_path[--length] = '\0';
+    return 0;
+}
+
+/* That the directory is ours to be removed is written on itself, for the manager that removes it
+ * may be a later one. */
+static void mark_made(struct cgroup_root *root) {
+    static const char mark[] = "trusted.ringfence.made";
+    if (root->made)
+        fsetxattr(root->fd, mark, "1", 1, 0);
+    else
+        root->made = fgetxattr(root->fd, mark, NULL, 0) == 1;
+}
+
+/* Held as long as we live: another manager would kill our units as leftovers. One that was killed
+ * may leave a helper that holds the lock for a moment. */
+static int lock(struct cgroup_root *root, struct fault *fault) {
+    const struct timespec pause = {.tv_nsec = 10000000};
+    uint64_t deadline = now_usec() + LOCK_USEC;
+    while (flock(root->fd, LOCK_EX | LOCK_NB) < 0) {
+        if (errno != EWOULDBLOCK)
+            return fault_set(fault, errno, "cannot lock cgroup \"%s\"", root->path);
+        if (now_usec() >= deadline)
+            return fault_say(fault, -EBUSY, "cgroup \"%s\" is in use by another ringfence",
+                             root->path);
+        nanosleep(&pause, NULL);
+    }
     return 0;
 }
 
@@ -231,32 +300,35 @@ static int make_root(struct cgroup_root *root, struct fault *fault) {
         if (root->fd < 0)
             return root->fd;
     }
-    /* Held as long as we live: another manager would kill our units as leftovers. */
-    if (flock(root->fd, LOCK_EX | LOCK_NB) < 0) {
+    int error = lock(root, fault);
+    if (error) {
         root->made = false;
-        if (errno == EWOULDBLOCK)
-            return fault_say(fault, -EBUSY, "cgroup \"%s\" is in use by another ringfence",
-                             root->path);
-        return fault_set(fault, errno, "cannot lock cgroup \"%s\"", root->path);
+        return error;
     }
+    mark_made(root);
     return 0;
 }
 
 int cgroup_root_open(const char *path, struct cgroup_root **ret_root, struct fault *fault) {
-    char mount[PATH_MAX];
-    int error = find_mount(mount, sizeof mount, fault);
+    struct mount mount;
+    int error = path ? check_path(path, fault) : 0;
+    if (!error)
+        error = find_mount(path, &mount, fault);
     if (error)
         return error;
     scoped(cgroup_root_close) struct cgroup_root *root = calloc(1, sizeof *root);
     if (!root)
         return fault_set(fault, ENOMEM, "cannot open our cgroup");
     root->fd = -EBADF;
-    error = choose_path(path, mount, root->path, sizeof root->path, fault);
+    error = choose_path(path, mount.point, root->path, sizeof root->path, fault);
     if (!error)
         error = make_root(root, fault);
     if (error)
         return error;
-    open_controllers(root, mount);
+    if ((size_t)snprintf(root->tree, sizeof root->tree, "%s%s", mount.root,
+                         root->path + strlen(mount.point)) >= sizeof root->tree)
+        return fault_set(fault, ENAMETOOLONG, "cannot name our cgroup");
+    open_controllers(root, mount.point);
     *ret_root = take(root);
     return 0;
 }
@@ -283,12 +355,6 @@ const struct controllers *cgroup_root_controllers(const struct cgroup_root *root
 }
 
 /* ---- what an earlier manager left ---- */
-
-static uint64_t now_usec(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * USEC_PER_SEC + (uint64_t)now.tv_nsec / 1000;
-}
 
 /* Kills, then removes one directory as soon as it is empty. */
 static int clean_one(int root, const char *name, uint64_t deadline) {
@@ -317,24 +383,51 @@ static int clean_one(int root, const char *name, uint64_t deadline) {
     }
 }
 
-int cgroup_root_clean(struct cgroup_root *root, struct fault *fault) {
-    uint64_t deadline = now_usec() + CLEAN_USEC;
-    scoped_fd int fd = cgroup_tree_open(root->fd, ".");
+struct cleaning {
+    struct cgroup_root *root;
+    cgroup_owned is_owned;
+    const void *context;
+    uint64_t deadline;
+};
+
+static bool has_prefix(const char *name, const char *prefix) {
+    return strncmp(name, prefix, strlen(prefix)) == 0;
+}
+
+/* Below the root, or below a slice that some units stay in. path: relative to the root, with a
+ * slash at its end, or "". */
+static int clean_below(const struct cleaning *cleaning, const char *path, int depth,
+                       struct fault *fault) {
+    const struct cgroup_root *root = cleaning->root;
+    scoped_fd int fd = cgroup_tree_open(root->fd, *path ? path : ".");
     DIR *entries = fd < 0 ? NULL : fdopendir(fd);
     if (!entries)
-        return fault_set(fault, errno, "cannot list cgroup \"%s\"", root->path);
+        return fault_set(fault, fd < 0 ? fd : errno, "cannot list cgroup \"%s/%s\"", root->path,
+                         path);
     take_fd(&fd);
     int error = 0;
-    struct dirent *entry;
-    while (!error && (entry = readdir(entries))) {
-        if (strncmp(entry->d_name, CGROUP_UNIT_PREFIX, strlen(CGROUP_UNIT_PREFIX)) != 0 &&
-            strncmp(entry->d_name, CGROUP_SLICE_PREFIX, strlen(CGROUP_SLICE_PREFIX)) != 0)
+    for (struct dirent *entry; !error && (entry = readdir(entries));) {
+        char below[PATH_MAX];
+        bool slice = has_prefix(entry->d_name, CGROUP_SLICE_PREFIX);
+        if (!slice && !has_prefix(entry->d_name, CGROUP_UNIT_PREFIX))
             continue;
-        error = clean_one(root->fd, entry->d_name, deadline);
-        if (error)
-            fault_set(fault, error, "cannot remove the leftover cgroup \"%s/%s\"", root->path,
-                      entry->d_name);
+        snprintf(below, sizeof below, "%.3000s%s", path, entry->d_name);
+        if (!cleaning->is_owned || !cleaning->is_owned(cleaning->context, below)) {
+            error = clean_one(root->fd, below, cleaning->deadline);
+            if (error)
+                fault_set(fault, error, "cannot remove the leftover cgroup \"%s/%s\"", root->path,
+                          below);
+        } else if (slice && depth < SLICES_DEEP) {
+            strcat(below, "/");
+            error = clean_below(cleaning, below, depth + 1, fault);
+        }
     }
     closedir(entries);
     return error;
+}
+
+int cgroup_root_clean(struct cgroup_root *root, cgroup_owned is_owned, const void *context,
+                      struct fault *fault) {
+    const struct cleaning cleaning = {root, is_owned, context, now_usec() + CLEAN_USEC};
+    return clean_below(&cleaning, "", 0, fault);
 }

@@ -7,6 +7,7 @@
 
 #define CGROUP_UNIT_PREFIX "unit-"
 #define CGROUP_SLICE_PREFIX "slice-"
+#define SLICES_DEEP 8
 
 #define CGROUP_ALL ((1u << CONTROLLERS) - 1)
 /* The ones that also measure: every unit has them. */
@@ -15,8 +16,9 @@
 
 struct cgroup_root {
     char path[PATH_MAX];
-    int fd; /* locked with flock(2) */
-    bool made;
+    char tree[PATH_MAX]; /* the same as /proc/PID/cgroup tells it; "" for the top of the tree */
+    int fd;              /* locked with flock(2) */
+    bool made;           /* by us or by an earlier manager of ours */
     struct controllers controllers;
 };
 

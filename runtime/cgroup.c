@@ -13,15 +13,15 @@
 #include "units/base/fault.h"
 #include "units/base/file.h"
 
-#define SLICES_DEEP 8
 #define PIDS_MOST (4 * 1024 * 1024)        /* PID_MAX_LIMIT of a 64-bit kernel */
 #define PROCS_MOST (8 * (size_t)PIDS_MOST) /* bytes of the longest cgroup.procs */
 #define SIGNAL_PASSES 8
+#define PROC_CGROUP_MOST (64 * 1024) /* a line for each hierarchy of version 1 */
 
 struct cgroup {
-    char *path;                     /* of the unit's directory */
-    size_t root;                    /* bytes of `path` that are the root's, without '/' */
-    int root_fd;                    /* borrowed */
+    const struct cgroup_root *root;
+    char *path;                     /* of the unit's directory, absolute */
+    const char *relative;           /* the part of it that lies below the root */
     int fd, events_fd;              /* the unit's directory; cgroup.events of main */
     unsigned renewed[CGROUP_PARTS]; /* how often something was killed there */
     bool protects;                  /* what lies above has to count its memory.low and memory.min */
@@ -50,18 +50,12 @@ static bool is_name(const char *name, size_t length) {
     return true;
 }
 
-/* Opens the directory that the unit's lies in: each slice made if absent, controllers handed down
- * all the way. Writes its path relative to the root ("" or "slice-a/slice-b/"). */
-static int make_slices(struct cgroup_root *root, const char *slice, unsigned controllers,
-                       char *ret_path, size_t size, struct fault *fault) {
-    scoped_fd int here = cgroup_tree_open(root->fd, ".");
-    if (here < 0)
-        return fault_set(fault, here, "cannot open cgroup \"%s\"", root->path);
-    if (controllers & ~CGROUP_ALWAYS)
-        cgroup_root_hand_down(root, controllers);
-
+/* The path of the unit's directory below the root: "slice-a/slice-b/unit-NAME". */
+static int print_path(const char *slice, const char *unit, char *ret_path, size_t size,
+                      struct fault *fault) {
     size_t written = 0;
-    ret_path[0] = '\0';
+    if (!is_name(unit, strlen(unit)))
+        return fault_say(fault, -EINVAL, "unit \"%s\" cannot have a cgroup of that name", unit);
     for (int depth = 0; slice && *slice; depth++) {
         size_t length = strcspn(slice, "/");
         if (!is_name(slice, length) || depth == SLICES_DEEP)
@@ -73,16 +67,31 @@ static int make_slices(struct cgroup_root *root, const char *slice, unsigned con
                              (int)length, slice);
         if (added < 0 || (size_t)added >= size - written)
             return fault_set(fault, ENAMETOOLONG, "cannot make slice \"%s\"", slice);
-        char name[256];
-        snprintf(name, sizeof name, "%.*s", added - 1, ret_path + written);
         written += (size_t)added;
+        slice += length + (slice[length] == '/');
+    }
+    snprintf(ret_path + written, size - written, CGROUP_UNIT_PREFIX "%s", unit);
+    return 0;
+}
+
+/* Opens the directory that the unit's lies in: each slice made if absent, controllers handed down
+ * all the way. */
+static int make_slices(struct cgroup_root *root, const char *path, unsigned controllers,
+                       struct fault *fault) {
+    scoped_fd int here = cgroup_tree_open(root->fd, ".");
+    if (here < 0)
+        return fault_set(fault, here, "cannot open cgroup \"%s\"", root->path);
+    if (controllers & ~CGROUP_ALWAYS)
+        cgroup_root_hand_down(root, controllers);
+    for (const char *slash; (slash = strchr(path, '/')); path = slash + 1) {
+        char name[256];
+        snprintf(name, sizeof name, "%.*s", (int)(slash - path), path);
         int next = cgroup_tree_make(here, name);
         if (next < 0)
-            return fault_set(fault, next, "cannot make cgroup \"%s/%s\"", root->path, ret_path);
+            return fault_set(fault, next, "cannot make cgroup \"%s/%s\"", root->path, name);
         close_fd(here);
         here = next;
         cgroup_hand_down(here, CGROUP_ALWAYS | controllers);
-        slice += length + (slice[length] == '/');
     }
     return take_fd(&here);
 }
@@ -108,38 +117,53 @@ static int make_unit(int parent, const char *name) {
     return cgroup_tree_open(parent, name);
 }
 
-static int make_parts(struct cgroup *cgroup) {
-    if (mkdirat(cgroup->fd, part_names[CGROUP_MAIN], 0755) < 0 ||
-        mkdirat(cgroup->fd, part_names[CGROUP_AUX], 0755) < 0)
-        return -errno;
+static int open_events(struct cgroup *cgroup) {
     cgroup->events_fd = openat(cgroup->fd, "main/cgroup.events", O_RDONLY | O_CLOEXEC);
     return cgroup->events_fd < 0 ? -errno : 0;
 }
 
-int cgroup_make(struct cgroup_root *root, const char *slice, const char *unit, unsigned controllers,
-                struct cgroup **ret_cgroup, struct fault *fault) {
-    char slices[2048], name[256];
-    if (!is_name(unit, strlen(unit)))
-        return fault_say(fault, -EINVAL, "unit \"%s\" cannot have a cgroup of that name", unit);
-    snprintf(name, sizeof name, CGROUP_UNIT_PREFIX "%s", unit);
-    scoped(cgroup_free) struct cgroup *cgroup = calloc(1, sizeof *cgroup);
-    if (!cgroup)
-        return fault_set(fault, ENOMEM, "cannot make the cgroup of \"%s\"", unit);
-    cgroup->fd = cgroup->events_fd = -EBADF;
-    cgroup->root_fd = root->fd;
-    cgroup->root = strlen(root->path);
+static int make_parts(struct cgroup *cgroup) {
+    if (mkdirat(cgroup->fd, part_names[CGROUP_MAIN], 0755) < 0 ||
+        mkdirat(cgroup->fd, part_names[CGROUP_AUX], 0755) < 0)
+        return -errno;
+    return open_events(cgroup);
+}
 
-    scoped_fd int parent = make_slices(root, slice, controllers, slices, sizeof slices, fault);
-    if (parent < 0)
-        return parent;
-    if (asprintf(&cgroup->path, "%s/%s%s", root->path, slices, name) < 0) {
-        cgroup->path = NULL;
+/* Without its directory. */
+static int allocate(const struct cgroup_root *root, const char *slice, const char *unit,
+                    struct cgroup **ret_cgroup, struct fault *fault) {
+    char path[PATH_MAX];
+    int error = print_path(slice, unit, path, sizeof path, fault);
+    if (error)
+        return error;
+    scoped(cgroup_free) struct cgroup *cgroup = calloc(1, sizeof *cgroup);
+    if (!cgroup || asprintf(&cgroup->path, "%s/%s", root->path, path) < 0) {
+        if (cgroup)
+            cgroup->path = NULL;
         return fault_set(fault, ENOMEM, "cannot make the cgroup of \"%s\"", unit);
     }
+    cgroup->fd = cgroup->events_fd = -EBADF;
+    cgroup->root = root;
+    cgroup->relative = cgroup->path + strlen(root->path) + 1;
+    *ret_cgroup = take(cgroup);
+    return 0;
+}
+
+int cgroup_make(struct cgroup_root *root, const char *slice, const char *unit, unsigned controllers,
+                struct cgroup **ret_cgroup, struct fault *fault) {
+    scoped(cgroup_free) struct cgroup *cgroup = NULL;
+    int error = allocate(root, slice, unit, &cgroup, fault);
+    if (error)
+        return error;
+    scoped_fd int parent = make_slices(root, cgroup->relative, controllers, fault);
+    if (parent < 0)
+        return parent;
+    const char *slash = strrchr(cgroup->relative, '/');
+    const char *name = slash ? slash + 1 : cgroup->relative;
     cgroup->fd = make_unit(parent, name);
     if (cgroup->fd < 0)
         return fault_set(fault, cgroup->fd, "cannot make cgroup \"%s\"", cgroup->path);
-    int error = make_parts(cgroup);
+    error = make_parts(cgroup);
     if (error) {
         cgroup_tree_clear(cgroup->fd);
         unlinkat(parent, name, AT_REMOVEDIR);
@@ -162,10 +186,10 @@ static bool has_protection(int directory) {
 static int protect_above(const struct cgroup *cgroup) {
     char path[4096];
     int error = 0;
-    snprintf(path, sizeof path, "./%s", cgroup->path + cgroup->root + 1);
+    snprintf(path, sizeof path, "./%s", cgroup->relative);
     for (char *slash; !error && (slash = strrchr(path, '/'));) {
         *slash = '\0';
-        scoped_fd int fd = openat(cgroup->root_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        scoped_fd int fd = openat(cgroup->root->fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (fd >= 0) /* a slice may have gone with its last unit */
             error = cgroup_tree_protect(fd);
     }
@@ -180,13 +204,65 @@ int cgroup_protect(struct cgroup *cgroup, struct fault *fault) {
     return error ? fault_set(fault, error, "cannot protect the memory of \"%s\"", cgroup->path) : 0;
 }
 
+/* ---- found again ---- */
+
+uint64_t cgroup_id(const struct cgroup *cgroup) {
+    struct stat status;
+    return fstat(cgroup->fd, &status) == 0 ? status.st_ino : 0;
+}
+
+const unsigned *cgroup_kills(const struct cgroup *cgroup) {
+    return cgroup->renewed;
+}
+
+int cgroup_adopt(struct cgroup_root *root, const char *slice, const char *unit, uint64_t id,
+                 const unsigned kills[CGROUP_PARTS], struct cgroup **ret_cgroup,
+                 struct fault *fault) {
+    scoped(cgroup_free) struct cgroup *cgroup = NULL;
+    int error = allocate(root, slice, unit, &cgroup, fault);
+    if (error)
+        return error;
+    cgroup->fd = openat(root->fd, cgroup->relative, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (cgroup->fd < 0 && errno == ENOENT)
+        return fault_say(fault, -ESTALE, "cgroup \"%s\" is gone", cgroup->path);
+    if (cgroup->fd < 0)
+        return fault_set(fault, errno, "cannot open cgroup \"%s\"", cgroup->path);
+    if (cgroup_id(cgroup) != id)
+        return fault_say(fault, -ESTALE, "cgroup \"%s\" is another one of that name", cgroup->path);
+    error = open_events(cgroup);
+    if (error)
+        return fault_set(fault, error, "cannot open the parts of cgroup \"%s\"", cgroup->path);
+    memcpy(cgroup->renewed, kills, sizeof cgroup->renewed);
+    cgroup->protects = has_protection(cgroup->fd);
+    *ret_cgroup = take(cgroup);
+    return 0;
+}
+
+/* Its line in /proc/PID/cgroup: "0::PATH", with " (deleted)" after it where that is so. */
+int cgroup_holds(const struct cgroup *cgroup, enum cgroup_part part, pid_t pid) {
+    char file[32], place[PATH_MAX];
+    scoped_free char *data = NULL;
+    snprintf(file, sizeof file, "/proc/%d/cgroup", pid);
+    int error = file_read(AT_FDCWD, file, PROC_CGROUP_MOST, &data, NULL, NULL);
+    if (error)
+        return error == -ENOENT ? -ESRCH : error;
+    int length = snprintf(place, sizeof place, "0::%s/%s/%s", cgroup->root->tree, cgroup->relative,
+                          part_names[part]);
+    const char *line = data;
+    while (line && strncmp(line, "0::", 3) != 0) {
+        line = strchr(line, '\n');
+        line += line ? 1 : 0;
+    }
+    return line && strncmp(line, place, (size_t)length) == 0 &&
+           strchr("/\n ", line[length]) != NULL;
+}
+
 /* ---- remove ---- */
 
 int cgroup_remove(struct cgroup *cgroup, struct fault *fault) {
     int error = cgroup_tree_clear(cgroup->fd);
     /* Relative to the root's descriptor: the names are ours, and cgroupfs has no links. */
-    const char *relative = cgroup->path + cgroup->root + 1;
-    if (!error && unlinkat(cgroup->root_fd, relative, AT_REMOVEDIR) < 0 && errno != ENOENT)
+    if (!error && unlinkat(cgroup->root->fd, cgroup->relative, AT_REMOVEDIR) < 0 && errno != ENOENT)
         error = -errno;
     if (error == -EBUSY)
         return fault_say(fault, error, "cgroup \"%s\" still has processes", cgroup->path);
@@ -194,10 +270,10 @@ int cgroup_remove(struct cgroup *cgroup, struct fault *fault) {
         return fault_set(fault, error, "cannot remove cgroup \"%s\"", cgroup->path);
     /* A slice goes with its last unit. */
     char slice[4096];
-    snprintf(slice, sizeof slice, "%s", relative);
+    snprintf(slice, sizeof slice, "%s", cgroup->relative);
     for (char *slash; (slash = strrchr(slice, '/'));) {
         *slash = '\0';
-        if (unlinkat(cgroup->root_fd, slice, AT_REMOVEDIR) < 0)
+        if (unlinkat(cgroup->root->fd, slice, AT_REMOVEDIR) < 0)
             break;
     }
     if (cgroup->protects)
@@ -219,6 +295,10 @@ void cgroup_free(struct cgroup *cgroup) {
 
 const char *cgroup_path(const struct cgroup *cgroup) {
     return cgroup->path;
+}
+
+const char *cgroup_relative(const struct cgroup *cgroup) {
+    return cgroup->relative;
 }
 
 int cgroup_fd(const struct cgroup *cgroup) {

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "units/base/names.h"
 #include "units/base/scoped.h"
@@ -47,9 +48,12 @@ struct cgroup_root;
  * caller's own cgroup, or below the root of the tree where the caller's own cannot hand controllers
  * down (a cgroup that holds processes cannot). -ENODEV where no cgroup v2 is mounted. */
 int cgroup_root_open(const char *path, struct cgroup_root **ret_root, struct fault *fault);
-/* Kills and removes all units and slices that an earlier manager left. Waits for the killed
- * processes, 5 seconds at most: -EBUSY then. */
-int cgroup_root_clean(struct cgroup_root *root, struct fault *fault);
+/* Whether that unit, or a unit in that slice, is somebody's; path: relative to the root. */
+typedef bool (*cgroup_owned)(const void *context, const char *path);
+/* Kills and removes all units and slices but those that are somebody's: what an earlier manager
+ * left. Waits for the killed processes, 5 seconds at most: -EBUSY then. */
+int cgroup_root_clean(struct cgroup_root *root, cgroup_owned is_owned, const void *context,
+                      struct fault *fault);
 /* Removes the directory if cgroup_root_open made it and it is empty. Accepts NULL. */
 void cgroup_root_close(struct cgroup_root *root);
 SCOPED(cgroup_root_close, struct cgroup_root *)
@@ -70,6 +74,11 @@ enum cgroup_part { CGROUP_UNIT, CGROUP_MAIN, CGROUP_AUX, CGROUP_PROBE, CGROUP_PA
  * as far as they are usable; cpu, io, memory and pids always are, for the figures. */
 int cgroup_make(struct cgroup_root *root, const char *slice, const char *unit, unsigned controllers,
                 struct cgroup **ret_cgroup, struct fault *fault);
+/* Takes over the directories that an earlier manager made. id, kills: as its cgroup_id and
+ * cgroup_kills told. -ESTALE where they are gone, or are not the same ones. */
+int cgroup_adopt(struct cgroup_root *root, const char *slice, const char *unit, uint64_t id,
+                 const unsigned kills[CGROUP_PARTS], struct cgroup **ret_cgroup,
+                 struct fault *fault);
 /* After the limits are written: gives the slices and the root as much memory.low and memory.min as
  * their units have together, without which the unit's own would protect nothing. */
 int cgroup_protect(struct cgroup *cgroup, struct fault *fault);
@@ -80,8 +89,13 @@ int cgroup_remove(struct cgroup *cgroup, struct fault *fault);
 void cgroup_free(struct cgroup *cgroup);
 SCOPED(cgroup_free, struct cgroup *)
 
-const char *cgroup_path(const struct cgroup *cgroup); /* absolute, of the unit's directory */
-int cgroup_fd(const struct cgroup *cgroup);           /* the unit's directory; borrowed */
+const char *cgroup_path(const struct cgroup *cgroup);     /* absolute, of the unit's directory */
+const char *cgroup_relative(const struct cgroup *cgroup); /* the same, relative to the root */
+int cgroup_fd(const struct cgroup *cgroup);               /* the unit's directory; borrowed */
+/* The kernel's number of the directory, which no other has until the next boot. */
+uint64_t cgroup_id(const struct cgroup *cgroup);
+/* How often something was killed in each part: where the next one is born depends on it. */
+const unsigned *cgroup_kills(const struct cgroup *cgroup);
 /* A new descriptor of one directory; the caller closes it. */
 int cgroup_open(const struct cgroup *cgroup, enum cgroup_part part, struct fault *fault);
 /* A new descriptor of the directory that a process of a part is to be cloned into
@@ -100,6 +114,8 @@ int cgroup_open_events(const struct cgroup *cgroup, enum cgroup_part part, struc
 
 /* 1: there are processes in that part, 0: none, -errno. */
 int cgroup_is_populated(const struct cgroup *cgroup, enum cgroup_part part);
+/* 1: the process, perhaps a zombie, is in that part; 0: elsewhere; -ESRCH: nowhere; -errno. */
+int cgroup_holds(const struct cgroup *cgroup, enum cgroup_part part, pid_t pid);
 /* How many processes the out-of-memory killer ended in the unit; 0 without memory controller. */
 uint64_t cgroup_oom_kills(const struct cgroup *cgroup);
 

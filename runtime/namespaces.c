@@ -29,13 +29,17 @@ const char *const namespace_files[NAMESPACE_KINDS] = {
 };
 static_assert(NAMESPACE_KINDS == 8, "a namespace without flag and file");
 
+int namespace_check(enum namespace_kind kind, int fd) {
+    int type = ioctl(fd, NS_GET_NSTYPE);
+    return type >= 0 && (unsigned)type == namespace_flags[kind] ? 0 : -EINVAL;
+}
+
 int namespace_open(enum namespace_kind kind, const char *path, struct fault *fault) {
     scoped_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
         return fault_set(fault, errno, "cannot open %s namespace \"%s\"", namespace_files[kind],
                          path);
-    int type = ioctl(fd, NS_GET_NSTYPE);
-    if (type < 0 || (unsigned)type != namespace_flags[kind])
+    if (namespace_check(kind, fd) < 0)
         return fault_say(fault, -EINVAL, "\"%s\" is no %s namespace", path, namespace_files[kind]);
     return take_fd(&fd);
 }

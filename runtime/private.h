@@ -5,10 +5,14 @@
 
 #include "runtime/capabilities.h"
 #include "runtime/cgroup.h"
+#include "runtime/identity.h"
 #include "runtime/namespaces.h"
+#include "runtime/report.h"
+#include "runtime/run.h"
 #include "runtime/sandbox.h"
 #include "runtime/seccomp.h"
 #include "runtime/userns.h"
+#include "units/base/list.h"
 #include "units/base/text.h"
 
 struct runtime {
@@ -20,11 +24,13 @@ struct runtime {
     struct seccomp_cache *filters;
     struct id_ranges *ranges;
     int init; /* the image of the init; -EBADF: not needed yet */
+    struct list sandboxes;
     bool missing_controllers_warn;
     bool killed_at_birth; /* what is cloned into a fresh cgroup is, here */
 };
 
 struct sandbox {
+    struct list link; /* runtime.sandboxes */
     struct runtime *runtime;
     const struct container *container;
     struct cgroup *cgroup;
@@ -38,10 +44,44 @@ struct sandbox {
     int namespaces[NAMESPACE_KINDS];
     bool joined[NAMESPACE_KINDS]; /* somebody else's, and joined before the own user namespace */
     bool created;
-    int report;     /* while building, else -EBADF */
-    pid_t main_pid; /* the last main process; valid while main_pidfd is not -EBADF */
+    int report;           /* while building, else -EBADF */
+    struct identity main; /* the last main process; valid while main_pidfd is not -EBADF */
     int main_pidfd;
+    bool adopted; /* from an earlier manager, and runtime_settle was not called since */
+    bool occupied[CGROUP_PARTS]; /* then: in this part a run was adopted */
 };
+
+/* One without anything in it yet. */
+struct sandbox *sandbox_new(struct runtime *runtime, const struct container *container);
+/* What its processes may: capabilities and filter. */
+int sandbox_confine(struct sandbox *sandbox, struct fault *fault);
+/* Lets go of it; what lies in the kernel's hands stays. Accepts NULL. */
+void sandbox_free(struct sandbox *sandbox);
+SCOPED(sandbox_free, struct sandbox *)
+
+/* The part of the unit's cgroup where a run's processes are born. */
+extern const enum cgroup_part run_parts[];
+
+struct run {
+    struct sandbox *sandbox;
+    enum run_place place;
+    int report;
+    struct identity payload; /* pid 0: not known yet */
+    int pidfd;
+    bool has_init;
+    struct identity program; /* with an init: its child; pid 0: not known yet */
+    int program_pidfd;
+    int terminal; /* the master */
+    int status;   /* of the init, until it told */
+    bool program_ended;
+    int wait_status;       /* of the program, once it has ended */
+    bool found;            /* the file */
+    struct report failure; /* of a step; kind is REPORT_FAULT once there is one */
+};
+
+struct run *run_new(struct sandbox *sandbox, enum run_place place);
+/* Makes it the main process that others are put beside. */
+void run_become_main(struct run *run);
 
 /* clone3(2) without sharing memory: 0 in the child, which must end in _exit(2) or execve(2). */
 struct clone_args;

@@ -1,6 +1,7 @@
 #include "runtime/report.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -56,6 +57,11 @@ void report_send_fault(int fd, const char *step, int error, uint32_t value,
     snprintf(report.text + length, sizeof report.text - (size_t)length, "%.*s",
              FAULT_SIZE - length - 1, fault->text);
     report_send(fd, &report);
+}
+
+bool report_has_reader(int fd) {
+    struct pollfd end = {.fd = fd};
+    return poll(&end, 1, 0) <= 0 || !(end.revents & (POLLHUP | POLLERR));
 }
 
 static void take_descriptors(struct msghdr *message, struct report *report) {

@@ -2,6 +2,7 @@
 /* What a helper tells the manager over a socket pair: one message of fixed size for each fact, with
  * descriptors where the fact is one. Called by the sandbox and the run, and by their helpers. */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -38,6 +39,9 @@ void report_send(int fd, const struct report *report);
 /* value: what the reader should know of the step, or 0. */
 void report_send_fault(int fd, const char *step, int error, uint32_t value,
                        const struct fault *fault);
+
+/* Whether there is a manager yet that would read it. */
+bool report_has_reader(int fd);
 
 /* 1: a report was read, its descriptors are the caller's; 0: nothing follows, the helper's end is
  * closed everywhere; -EAGAIN: not yet; -EBADMSG where the message is not one of ours. */

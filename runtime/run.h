@@ -55,6 +55,8 @@ int run_advance(struct run *run, struct fault *fault);
  * reaper; children with other pids are helpers, reaped without notice. With an init it is the
  * init's. */
 pid_t run_pid(const struct run *run);
+/* When it began: field 22 of /proc/PID/stat, which tells it from others that had its number. */
+uint64_t run_start_time(const struct run *run);
 int run_pidfd(const struct run *run); /* negative until known; for signalling and polling only */
 
 /* The program's own pid in our pid namespace: with an init, its child's. */

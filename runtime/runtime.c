@@ -142,6 +142,7 @@ int runtime_open(const struct runtime_options *options, struct runtime **ret_run
     scoped(runtime_close) struct runtime *runtime = calloc(1, sizeof *runtime);
     if (!runtime)
         return fault_set(fault, ENOMEM, "cannot open the runtime");
+    list_init(&runtime->sandboxes);
     runtime->state = runtime->init = runtime->network = -EBADF;
     runtime->missing_controllers_warn = options->missing_controllers_warn;
     int error = open_directories(runtime, options, fault);
@@ -159,8 +160,6 @@ int runtime_open(const struct runtime_options *options, struct runtime **ret_run
     }
     if (!error)
         error = cgroup_root_open(options->cgroup, &runtime->cgroups, fault);
-    if (!error)
-        error = cgroup_root_clean(runtime->cgroups, fault);
     if (!error)
         error = try_birth(runtime, fault);
     if (error)
@@ -184,6 +183,44 @@ void runtime_close(struct runtime *runtime) {
         free(runtime->hidden.items[i]);
     free(runtime->hidden.items);
     free(runtime);
+}
+
+/* ---- after adoption ---- */
+
+/* One that lies at the path or, where that is a slice, in it. */
+static bool is_owned(const void *context, const char *path) {
+    const struct runtime *runtime = context;
+    const struct sandbox *sandbox;
+    size_t length = strlen(path);
+    list_for_each(sandbox, &runtime->sandboxes, link) {
+        const char *own = cgroup_relative(sandbox->cgroup);
+        if (strncmp(own, path, length) == 0 && (own[length] == '/' || !own[length]))
+            return true;
+    }
+    return false;
+}
+
+static int end_strays(struct sandbox *sandbox, struct fault *fault) {
+    static const enum cgroup_part parts[] = {CGROUP_MAIN, CGROUP_AUX, CGROUP_PROBE};
+    for (size_t i = 0; i < ELEMENTS(parts) && sandbox->adopted; i++) {
+        if (sandbox->occupied[parts[i]] || cgroup_is_populated(sandbox->cgroup, parts[i]) <= 0)
+            continue;
+        int error = cgroup_kill(sandbox->cgroup, parts[i], fault);
+        if (error)
+            return error;
+    }
+    sandbox->adopted = false;
+    return 0;
+}
+
+int runtime_settle(struct runtime *runtime, struct fault *fault) {
+    struct sandbox *sandbox;
+    list_for_each(sandbox, &runtime->sandboxes, link) {
+        int error = end_strays(sandbox, fault);
+        if (error)
+            return error;
+    }
+    return cgroup_root_clean(runtime->cgroups, is_owned, runtime, fault);
 }
 
 const char *runtime_cgroup(const struct runtime *runtime) {

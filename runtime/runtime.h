@@ -23,13 +23,19 @@ struct runtime_options {
     bool missing_controllers_warn; /* a limit without its controller is a note, not an error */
 };
 
-/* -EPERM without root; -ENODEV where there is no cgroup v2. Kills and removes what an earlier
- * manager left below our cgroup (nothing is adopted in this version). */
+/* -EPERM without root; -ENODEV where there is no cgroup v2. What an earlier manager left below our
+ * cgroup goes on, to be adopted (runtime/adopt.h). */
 int runtime_open(const struct runtime_options *options, struct runtime **ret_runtime,
                  struct fault *fault);
 /* Every sandbox is gone before. Removes the cgroup if runtime_open made it. Accepts NULL. */
 void runtime_close(struct runtime *runtime);
 SCOPED(runtime_close, struct runtime *)
+
+/* Once all is adopted that can be: kills and removes the units' cgroups that no sandbox has, and
+ * ends what is left in an adopted one of a part of it (the unit's own life, what was put beside it,
+ * probes) where no run was adopted: a run that was on its way as the earlier manager ended. Waits
+ * for what was killed, 5 seconds at most: -EBUSY then. */
+int runtime_settle(struct runtime *runtime, struct fault *fault);
 
 /* The cgroup's absolute path in the file system. */
 const char *runtime_cgroup(const struct runtime *runtime);

@@ -31,7 +31,7 @@ static int borrow(const struct sandbox *owner, enum namespace_kind kind, struct 
                          "unit \"%s\" does not run: it has no pid namespace to share",
                          owner->container->name);
     char path[48];
-    snprintf(path, sizeof path, "/proc/%d/ns/pid", owner->main_pid);
+    snprintf(path, sizeof path, "/proc/%d/ns/pid", owner->main.pid);
     scoped_fd int fd = namespace_open(kind, path, fault);
     /* Not reaped even now: then the number was its own as it was looked at. */
     if (fd >= 0 && pidfd_send_signal(owner->main_pidfd, 0, NULL, 0) < 0)
@@ -123,9 +123,23 @@ static int choose_namespaces(struct sandbox *sandbox, struct sandbox *const join
 
 /* ---- build ---- */
 
-static void release(struct sandbox *sandbox) {
+struct sandbox *sandbox_new(struct runtime *runtime, const struct container *container) {
+    struct sandbox *sandbox = calloc(1, sizeof *sandbox);
+    if (!sandbox)
+        return NULL;
+    list_append(&runtime->sandboxes, &sandbox->link);
+    sandbox->runtime = runtime;
+    sandbox->container = container;
+    sandbox->report = sandbox->main_pidfd = -EBADF;
+    for (int kind = 0; kind < NAMESPACE_KINDS; kind++)
+        sandbox->namespaces[kind] = -EBADF;
+    return sandbox;
+}
+
+void sandbox_free(struct sandbox *sandbox) {
     if (!sandbox)
         return;
+    list_remove(&sandbox->link);
     cgroup_free(sandbox->cgroup);
     seccomp_unref(sandbox->filter);
     text_free(&sandbox->notes);
@@ -135,7 +149,6 @@ static void release(struct sandbox *sandbox) {
     close_fd(sandbox->main_pidfd);
     free(sandbox);
 }
-SCOPED(release, struct sandbox *)
 
 /* One helper, born in the unit's cgroup, which becomes the root of its cgroup namespace. */
 static int start_builder(struct sandbox *sandbox, const char *notify_directory, int ipc_mounts,
@@ -191,6 +204,16 @@ static int check_names(const struct container *container, struct fault *fault) {
     return error;
 }
 
+int sandbox_confine(struct sandbox *sandbox, struct fault *fault) {
+    const struct security *security = &sandbox->container->security;
+    int error = capabilities_prepare(security, &sandbox->capabilities, fault);
+    if (error)
+        return fault_prefix(fault, error, "capabilities");
+    error = seccomp_get(sandbox->runtime->filters, security, sandbox->capabilities.root.bounding,
+                        &sandbox->filter, fault);
+    return error ? fault_prefix(fault, error, "seccomp") : 0;
+}
+
 static int prepare(struct sandbox *sandbox, struct sandbox *const joined[NAMESPACE_KINDS],
                    struct fault *fault) {
     struct runtime *runtime = sandbox->runtime;
@@ -201,13 +224,9 @@ static int prepare(struct sandbox *sandbox, struct sandbox *const joined[NAMESPA
     error = choose_namespaces(sandbox, joined, fault);
     if (error)
         return fault_prefix(fault, error, "namespaces");
-    error = capabilities_prepare(&container->security, &sandbox->capabilities, fault);
+    error = sandbox_confine(sandbox, fault);
     if (error)
-        return fault_prefix(fault, error, "capabilities");
-    error = seccomp_get(runtime->filters, &container->security, sandbox->capabilities.root.bounding,
-                        &sandbox->filter, fault);
-    if (error)
-        return fault_prefix(fault, error, "seccomp");
+        return error;
     error = cgroup_make(runtime->cgroups, container->resources.slice, container->name,
                         limits_controllers(&container->resources), &sandbox->cgroup, fault);
     return error ? fault_prefix(fault, error, "cgroup") : 0;
@@ -232,15 +251,9 @@ static int start(struct sandbox *sandbox, struct sandbox *const joined[NAMESPACE
 int sandbox_build(struct runtime *runtime, const struct container *container,
                   struct sandbox *const joined[NAMESPACE_KINDS], const char *notify_directory,
                   struct sandbox **ret_sandbox, struct fault *fault) {
-    scoped(release) struct sandbox *sandbox = calloc(1, sizeof *sandbox);
+    scoped(sandbox_free) struct sandbox *sandbox = sandbox_new(runtime, container);
     if (!sandbox)
         return fault_set(fault, ENOMEM, "cannot build a sandbox");
-    sandbox->runtime = runtime;
-    sandbox->container = container;
-    sandbox->report = sandbox->main_pidfd = -EBADF;
-    for (int kind = 0; kind < NAMESPACE_KINDS; kind++)
-        sandbox->namespaces[kind] = -EBADF;
-
     int error = prepare(sandbox, joined, fault);
     if (error)
         return error;
@@ -312,7 +325,7 @@ int sandbox_remove(struct sandbox *sandbox, struct fault *fault) {
     if (error)
         return error;
     sandbox->cgroup = NULL;
-    release(sandbox);
+    sandbox_free(sandbox);
     return 0;
 }
 
@@ -333,7 +346,7 @@ uint64_t sandbox_oom_kills(struct sandbox *sandbox) {
 int sandbox_signal_all(struct sandbox *sandbox, int number, struct fault *fault) {
     /* The init would hand it on to the program, which has it already. */
     pid_t init =
-        sandbox->container->process.init && sandbox->main_pidfd >= 0 ? sandbox->main_pid : 0;
+        sandbox->container->process.init && sandbox->main_pidfd >= 0 ? sandbox->main.pid : 0;
     return cgroup_signal_all(sandbox->cgroup, number, init, fault);
 }
 
@@ -382,7 +395,7 @@ uint64_t sandbox_namespace_inode(const struct sandbox *sandbox, enum namespace_k
         return 0;
     if ((kind == NAMESPACE_PID || kind == NAMESPACE_MOUNT) && sandbox->main_pidfd >= 0) {
         char path[48];
-        snprintf(path, sizeof path, "/proc/%d/ns/%s", sandbox->main_pid, namespace_files[kind]);
+        snprintf(path, sizeof path, "/proc/%d/ns/%s", sandbox->main.pid, namespace_files[kind]);
         scoped_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
         if (fd >= 0)
             return namespace_inode(fd);

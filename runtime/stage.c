@@ -224,6 +224,13 @@ static int limit_files(struct progress *progress, struct fault *fault) {
     return rlimits_apply_files(&progress->stage->container->process.rlimits, fault);
 }
 
+/* What a manager left half done must not go on behind the back of the next one. */
+static int follow_manager(struct progress *progress, struct fault *fault) {
+    return report_has_reader(progress->streams.report)
+               ? 0
+               : fault_say(fault, -ECANCELED, "the manager has ended");
+}
+
 static int install_filter(struct progress *progress, struct fault *fault) {
     int error = seccomp_install(progress->stage->filter);
     return error ? fault_set(fault, error, "cannot install the system call filter") : 0;
@@ -369,6 +376,7 @@ static const struct step {
     {"keyring", join_keyring},
     {"descriptors", finish_streams},
     {"limits", limit_files},
+    {"manager", follow_manager},
     {"seccomp", install_filter_early},
     {"capabilities", lower_capabilities},
     {"credentials", change_user},

@@ -102,6 +102,16 @@ void id_ranges_close(struct id_ranges *ranges) {
     free(ranges);
 }
 
+static int remember(struct id_ranges *ranges, const char *unit, uint32_t base,
+                    struct fault *fault) {
+    char text[16];
+    snprintf(text, sizeof text, "%" PRIu32, base);
+    if (symlinkat(text, ranges->directory, unit) < 0)
+        return fault_set(fault, errno, "cannot remember the id range of unit \"%s\"", unit);
+    mark(ranges, base, true);
+    return 0;
+}
+
 int id_ranges_take(struct id_ranges *ranges, const char *unit, struct id_range *ret_range,
                    struct fault *fault) {
     uint32_t base;
@@ -118,14 +128,49 @@ int id_ranges_take(struct id_ranges *ranges, const char *unit, struct id_range *
                              "not needed, or enlarge the host's range",
                              ranges->count);
         base = ranges->first + index * ID_RANGE_COUNT;
-        char text[16];
-        snprintf(text, sizeof text, "%" PRIu32, base);
-        if (symlinkat(text, ranges->directory, unit) < 0)
-            return fault_set(fault, errno, "cannot remember the id range of unit \"%s\"", unit);
-        mark(ranges, base, true);
+        error = remember(ranges, unit, base, fault);
+        if (error)
+            return error;
     }
     *ret_range = (struct id_range){base, ID_RANGE_COUNT};
     return 0;
+}
+
+/* Whether any unit has it; of those out of our bounds, too, that were given under another
+ * configuration. */
+static int is_taken(const struct id_ranges *ranges, uint32_t base, struct fault *fault) {
+    int copy = openat(ranges->directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *entries = copy < 0 ? NULL : fdopendir(copy);
+    if (!entries) {
+        close_fd(copy);
+        return fault_set(fault, errno, "cannot read directory \"%s\"", RANGES);
+    }
+    int taken = 0;
+    for (const struct dirent *entry; !taken && (entry = readdir(entries)) != NULL;) {
+        uint32_t other;
+        taken = entry->d_type == DT_LNK &&
+                read_base(ranges->directory, entry->d_name, &other) == 0 && other == base;
+    }
+    closedir(entries);
+    return taken;
+}
+
+int id_ranges_keep(struct id_ranges *ranges, const char *unit, struct id_range range,
+                   struct fault *fault) {
+    uint32_t base;
+    int error = read_base(ranges->directory, unit, &base);
+    if (error && error != -ENOENT)
+        return fault_set(fault, error, "cannot read the id range of unit \"%s\"", unit);
+    if (!error && base == range.base && range.count == ID_RANGE_COUNT)
+        return 0;
+    int taken = error ? is_taken(ranges, range.base, fault) : 1;
+    if (taken < 0)
+        return taken;
+    if (taken || range.base % ID_RANGE_COUNT || range.base == 0 || range.count != ID_RANGE_COUNT)
+        return fault_say(fault, -ESTALE,
+                         "the host ids from %" PRIu32 " on are not those of unit \"%s\" any more",
+                         range.base, unit);
+    return remember(ranges, unit, range.base, fault);
 }
 
 int id_ranges_give_back(struct id_ranges *ranges, const char *unit, struct fault *fault) {

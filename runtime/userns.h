@@ -28,6 +28,10 @@ SCOPED(id_ranges_close, struct id_ranges *)
 /* The unit's range, the same until it is given back. -ENOSPC where all are taken. */
 int id_ranges_take(struct id_ranges *ranges, const char *unit, struct id_range *ret_range,
                    struct fault *fault);
+/* That the unit has this range, as an earlier manager's sandbox says: -ESTALE where it has another
+ * one by now, or another unit has this. Where it was forgotten it is remembered again. */
+int id_ranges_keep(struct id_ranges *ranges, const char *unit, struct id_range range,
+                   struct fault *fault);
 int id_ranges_give_back(struct id_ranges *ranges, const char *unit, struct fault *fault);
 
 /* ---- in the build's helper; proc: a procfs of its own pid namespace ---- */

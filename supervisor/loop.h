@@ -10,4 +10,6 @@ int loop_block_signals(void); /* before anything else; the runtime unblocks them
 bool loop_is_to_stop(void);
 int loop_open(struct manager *manager);
 void loop_run(struct manager *manager); /* until world_finish */
+/* The same, or until *over. False: the loop is finished. */
+bool loop_run_until(struct manager *manager, const bool *over);
 void loop_close(struct manager *manager);

@@ -13,6 +13,7 @@
 #include "runtime/executable.h"
 #include "runtime/runtime.h"
 #include "supervisor/alive.h"
+#include "supervisor/boot.h"
 #include "supervisor/bus.h"
 #include "supervisor/log.h"
 #include "supervisor/loop.h"
@@ -140,20 +141,19 @@ static int make_directory(const char *parent, const char *name, mode_t mode, str
 }
 
 /* notify is shut for all others: a service reaches its own part of it through its sandbox. */
-static int make_directories(const struct manager_options *options, struct fault *fault) {
-    const struct {
-        const char *parent, *name;
-        mode_t mode;
-    } directories[] = {
-        {options->runtime_directory, "", 0755},       {options->runtime_directory, "notify", 0700},
-        {options->runtime_directory, "output", 0700}, {options->state_directory, "", 0700},
-        {options->log_directory, "", 0750},
-    };
-    int error = 0;
-    for (size_t i = 0; i < ELEMENTS(directories) && error >= 0; i++)
-        error =
-            make_directory(directories[i].parent, directories[i].name, directories[i].mode, fault);
+static int make_runtime_directories(const struct manager_options *options, struct fault *fault) {
+    int error = make_directory(options->runtime_directory, "", 0755, fault);
+    if (error >= 0)
+        error = make_directory(options->runtime_directory, "notify", 0700, fault);
+    if (error >= 0)
+        error = make_directory(options->runtime_directory, "output", 0700, fault);
     return error;
+}
+
+/* They may lie on what early boot has mounted. */
+static int make_lasting_directories(const struct manager_options *options, struct fault *fault) {
+    int error = make_directory(options->state_directory, "", 0700, fault);
+    return error < 0 ? error : make_directory(options->log_directory, "", 0750, fault);
 }
 
 /* The keeper has the directory to itself: who else works in it was started by a keeper that was
@@ -239,14 +239,23 @@ static int open_runtime(struct manager *manager, struct fault *fault) {
         .id_range_count = settings->id_range_count,
         .missing_controllers_warn = settings->missing_controllers_warn,
     };
-    return runtime_open(&runtime, &manager->runtime, fault);
+    int error = runtime_open(&runtime, &manager->runtime, fault);
+    return error ? error : runtime_settle(manager->runtime, fault);
 }
 
+/* 1: it is to end before it has begun. */
 static int begin(struct manager *manager, struct fault *fault) {
     int error = loop_open(manager);
     if (error < 0)
         return fault_set(fault, error, "cannot make the event loop");
-    error = load(manager, fault);
+    error = boot_open(manager, &manager->boot, fault);
+    if (error >= 0)
+        error = boot_run(manager->boot, fault);
+    if (error != 0)
+        return error;
+    error = make_lasting_directories(&manager->options, fault);
+    if (error >= 0)
+        error = load(manager, fault); /* early boot may have named the host, and mounted units */
     if (error >= 0)
         error = open_runtime(manager, fault);
     if (error >= 0) {
@@ -264,6 +273,7 @@ static void end(struct manager *manager) {
     struct bus *bus = manager->bus;
     manager->bus = NULL;
     bus_free(bus);
+    boot_free(take(manager->boot));
     loop_close(manager);
     manager_free(manager);
     runtime_close(runtime);
@@ -281,7 +291,7 @@ static int run(const struct manager_options *options, struct fault *fault) {
     sd_event *event = NULL;
     struct manager *manager = NULL;
     scoped_fd int lock_fd = -1;
-    int error = make_directories(options, fault);
+    int error = make_runtime_directories(options, fault);
     if (error >= 0)
         error = lock(options, &lock_fd, fault);
     if (error < 0)
@@ -294,13 +304,15 @@ static int run(const struct manager_options *options, struct fault *fault) {
         return fault_set(fault, error, "cannot make the event loop");
     }
     error = begin(manager, fault);
-    if (error >= 0) {
+    if (error == 0) {
         begin_signs_of_life(manager);
+        boot_units_begin(manager->boot);
         if (!loop_is_to_stop())
             manager_boot(manager);
         sd_notifyf(false, "READY=1\nSTATUS=%zu units", manager->private->count);
         loop_run(manager);
         stamp_forget_boot(manager);
+        boot_end(manager->boot);
         log_line(LEVEL_INFO, "all is stopped");
     }
     end(manager);

@@ -25,6 +25,7 @@ struct manager {
     struct unit_set *set;
     struct list services;            /* of struct service.link, sorted by name */
     struct bus *bus;                 /* the control door; NULL in tests */
+    struct boot *boot;               /* early boot, and its times; NULL in tests */
     bool stopping;                   /* everything is being stopped; no new start is taken */
     struct manager_private *private; /* the engine's own */
 };

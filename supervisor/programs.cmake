@@ -74,13 +74,19 @@ add_library(policy STATIC
     ${SERVICE_SOURCES}
     supervisor/timers.c supervisor/transaction.c)
 target_link_libraries(policy PUBLIC base)
+file(GLOB BOOT_SOURCES CONFIGURE_DEPENDS supervisor/boot*.c)
 add_library(world STATIC
+    ${BOOT_SOURCES} supervisor/keeper/block.c
     supervisor/console.c supervisor/keeping.c supervisor/machine.c supervisor/membership.c
     supervisor/notify-message.c supervisor/notify.c supervisor/output.c
     supervisor/probe.c supervisor/probe-exec.c supervisor/probe-net.c supervisor/ready-pipe.c
     supervisor/sockets.c supervisor/sockets-holder.c supervisor/sockets-use.c
     supervisor/stamp.c supervisor/world.c)
 target_link_libraries(world PUBLIC policy PkgConfig::LIBSYSTEMD)
+# No clock is right that is behind this; SOURCE_DATE_EPOCH fixes it for reproducible builds.
+string(TIMESTAMP RINGFENCE_EPOCH %s UTC)
+set_source_files_properties(supervisor/boot-saved.c PROPERTIES
+                            COMPILE_DEFINITIONS RINGFENCE_EPOCH=${RINGFENCE_EPOCH})
 if(TARGET units)
     add_executable(ringfence-manager supervisor/main.c)
     target_link_libraries(ringfence-manager PRIVATE world door policy world runtime units

@@ -240,6 +240,8 @@ static int reload_signal(sd_event_source *source, const struct signalfd_siginfo 
     struct manager *manager = context;
     struct fault fault = {{0}};
     (void)source, (void)signal;
+    if (!manager->set)
+        return 0; /* early boot: the files were not read yet */
     sd_notify(false, "RELOADING=1");
     if (manager_reload(manager, &fault) < 0)
         log_line(LEVEL_ERROR, "cannot reload: %s", fault.text);
@@ -292,8 +294,13 @@ int loop_open(struct manager *manager) {
 }
 
 void loop_run(struct manager *manager) {
+    static const bool never = false;
+    loop_run_until(manager, &never);
+}
+
+bool loop_run_until(struct manager *manager, const bool *over) {
     struct world *world = manager->private->world;
-    while (!world->finished) {
+    while (!world->finished && !*over) {
         int error = sd_event_run(manager->event, UINT64_MAX);
         if (error < 0) {
             log_line(LEVEL_ERROR, "the event loop: %s", strerror(-error));
@@ -301,6 +308,7 @@ void loop_run(struct manager *manager) {
             nanosleep(&breath, NULL);
         }
     }
+    return !world->finished;
 }
 
 void loop_close(struct manager *manager) {

@@ -131,7 +131,8 @@ TEST(names_do_not_lead_elsewhere) {
         CHECK(strstr(fault.text, "cannot have a cgroup of that name"));
     }
     CHECK(cgroup_make(root, "1/2/3/4/5/6/7/8/9", "web", 0, &cgroup, &fault) == -EINVAL);
-    CHECK(cgroup_root_clean(root, &fault) == 0); /* the slices that were made on the way */
+    CHECK(cgroup_root_clean(root, NULL, NULL, &fault) ==
+          0); /* the slices that were made on the way */
     close_root(root);
 }
 
@@ -150,7 +151,7 @@ TEST(leftovers_are_killed_and_removed) {
     cgroup_free(one);
     cgroup_free(two);
     /* Nobody reaps them meanwhile: zombies do not keep a cgroup. */
-    CHECK(cgroup_root_clean(root, NULL) == 0);
+    CHECK(cgroup_root_clean(root, NULL, NULL, NULL) == 0);
     CHECK(reap(first) == SIGKILL && reap(second) == SIGKILL);
     snprintf(path, sizeof path, "%s/slice-apps", root_path);
     CHECK(access(path, F_OK) < 0);
@@ -222,7 +223,7 @@ TEST(wrong_roots_are_refused) {
     CHECK_TEXT(fault.text, "cgroup \"relative\": an absolute path without \"..\" is wanted");
     CHECK(cgroup_root_open("/sys/../tmp", &root, &fault) == -EINVAL);
     CHECK(cgroup_root_open("/tmp/ringfence-no-cgroup", &root, &fault) == -ENODEV);
-    CHECK_TEXT(fault.text, "\"/tmp\" is not inside a cgroup v2 tree");
+    CHECK_TEXT(fault.text, "\"/tmp/ringfence-no-cgroup\" is not inside a cgroup v2 tree");
     CHECK(access("/tmp/ringfence-no-cgroup", F_OK) < 0);
 }
 

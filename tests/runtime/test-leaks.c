@@ -119,6 +119,7 @@ TEST(what_an_earlier_manager_left) {
     while (helper > 0);
     CHECK(helper == 0); /* the payload lives on */
     box_open_runtime(&box);
+    CHECK(runtime_settle(box.runtime, &box.fault) == 0);
     CHECK(box_exit_code(-1) == 128 + SIGKILL);
     expect_no_child();
     box_built(&box);

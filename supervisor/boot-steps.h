@@ -1,0 +1,35 @@
+#pragma once
+/* The steps of early boot, each a function that runs in a process of its own (boot.c calls it) and
+ * may block. */
+
+#include <stddef.h>
+
+struct boot_mount;
+struct boot_settings;
+struct fault;
+
+/* What a step may know. */
+struct boot_work {
+    const struct boot_settings *settings;
+    const struct boot_mount *mount; /* of boot_mount_step; else NULL */
+    const char *state_directory;
+};
+
+/* 0: done. 1: there is nothing to do, or it cannot be had; the sentence, if any, says why. -errno:
+ * it failed, with the sentence. */
+typedef int boot_step_function(const struct boot_work *work, struct fault *fault);
+
+boot_step_function boot_load_modules;                                 /* boot-modules.c */
+boot_step_function boot_set_hostname, boot_raise_loopback;            /* boot-host.c */
+boot_step_function boot_set_sysctl, boot_provide_machine_id;          /* boot-host.c */
+boot_step_function boot_set_clock, boot_keep_clock, boot_feed_random; /* boot-saved.c */
+boot_step_function boot_mount_step;                                   /* boot-mounts.c */
+
+/* For the next boot: the clock, a random seed. */
+int boot_save(const char *state_directory, struct fault *fault); /* boot-saved.c */
+
+/* A line for the log while the step goes on. */
+void boot_note(const char *format, ...) __attribute__((format(printf, 1, 2))); /* boot.c */
+
+/* Of several failures in one step the first is the step's, the others are noted. */
+void boot_collect(int error, const struct fault *why, int *result, struct fault *fault);
