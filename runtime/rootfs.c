@@ -15,6 +15,7 @@
 
 #include "runtime/build.h"
 #include "runtime/hostroot.h"
+#include "runtime/image.h"
 #include "runtime/path.h"
 #include "runtime/private.h"
 #include "runtime/tree.h"
@@ -49,36 +50,47 @@ static int scratch_make(struct build *build, struct fault *fault) {
     return 0;
 }
 
-/* A directory of the host as a detached mount whose ids are the unit's. Where its file system
- * cannot do that, a root that is only read is taken as it is, which a note says. */
-static int open_layer(struct build *build, const char *path, struct fault *fault) {
-    struct stat status;
-    if (stat(path, &status) < 0)
-        return fault_set(fault, errno, "cannot open \"%s\"", path);
-    if (!S_ISDIR(status.st_mode))
-        return fault_say(fault, -ENOTDIR, "\"%s\" is not a directory", path);
+/* The ids of a detached mount become the unit's. Where its file system cannot do that, a root that
+ * is only read is taken as it is, which a note says. */
+static int map_ids(struct build *build, int tree, const char *path, struct fault *fault) {
+    if (build->user < 0 || build->ids.base == 0)
+        return 0;
+    int error = tree_map_ids(tree, build->user);
+    if (error == -EOPNOTSUPP && build->container->rootfs.readonly) {
+        build_note(build,
+                   "the file system of \"%s\" cannot map ids: its files show as owned by "
+                   "nobody, and only what everybody may read can be read",
+                   path);
+        return 0;
+    }
+    if (error == -EOPNOTSUPP)
+        return fault_say(fault, error,
+                         "the file system of \"%s\" cannot map ids: make the root read-only, "
+                         "or use the host's user namespace",
+                         path);
+    return error ? fault_set(fault, error, "cannot map the ids of \"%s\"", path) : 0;
+}
+
+/* A directory of the host as a detached mount. */
+static int clone_directory(const char *path, struct fault *fault) {
     scoped_fd int tree = tree_clone(AT_FDCWD, path, false, fault);
     if (tree < 0)
         return tree;
     int error = tree_restrict(tree, MOUNT_ATTR_NODEV, false, fault);
-    if (error)
-        return error;
-    if (build->user >= 0 && build->ids.base != 0) {
-        error = tree_map_ids(tree, build->user);
-        if (error == -EOPNOTSUPP && build->container->rootfs.readonly)
-            build_note(build,
-                       "the file system of \"%s\" cannot map ids: its files show as owned by "
-                       "nobody, and only what everybody may read can be read",
-                       path);
-        else if (error == -EOPNOTSUPP)
-            return fault_say(fault, error,
-                             "the file system of \"%s\" cannot map ids: make the root read-only, "
-                             "or use the host's user namespace",
-                             path);
-        else if (error)
-            return fault_set(fault, error, "cannot map the ids of \"%s\"", path);
-    }
-    return take_fd(&tree);
+    return error ? error : take_fd(&tree);
+}
+
+/* A directory, or a file that holds a file system: a detached mount whose ids are the unit's. */
+static int open_layer(struct build *build, const char *path, struct fault *fault) {
+    struct stat status;
+    if (stat(path, &status) < 0)
+        return fault_set(fault, errno, "cannot open \"%s\"", path);
+    scoped_fd int tree =
+        S_ISDIR(status.st_mode) ? clone_directory(path, fault) : image_mount(path, fault);
+    if (tree < 0)
+        return tree;
+    int error = map_ids(build, tree, path, fault);
+    return error ? error : take_fd(&tree);
 }
 
 /* ---- layers ---- */
@@ -237,6 +249,9 @@ static void note_reach(const struct build *build, const char *path) {
 
 static int assemble_directory(struct build *build, struct fault *fault) {
     const struct rootfs *rootfs = &build->container->rootfs;
+    struct stat status;
+    if (stat(rootfs->path, &status) == 0 && !S_ISDIR(status.st_mode))
+        return fault_say(fault, -ENOTDIR, "\"%s\" is not a directory", rootfs->path);
     scoped_fd int tree = open_layer(build, rootfs->path, fault);
     if (tree < 0)
         return tree;

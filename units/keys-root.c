@@ -32,9 +32,11 @@ const struct key rootfs_keys[ROOTFS_KEYS] = {
      .doc = "A host directory that is the container's root."},
     {"layers", &kind_layers, AT(container.rootfs.layers), .since = "0.1",
      .doc =
-         "Host directories, the lowest first, that overlayfs makes into one root; files that end "
-         "in .squashfs, .erofs or .ext4, \"oci:DIR[:TAG]\" and \"image:NAME\" come with a later "
-         "version."},
+         "What overlayfs makes into one root, the lowest first: host directories, and files with a "
+         "file system in them, which their names tell (.squashfs, .erofs, .ext4). "
+         "\"oci:DIR[:TAG]\" "
+         "and \"image:NAME\" come with a later version. A file is read by the kernel's own driver: "
+         "use none from somebody you would not let write to this host's disk."},
     {"bundle", &kind_path, AT(container.rootfs.bundle), .flags = KEY_LATER, .since = "0.1",
      .doc = "A directory with an OCI bundle."},
     {"readonly", &kind_bool, AT(container.rootfs.readonly), .fallback = "false", .since = "0.1",
