@@ -14,7 +14,7 @@
 #include "supervisor/keeper/keeper.h"
 #include "units/base/scoped.h"
 
-enum { DELAY_LEAST = 100, DELAY_MOST = 10000, LIFE_THAT_RESETS = 10000 };
+enum { DELAY_LEAST = 100, DELAY_MOST = 10000, LIFE_THAT_RESETS = 1000 };
 
 /* musl has no sigabbrev_np. */
 static const char *const signal_names[] = {

@@ -13,7 +13,6 @@
 #include "supervisor/keeper/store.h"
 
 enum { EXIT_USAGE = 2, EXIT_CONFIG = 78 }; /* 78: EX_CONFIG of sysexits.h */
-enum { KEEPER_STATE = 5 }; /* beside KEEPER_EXITS and KEEPER_NAMES: what resume.c wrote */
 enum { WATCHES_MAX = 24 };
 
 /* All times are milliseconds of CLOCK_MONOTONIC. */

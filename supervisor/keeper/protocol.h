@@ -11,6 +11,7 @@
 enum {
     KEEPER_EXITS = 3, /* a stream of struct keeper_exit, to be read */
     KEEPER_NAMES = 4, /* a file; a line for each stored descriptor: its number, a blank, its name */
+    KEEPER_STATE = 5, /* the keeper's own: what one leaves to the next in the same process */
     KEEPER_NAME_MAX = 200,   /* bytes */
     KEEPER_MESSAGE_FDS = 16, /* descriptors in one message */
     KEEPER_REEXEC = 75       /* exit status of a manager that wants all programs started anew */

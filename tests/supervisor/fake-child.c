@@ -10,7 +10,11 @@
  *     held (notes what the keeper handed over)    exits (notes who ended)    count N (until so many
  * did) flood COUNT TEXT (so many notifications, then SIGKILL)
  *
- * `fake-child listen PATH` prints notifications, one a line, until it is ended. */
+ * `fake-child listen PATH` prints notifications, one a line, until it is ended.
+ *
+ * `fake-child hand-over STATE PROGRAM ARGUMENT...` becomes a keeper that takes over what STATE
+ * says:
+ * "@LOCK@" and its like in it are replaced by the numbers of such descriptors. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -275,8 +279,68 @@ static int listen_to(const char *path) {
     }
 }
 
+/* ---- a predecessor of a keeper, in ./run ---- */
+
+static int make_notifications(void) {
+    struct sockaddr_un address;
+    const int one = 1;
+    char path[PATH_MAX];
+    if (!getcwd(path, sizeof path - sizeof "/run/keeper"))
+        abort();
+    strcat(path, "/run/keeper");
+    socklen_t size = make_address(&address, path);
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+    if (bind(fd, (const struct sockaddr *)&address, size) < 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &one, sizeof one) < 0)
+        abort();
+    return fd;
+}
+
+/* What stands between two @ is the name of a descriptor, or SELF. */
+static void fill_in(FILE *saved, int lock, int notifications, int exits_end, int stored) {
+    const struct {
+        const char *word;
+        int fd;
+    } words[] = {{"LOCK@", lock},
+                 {"NOTIFICATIONS@", notifications},
+                 {"EXITS@", exits_end},
+                 {"STORED@", stored}};
+    char line[512];
+    while (fgets(line, sizeof line, saved)) {
+        char *mark = strchr(line, '@');
+        if (mark)
+            *mark++ = '\0';
+        dprintf(KEEPER_STATE, "%s", line);
+        for (size_t i = 0; mark && i < ELEMENTS(words); i++)
+            if (strncmp(mark, words[i].word, strlen(words[i].word)) == 0)
+                dprintf(KEEPER_STATE, "%d%s", words[i].fd, mark + strlen(words[i].word));
+        if (mark && strncmp(mark, "SELF@", 5) == 0)
+            dprintf(KEEPER_STATE, "./ringfenced%s", mark + 5);
+    }
+}
+
+static int hand_over(const char *state, char **arguments) {
+    int pair[2];
+    for (int fd = KEEPER_EXITS; fd <= KEEPER_STATE; fd++)
+        dup2(STDERR_FILENO, fd); /* so that nothing else gets these numbers */
+    scoped_file FILE *saved = fopen(state, "re");
+    int stored = memfd_create("stored", 0), lock = open("run", O_RDONLY | O_DIRECTORY);
+    if (!saved || write(stored, "kept", 4) != 4 || lock < 0 ||
+        socketpair(AF_UNIX, SOCK_STREAM, 0, pair) < 0)
+        return EXIT_FAILURE;
+    dup2(pair[0], KEEPER_EXITS);
+    dup2(memfd_create("names", MFD_CLOEXEC), KEEPER_NAMES);
+    dup2(memfd_create("state", MFD_CLOEXEC), KEEPER_STATE);
+    close(pair[0]);
+    fill_in(saved, lock, make_notifications(), pair[1], stored);
+    execv(arguments[0], arguments);
+    return EXIT_FAILURE;
+}
+
 int main(int argc, char **argv) {
     char path[PATH_MAX];
+    if (argc > 3 && strcmp(argv[1], "hand-over") == 0)
+        return hand_over(argv[2], argv + 3);
     if (argc == 3 && strcmp(argv[1], "listen") == 0)
         return listen_to(argv[2]);
     ssize_t length = readlink("/proc/self/exe", directory, sizeof directory - 1);

@@ -175,29 +175,8 @@ is_resumed() { tr '\0' ' ' <"/proc/$keeper/cmdline" | grep -q "^./ringfenced --r
         rm -rf run events stderr
         mkdir run
         script manager held "note taken" wait "exit 0"
-        python3 - "$saved" <<'END' 2>stderr 3>&- &
-import os, socket, sys
-os.dup2(os.memfd_create("names"), 4)
-os.dup2(os.memfd_create("state"), 5)
-readable, writable = socket.socketpair()
-listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-listener.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-listener.bind(os.getcwd() + "/run/keeper")
-stored = os.memfd_create("stored")
-os.write(stored, b"kept")
-numbers = {"LOCK": os.open("run", os.O_RDONLY), "NOTIFICATIONS": listener.fileno(),
-           "EXITS": writable.fileno(), "STORED": stored}
-text = open(sys.argv[1]).read()
-for word, fd in numbers.items():
-    moved = os.dup2(fd, fd + 20)
-    text = text.replace("@" + word + "@", str(moved))
-os.dup2(readable.fileno(), 3)
-os.write(5, text.replace("@SELF@", os.getcwd() + "/ringfenced").encode())
-for fd in (3, 4, 5):
-    os.set_inheritable(fd, True)
-os.execv("./ringfenced", ["./ringfenced", "--resume", "--foreground", "--runtime-dir",
-                          os.getcwd() + "/run", "--log-dir", os.getcwd() + "/log"])
-END
+        ./ringfence-manager hand-over "$saved" ./ringfenced --resume --foreground \
+            --runtime-dir "$scratch/run" --log-dir "$scratch/log" 2>stderr 3>&- &
         keeper=$!
         eventually event "ringfence-manager taken"
         event "ringfence-manager held web/socket=kept"

@@ -22,10 +22,11 @@ teardown() {
 }
 gone() { ! grep -slx "$scratch/ringfence-.*" /proc/[0-9]*/cmdline; }
 
-script() {
-    local program=$1
+script() { # whole or not at all: it may be read at any time
+    local file=$scratch/ringfence-$1.script
     shift
-    printf '%s\n' "$@" >"$scratch/ringfence-$program.script"
+    printf '%s\n' "$@" >"$file.new"
+    mv "$file.new" "$file"
 }
 begin() {
     "$@" ./ringfenced --foreground --runtime-dir "$scratch/run" --log-dir "$scratch/log" \

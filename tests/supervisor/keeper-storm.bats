@@ -1,0 +1,101 @@
+#!/usr/bin/env bats
+# ringfenced under more of everything than a day brings. RINGFENCE_DEATHS is how often the manager
+# dies in a row (6; the delay grows to ten seconds, so that 100 take a quarter of an hour).
+
+load keeper.bash
+
+unmoved() { # no descriptor, zombie or page has come to stay
+    [ "$(descriptors)" -eq "$descriptors_before" ]
+    [ "$(wc -w <"/proc/$keeper/task/$keeper/children")" -eq 2 ]
+    [ "$(memory)" -le $((memory_before + 32)) ]
+}
+# measure: after a first of everything, so that what is touched once is touched.
+measure() {
+    eventually event "ringfence-logd started"
+    descriptors_before=$(descriptors)
+    memory_before=$(memory)
+}
+end() {
+    eventually unmoved
+    kill -TERM $keeper
+    finish 0
+}
+
+@test "a storm of signals" {
+    script manager "notify READY=1" "note ready" "sleep 20000"
+    begin
+    eventually event "ringfence-manager ready"
+    measure
+    for ((i = 0; i < 3000; i++)); do
+        kill -HUP $keeper
+        kill -CHLD $keeper
+        kill -PIPE $keeper
+    done
+    [ ! -s stderr ] || { tail -n 5 stderr; false; }
+    kill -KILL "$(child ringfence-manager)"
+    script manager "note next" wait "exit 0"
+    eventually event "ringfence-manager next"
+    end
+}
+
+@test "a manager that talks without end, and is killed in the middle of a word" {
+    script manager "store 1 web/socket kept" "drop *" "note first" \
+        "flood 3000 FDSTOREREMOVE=1|FDNAME=web/*" 
+    begin
+    eventually event "ringfence-manager first"
+    measure
+    script manager held "note next" wait "exit 0"
+    eventually event "ringfence-manager next"
+    ! said "is not my child" # all of it was heard before its end was
+    end
+}
+
+@test "a child that talks without end delays nobody" {
+    script logd "note started" "flood 100000000 READY=1"
+    script manager "orphan 10" "exit 1"
+    begin
+    eventually said "in 800 ms"
+    script manager "note next" wait "exit 0"
+    eventually event "ringfence-manager next"
+    script logd wait "exit 0"
+    kill -KILL "$(child ringfence-logd)"
+    kill -TERM $keeper
+    finish 0
+}
+
+@test "a manager that dies again and again" {
+    script manager "store 100 web/sandbox kept" "drop *" "store 1 web/socket kept" "drop web/socket" \
+        "notify READY=1" "orphan 1" "raise 11"
+    begin
+    eventually said "in 200 ms"
+    measure
+    deaths=${RINGFENCE_DEATHS:-6}
+    so_often() { [ "$(grep -c "ended by itself" stderr)" -ge "$deaths" ]; }
+    for ((i = 0; i < deaths * 11; i++)); do
+        so_often && break
+        sleep 1
+    done
+    so_often
+    script manager exits "note last" wait "exit 0"
+    eventually event "ringfence-manager last"
+    [ "$(grep -c 'ringfence-manager exit ' events)" -ge "$deaths" ] # each orphan was told
+    end
+}
+
+@test "a manager that is replaced a hundred times" {
+    script manager held "store 1 web/socket kept" "notify READY=1" "notify REEXEC=1" "exit 75"
+    script logd "note started" wait "exit 0"
+    begin
+    a_hundred() { [ "$(grep -c 'ringfence-manager held web/socket=kept' events)" -ge 5000 ]; }
+    eventually a_hundred # one more descriptor each time: 1 + 2 + ... + 100
+    script manager held "drop *" "note last" wait "exit 0"
+    eventually event "ringfence-manager last"
+    settled() { [ "$(descriptors)" -lt 15 ]; }
+    eventually settled
+    # The logger may have been in the middle of anything, but is there in the end.
+    eventually child_is_there
+    [ ! -s stderr ] || { tail -n 5 stderr; false; }
+    kill -TERM $keeper
+    finish 0
+}
+child_is_there() { [ -n "$(child ringfence-logd)" ]; }
