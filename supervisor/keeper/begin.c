@@ -88,6 +88,7 @@ static int open_signals(struct keeper *keeper) {
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGHUP);
+    machine_add_signals(&keeper->machine, &set);
     sigprocmask(SIG_SETMASK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
     keeper->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -37,6 +38,12 @@ static bool has_power_key(int fd) {
            (keys[KEY_POWER / 8] & 1u << KEY_POWER % 8);
 }
 
+/* Closing a descriptor takes it out again. */
+static void watch(const struct buttons *buttons, int fd) {
+    struct epoll_event event = {.events = EPOLLIN};
+    epoll_ctl(buttons->epoll, EPOLL_CTL_ADD, fd, &event);
+}
+
 static bool is_open(const struct buttons *buttons, unsigned number) {
     for (size_t i = 0; i < BUTTONS_MOST; i++)
         if (buttons->fds[i] >= 0 && buttons->numbers[i] == number)
@@ -53,6 +60,7 @@ static void open_one(struct buttons *buttons, unsigned number) {
         scoped_fd int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
         if (fd >= 0 && has_power_key(fd)) {
             mask_others(fd);
+            watch(buttons, fd);
             buttons->numbers[i] = number;
             buttons->fds[i] = take_fd(&fd);
         }
@@ -72,18 +80,10 @@ static void look(struct buttons *buttons) {
 void buttons_open(struct buttons *buttons) {
     for (size_t i = 0; i < BUTTONS_MOST; i++)
         buttons->fds[i] = -EBADF;
+    buttons->epoll = epoll_create1(EPOLL_CLOEXEC);
     buttons->watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    watch(buttons, buttons->watch);
     look(buttons);
-}
-
-unsigned buttons_poll(const struct buttons *buttons, struct pollfd *ret_polled) {
-    unsigned count = 0;
-    if (buttons->watch >= 0)
-        ret_polled[count++] = (struct pollfd){.fd = buttons->watch, .events = POLLIN};
-    for (size_t i = 0; i < BUTTONS_MOST; i++)
-        if (buttons->fds[i] >= 0)
-            ret_polled[count++] = (struct pollfd){.fd = buttons->fds[i], .events = POLLIN};
-    return count;
 }
 
 /* 1: pressed. 0: nothing (more) to read. -errno: the device is gone. */

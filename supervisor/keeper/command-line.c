@@ -15,12 +15,12 @@ enum { SECONDS_MOST = 24 * 60 * 60, ROOT_WAIT = 30 };
 
 /* ---- values: each function returns what is wanted where it gets something else ---- */
 
-static const char *read_seconds(const char *value, unsigned *ret_seconds) {
+static const char *read_seconds(const char *value, int *ret_seconds) {
     char *end = NULL;
     long seconds = strtol(value, &end, 10);
     if (!*value || *end || seconds < 0 || seconds > SECONDS_MOST)
         return "a number of seconds, at most those of a day";
-    *ret_seconds = (unsigned)seconds;
+    *ret_seconds = (int)seconds;
     return NULL;
 }
 
@@ -93,7 +93,7 @@ static const char *take_readonly(struct command_line *line, char *value) {
 
 /* Without a number it means for ever, to the kernel and to us. */
 static const char *take_root_wait(struct command_line *line, char *value) {
-    line->root_wait = 0;
+    line->root_wait = -1;
     return *value ? read_seconds(value, &line->root_wait) : NULL;
 }
 
@@ -132,12 +132,12 @@ static void complain_unknown(const char *name) {
     const char *names[ELEMENTS(words)];
     size_t count = 0;
     while (count < ELEMENTS(words) && strchr(words[count].name, '.')) {
-        names[count] = words[count].name;
+        names[count] = words[count].name + strlen(PREFIX);
         count++;
     }
-    const char *nearest = names_nearest(name, names, count);
-    say("kernel command line: unknown key %s%s%s", name, nearest ? "; did you mean " : "",
-        nearest ? nearest : "");
+    const char *nearest = names_nearest(name + strlen(PREFIX), names, count);
+    say("kernel command line: unknown key %s%s%s%s", name, nearest ? "; did you mean " PREFIX : "",
+        nearest ? nearest : "", nearest ? "?" : "");
 }
 
 /* ---- words ---- */
@@ -160,7 +160,7 @@ static void take_word(struct command_line *line, char *word) {
     }
     const char *wanted = known->parse(line, value ? value : end);
     if (wanted)
-        say("kernel command line: %s: %s is wanted", known->name, wanted);
+        say("kernel command line: %s wants %s", known->name, wanted);
 }
 
 /* Ends the word at `from` and takes the quotes out of it, which keep blanks together; returns where
@@ -180,7 +180,7 @@ static char *end_word(char *from) {
 }
 
 void command_line_read(struct command_line *ret_line) {
-    *ret_line = (struct command_line){.root_wait = ROOT_WAIT};
+    *ret_line = (struct command_line){.watchdog = -1, .root_wait = ROOT_WAIT};
     scoped_fd int fd = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
     ssize_t length = fd < 0 ? 0 : read(fd, ret_line->text, sizeof ret_line->text - 1);
     if (length <= 0)

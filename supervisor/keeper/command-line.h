@@ -9,13 +9,13 @@ enum { COMMAND_LINE_MOST = 4096, COMMAND_LINE_OPTIONS = 32 };
 struct command_line {
     char *options[COMMAND_LINE_OPTIONS]; /* as a person would write them behind ringfenced */
     int option_count;
-    char *rescue;      /* the program that a person gets when nothing else works; NULL: none */
-    unsigned watchdog; /* seconds; 0: not asked for */
+    char *rescue; /* the program that a person gets when nothing else works; NULL: none */
+    int watchdog; /* seconds; -1: not given */
     /* The kernel's own words, which it leaves to an initramfs: */
     char *root, *root_type, *root_options; /* NULL: not given */
     char *init;                            /* the program there; NULL: the usual ones */
     bool root_writable;
-    unsigned root_wait;           /* seconds that the device may take to appear */
+    int root_wait;                /* seconds that the device may take to appear; -1: for ever */
     char text[COMMAND_LINE_MOST]; /* taken apart; the others point into it */
 };
 

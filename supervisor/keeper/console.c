@@ -28,7 +28,7 @@ void console_say(const char *format, ...) {
     memcpy(line + length, "\r\n", 2);
     /* Opened anew each time: a line that hung up would give errors for ever. Never blocks: nobody
      * may be there to let the line go on. */
-    scoped_fd int fd = open(CONSOLE, O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+    scoped_fd int fd = open(CONSOLE, O_WRONLY | O_APPEND | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
     if (fd >= 0 && write(fd, line, (size_t)length + 2) < 0)
         return;
 }
@@ -60,7 +60,7 @@ static _Noreturn void become(const char *program) {
     }
     sigprocmask(SIG_SETMASK, &none, NULL);
     setsid();
-    int fd = open(CONSOLE, O_RDWR | O_NOCTTY);
+    int fd = open(CONSOLE, O_RDWR | O_APPEND | O_NOCTTY);
     if (fd >= 0) {
         make_sane(fd);
         ioctl(fd, TIOCSCTTY, 1); /* 1: taken from whoever has it */

@@ -55,7 +55,8 @@ void reap(struct keeper *keeper) {
             break;
         if (info.si_pid == keeper->manager.pid || info.si_pid == keeper->logd.pid)
             break; /* it ended since; its SIGCHLD brings us back */
-        if (keeper->phase < PHASE_KILLING && !tell(keeper, &info)) {
+        if (keeper->phase < PHASE_KILLING && !machine_child_ended(keeper, info.si_pid) &&
+            !tell(keeper, &info)) {
             if (now() < reap_deadline(keeper)) {
                 wait_for_reader(keeper);
                 return;

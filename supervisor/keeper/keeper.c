@@ -95,6 +95,7 @@ static void manager_crashed(struct keeper *keeper, int wait_status) {
         say("%s failed twice before it was ready; the services go on without it",
             keeper->manager.name);
     tell_upward(keeper, status);
+    machine_manager_crashed(keeper);
 }
 
 static void manager_ended(struct keeper *keeper, int wait_status) {
@@ -142,6 +143,8 @@ static void heed_signal(struct keeper *keeper, const struct signalfd_siginfo *si
 
     if (number == SIGCHLD) {
         reap(keeper);
+    } else if (machine_signalled(keeper, signal)) {
+        return;
     } else if (number == SIGHUP && !hung_up) {
         child_signal(&keeper->manager, SIGHUP);
     } else if (keeper->phase == PHASE_KEEPING) {
@@ -207,6 +210,7 @@ static uint64_t advance(struct keeper *keeper) {
     uint64_t next = sooner(keeper->deadline, reap_deadline(keeper));
     next = sooner(next, keep(keeper, &keeper->logd, keeper->phase < PHASE_DRAINING));
     next = sooner(next, keep(keeper, &keeper->manager, keeper->phase < PHASE_KILLING));
+    next = sooner(next, machine_advance(keeper));
     if (keeper->phase == PHASE_DRAINING && keeper->logd.pid == 0)
         keeper->phase = PHASE_ENDED;
     return next;
@@ -232,7 +236,7 @@ static void run(struct keeper *keeper) {
     reap(keeper); /* of a predecessor */
     for (;;) {
         uint64_t next = advance(keeper), time = now();
-        if (keeper->phase == PHASE_ENDED && keeper->may_end)
+        if (keeper->phase == PHASE_ENDED)
             return;
         uint64_t rest = next <= time ? 0 : next - time;
         int timeout = next == NEVER ? -1 : rest > INT_MAX ? INT_MAX : (int)rest;
@@ -285,6 +289,7 @@ int main(int argc, char **argv) {
     static struct keeper keeper;
     bool first = getpid() == 1;
     struct options options;
+    machine_begin(&keeper.machine, &argc, &argv);
     int result = options_parse(argc, argv, first, &options);
     if (result)
         return result < 0 ? EXIT_USAGE : fflush(stdout) ? EXIT_FAILURE : 0;
@@ -295,6 +300,7 @@ int main(int argc, char **argv) {
         set_up(&keeper, &options, first);
     if (begin_process(&keeper, first && !options.foreground, resumed) < 0 && keeper.may_end)
         return EXIT_FAILURE;
+    machine_open(&keeper);
     resume_catch_crashes(&keeper);
     while (!resumed && prepare(&keeper, options.runtime_directory) < 0) {
         if (keeper.may_end)
@@ -304,5 +310,6 @@ int main(int argc, char **argv) {
     }
     run(&keeper);
     unlink(keeper.address.sun_path);
+    machine_end(&keeper);
     return keeper.exit_code;
 }

@@ -9,6 +9,7 @@
 #include <sys/types.h>
 #include <sys/un.h>
 
+#include "supervisor/keeper/machine.h"
 #include "supervisor/keeper/protocol.h"
 #include "supervisor/keeper/store.h"
 
@@ -68,6 +69,7 @@ struct keeper {
     struct pollfd polled[WATCHES_MAX];
     watch_ready ready_calls[WATCHES_MAX];
     unsigned watches;
+    struct machine machine;
     struct store store; /* last: it is large */
 };
 

@@ -59,12 +59,13 @@ static void extend(struct keeper *keeper, const char *value) {
 
 static void alive(struct keeper *keeper, const char *value) {
     (void)value;
+    machine_told_alive(keeper);
     if (keeper->watchdog && keeper->phase == PHASE_KEEPING)
         child_limit(&keeper->manager, keeper->watchdog);
 }
 
 static void watch(struct keeper *keeper, const char *value) {
-    keeper->watchdog = milliseconds(value);
+    keeper->watchdog = machine_told_watchdog(keeper, milliseconds(value));
     if (keeper->phase == PHASE_KEEPING)
         keeper->manager.limit = NEVER;
     alive(keeper, value);
@@ -83,11 +84,18 @@ static const struct {
     bool upward;
     void (*heed)(struct keeper *keeper, const char *value);
 } words[] = {
-    {"READY=1", true, ready},        {"STATUS=", true, NULL},
-    {"STOPPING=1", true, stopping},  {"RELOADING=1", true, NULL},
-    {"MONOTONIC_USEC=", true, NULL}, {"EXTEND_TIMEOUT_USEC=", true, extend},
-    {"WATCHDOG=1", false, alive},    {"WATCHDOG_USEC=", false, watch},
+    {"READY=1", true, ready},
+    {"STATUS=", true, machine_told_status},
+    {"STOPPING=1", true, stopping},
+    {"RELOADING=1", true, NULL},
+    {"MONOTONIC_USEC=", true, NULL},
+    {"EXTEND_TIMEOUT_USEC=", true, extend},
+    {"WATCHDOG=1", false, alive},
+    {"WATCHDOG_USEC=", false, watch},
     {"REEXEC=1", false, replace},
+    {"POWEROFF=", false, machine_told_poweroff},
+    {"REBOOT=", false, machine_told_reboot},
+    {"HALT=", false, machine_told_halt},
 };
 
 /* ---- its descriptors ---- */

@@ -6,7 +6,20 @@
 #include "supervisor/keeper/keeper.h"
 #include "units/base/scoped.h"
 
-enum option { FOREGROUND, UNITS, RUNTIME, STATE, LOG, CGROUP, CONFIG, RESUME, HELP, VERSION };
+enum option {
+    FOREGROUND,
+    UNITS,
+    RUNTIME,
+    STATE,
+    LOG,
+    CGROUP,
+    CONFIG,
+    TARGET,
+    LOG_LEVEL,
+    RESUME,
+    HELP,
+    VERSION
+};
 
 static const struct {
     const char *name, *value, *help;
@@ -18,6 +31,8 @@ static const struct {
     [LOG] = {"--log-dir", "DIR", "the services' output [/var/log/ringfence]"},
     [CGROUP] = {"--cgroup", "PATH", "the cgroup below which units get theirs"},
     [CONFIG] = {"--config", "FILE", "the host's file [/etc/ringfence/ringfence.conf]"},
+    [TARGET] = {"--target", "UNIT", "what is started, instead of what the host's file says"},
+    [LOG_LEVEL] = {"--log-level", "WORD", "error, warning, notice, info or debug [info]"},
     [RESUME] = {"--resume", NULL, "go on in the place of another; it gives this to its successor"},
     [HELP] = {"--help", NULL, "this text"},
     [VERSION] = {"--version", NULL, "the version"},

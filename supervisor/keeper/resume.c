@@ -67,6 +67,9 @@ static const struct row rows[] = {
     ROW(DESCRIPTOR, notifications),
     ROW(DESCRIPTOR, exits),
     ROW(PATH, self),
+    ROW(NUMBER, machine.ending),
+    ROW(NUMBER, machine.rescue),
+    ROW(NUMBER, machine.deaths),
 };
 
 /* int, unsigned, enum and pid_t alike. */

@@ -16,7 +16,8 @@
 #include "units/base/scoped.h"
 
 enum {
-    GRACE = 5000,        /* ms that what is no service has to end, and then to be killed */
+    GRACE = 5000, /* ms that what is no service has to end, and what is killed to be gone */
+    GRACE_BY_FORCE = 1000,
     DISKS_LIMIT = 60000, /* ms to write everything and to unmount */
     BREATH = 20          /* ms between two looks */
 };
@@ -45,24 +46,25 @@ static void breathe(struct watchdog *watchdog) {
 
 /* Reaps until there is nobody left, or the time is up. A process that is not our child has a parent
  * that ends as well, and becomes one. */
-static bool await_all(struct watchdog *watchdog) {
-    for (uint64_t deadline = now() + GRACE; now() < deadline; breathe(watchdog)) {
-        while (waitpid(-1, NULL, WNOHANG) > 0)
+static bool await_all(uint64_t deadline, struct watchdog *watchdog) {
+    for (; now() < deadline; breathe(watchdog)) {
+        pid_t pid;
+        while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
             ;
-        if (errno == ECHILD)
+        if (pid < 0 && errno == ECHILD)
             return true;
     }
     return false;
 }
 
-void shutdown_processes(struct watchdog *watchdog) {
+void shutdown_processes(bool force, struct watchdog *watchdog) {
     kill(-1, SIGTERM);
     kill(-1, SIGCONT); /* who is stopped hears nothing */
-    if (await_all(watchdog))
+    if (await_all(now() + (force ? GRACE_BY_FORCE : GRACE), watchdog))
         return;
     console_say("ringfence: some processes do not end and are killed");
     kill(-1, SIGKILL);
-    await_all(watchdog);
+    await_all(now() + GRACE, watchdog);
 }
 
 /* ---- disks ---- */
@@ -99,19 +101,18 @@ void shutdown_disks(struct watchdog *watchdog) {
 /* ---- the last call ---- */
 
 /* Where the hardware cannot do it, the kernel ends the caller: which must not be PID 1. */
-_Noreturn void shutdown_reboot(enum ending ending, struct watchdog *watchdog) {
+void shutdown_reboot(enum ending ending, struct watchdog *watchdog) {
     if (ending == ENDING_HALT)
         watchdog_arm(watchdog, 0); /* it would not let the machine stay so */
     else
         watchdog_feed(watchdog);
     pid_t pid = fork();
-    if (pid <= 0) {
-        reboot(endings[ending].command);
-        int error = errno;
-        console_say("ringfence: cannot %s: %s", endings[ending].word, strerror(error));
-        if (pid == 0)
-            _exit(0);
+    if (pid > 0) {
+        waitpid(pid, NULL, 0);
+        return;
     }
-    for (;;)
-        pause();
+    reboot(endings[ending].command);
+    console_say("ringfence: cannot %s: %s", endings[ending].word, strerror(errno));
+    if (pid == 0)
+        _exit(0);
 }

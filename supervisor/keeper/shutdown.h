@@ -10,11 +10,13 @@ enum ending { ENDING_POWEROFF, ENDING_REBOOT, ENDING_HALT };
 /* "poweroff", ... */
 const char *ending_word(enum ending ending);
 
-/* SIGTERM, then SIGKILL, to every process but the caller, which reaps them. Bounded. */
-void shutdown_processes(struct watchdog *watchdog);
+/* SIGTERM, then SIGKILL, to every process but the caller, which reaps them. Bounded, by force even
+ * more so. */
+void shutdown_processes(bool force, struct watchdog *watchdog);
 
 /* Writes everything to the disks and unmounts them; bounded, also where a disk hangs. */
 void shutdown_disks(struct watchdog *watchdog);
 
-/* reboot(2). In a pid namespace of its own that ends the namespace. */
-_Noreturn void shutdown_reboot(enum ending ending, struct watchdog *watchdog);
+/* reboot(2). In a pid namespace of its own that ends the namespace. Returns where the kernel
+ * refuses. */
+void shutdown_reboot(enum ending ending, struct watchdog *watchdog);

@@ -1,0 +1,283 @@
+#include "supervisor/keeper/machine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/reboot.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "supervisor/keeper/console.h"
+#include "supervisor/keeper/keeper.h"
+#include "supervisor/keeper/mounts.h"
+#include "units/base/scoped.h"
+
+enum {
+    EXIT_REBOOT = 133,      /* of a container that wants to be started again, as nspawn has it */
+    INSIST_WITHIN = 2000,   /* ms in which a second Ctrl-Alt-Del means at once */
+    LIFE_TOO_SHORT = 10000, /* ms; of a manager */
+    DEATHS_MOST = 5
+};
+
+/* ---- beginning ---- */
+
+/* Only the first pid namespace may tell the kernel what Ctrl-Alt-Del is to do: SIGINT to us. */
+static enum place find_place(void) {
+    if (getpid() != 1)
+        return PLACE_ANYWHERE;
+    if (getenv("container"))
+        return PLACE_CONTAINER;
+    return reboot(RB_DISABLE_CAD) == 0 ? PLACE_MACHINE : PLACE_NAMESPACE;
+}
+
+/* The options of the kernel's command line come last: who stands before the machine overrides what
+ * was built into it. A successor in this process was given them by its predecessor. */
+static void join_arguments(struct command_line *line, int *argc, char ***argv) {
+    static char *joined[64 + COMMAND_LINE_OPTIONS];
+    int count = 0;
+    if (*argc > 1 && strcmp((*argv)[1], "--resume") == 0)
+        return;
+    for (int i = 0; i < *argc && count < 64; i++)
+        joined[count++] = (*argv)[i];
+    for (int i = 0; i < line->option_count; i++)
+        joined[count++] = line->options[i];
+    joined[count] = NULL;
+    *argc = count;
+    *argv = joined;
+}
+
+static void write_file(const char *path, const char *text) {
+    scoped_fd int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd >= 0 && write(fd, text, strlen(text)) < 0)
+        return; /* a kernel without it does as it always did */
+}
+
+void machine_begin(struct machine *machine, int *argc, char ***argv) {
+    machine->place = find_place();
+    machine->buttons.epoll = machine->watchdog.fd = -EBADF;
+    machine->line.watchdog = -1;
+    if (machine->place < PLACE_NAMESPACE)
+        return;
+    if (chdir("/") < 0)
+        say("cannot change to \"/\": %s", strerror(errno));
+    umask(022);
+    setsid();
+    setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 0);
+    mounts_make();
+    command_line_read(&machine->line);
+    join_arguments(&machine->line, argc, argv);
+    /* It would drop most of what we say while many units come up. */
+    if (machine->place == PLACE_MACHINE)
+        write_file("/proc/sys/kernel/printk_devkmsg", "on");
+}
+
+/* ---- what ends it ---- */
+
+/* Numbers that init programs agree on. The last ones are SIGRTMIN+3 and so on, as glibc counts:
+ * musl's own SIGRTMIN is one more. */
+static const struct wish {
+    int signal;
+    enum ending ending;
+    bool force;
+} wishes[] = {
+    {SIGINT, ENDING_REBOOT, false},   {SIGTERM, ENDING_REBOOT, false},
+    {SIGUSR1, ENDING_HALT, false},    {SIGUSR2, ENDING_POWEROFF, false},
+    {SIGPWR, ENDING_POWEROFF, false}, {34 + 3, ENDING_HALT, false},
+    {34 + 4, ENDING_POWEROFF, false}, {34 + 5, ENDING_REBOOT, false},
+    {34 + 13, ENDING_HALT, true},     {34 + 14, ENDING_POWEROFF, true},
+    {34 + 15, ENDING_REBOOT, true},
+};
+
+void machine_add_signals(const struct machine *machine, sigset_t *set) {
+    for (size_t i = 0; machine->place != PLACE_ANYWHERE && i < ELEMENTS(wishes); i++)
+        sigaddset(set, wishes[i].signal);
+}
+
+static void begin_ending(struct keeper *keeper, enum ending ending, bool force) {
+    struct machine *machine = &keeper->machine;
+    machine->ending = ending;
+    if (force) {
+        console_say("ringfence: %s, by force", ending_word(ending));
+        machine->force = true;
+        keeper->phase = PHASE_ENDED;
+    } else if (keeper->phase == PHASE_KEEPING) {
+        console_say("ringfence: %s: all units are being stopped", ending_word(ending));
+        keeper_stop(keeper);
+    }
+}
+
+/* Of two that follow each other the second means it. */
+static bool insists(struct machine *machine) {
+    uint64_t before = machine->interrupted;
+    machine->interrupted = now();
+    return before && machine->interrupted - before <= INSIST_WITHIN;
+}
+
+bool machine_signalled(struct keeper *keeper, const struct signalfd_siginfo *signal) {
+    struct machine *machine = &keeper->machine;
+    for (size_t i = 0; machine->place != PLACE_ANYWHERE && i < ELEMENTS(wishes); i++) {
+        const struct wish *wish = &wishes[i];
+        if (wish->signal != (int)signal->ssi_signo)
+            continue;
+        /* A container's engine asks with SIGTERM for its end, not for another beginning. */
+        bool plain = wish->signal == SIGTERM || wish->signal == SIGINT;
+        bool contained = machine->place == PLACE_CONTAINER && plain;
+        begin_ending(keeper, contained ? ENDING_POWEROFF : wish->ending,
+                     wish->force || (wish->signal == SIGINT && insists(machine)));
+        return true;
+    }
+    return false;
+}
+
+static void told(struct keeper *keeper, enum ending ending, const char *value) {
+    if (keeper->machine.place == PLACE_ANYWHERE)
+        say("the manager wants to %s a machine that is not ours", ending_word(ending));
+    else
+        begin_ending(keeper, ending, strcmp(value, "force") == 0);
+}
+
+void machine_told_poweroff(struct keeper *keeper, const char *value) {
+    told(keeper, ENDING_POWEROFF, value);
+}
+
+void machine_told_reboot(struct keeper *keeper, const char *value) {
+    told(keeper, ENDING_REBOOT, value);
+}
+
+void machine_told_halt(struct keeper *keeper, const char *value) {
+    told(keeper, ENDING_HALT, value);
+}
+
+void machine_told_status(struct keeper *keeper, const char *value) {
+    if (keeper->machine.place != PLACE_ANYWHERE && keeper->phase == PHASE_STOPPING)
+        console_say("ringfence: %s", value);
+}
+
+/* ---- life ---- */
+
+/* A manager that hangs is killed, and another may answer, before the hardware loses patience. */
+unsigned machine_told_watchdog(struct keeper *keeper, unsigned milliseconds) {
+    struct machine *machine = &keeper->machine;
+    if (machine->place != PLACE_MACHINE)
+        return milliseconds;
+    if (machine->line.watchdog >= 0) /* who stands before the machine has said otherwise */
+        milliseconds = (unsigned)machine->line.watchdog * 1000;
+    watchdog_arm(&machine->watchdog, (milliseconds + 999) / 1000);
+    return milliseconds / 4 * 3;
+}
+
+void machine_told_alive(struct keeper *keeper) {
+    watchdog_feed(&keeper->machine.watchdog);
+}
+
+static void buttons_came(struct keeper *keeper, int fd) {
+    (void)fd;
+    if (buttons_pressed(&keeper->machine.buttons))
+        begin_ending(keeper, ENDING_POWEROFF, false);
+}
+
+void machine_open(struct keeper *keeper) {
+    struct machine *machine = &keeper->machine;
+    if (machine->place != PLACE_MACHINE)
+        return;
+    buttons_open(&machine->buttons);
+    keeper_watch(keeper, machine->buttons.epoll, POLLIN, buttons_came);
+    if (machine->line.watchdog > 0)
+        keeper->watchdog = machine_told_watchdog(keeper, 0);
+}
+
+/* A person at the rescue shell, and what is left of the keeper's own work, need the machine. */
+uint64_t machine_advance(struct keeper *keeper) {
+    struct machine *machine = &keeper->machine;
+    bool alone = machine->rescue > 0 || keeper->phase > PHASE_STOPPING;
+    if (machine->watchdog.fd < 0 || !alone)
+        return NEVER;
+    uint64_t period = machine->watchdog.seconds * 1000ULL / 4;
+    if (now() - machine->fed >= period) {
+        watchdog_feed(&machine->watchdog);
+        machine->fed = now();
+    }
+    return machine->fed + period;
+}
+
+/* ---- when nothing helps ---- */
+
+static void offer_rescue(struct keeper *keeper) {
+    struct machine *machine = &keeper->machine;
+    const char *program = machine->line.rescue;
+    if (!program) {
+        console_say("ringfence: the manager ended %d times in a row; what runs goes on, and it is "
+                    "tried again. Booted with ringfence.rescue=1 there would be a shell here",
+                    DEATHS_MOST);
+        return;
+    }
+    console_say("ringfence: the manager ended %d times in a row; what runs goes on. Here is %s: "
+                "when it ends, the manager is tried again",
+                DEATHS_MOST, program);
+    pid_t pid = console_run(program);
+    if (pid < 0) {
+        say("cannot start \"%s\": %s", program, strerror(-pid));
+        return;
+    }
+    machine->rescue = pid;
+    keeper->manager.due = NEVER;
+}
+
+void machine_manager_crashed(struct keeper *keeper) {
+    struct machine *machine = &keeper->machine;
+    if (machine->place < PLACE_NAMESPACE)
+        return;
+    bool short_life = now() - keeper->manager.started < LIFE_TOO_SHORT;
+    machine->deaths = short_life ? machine->deaths + 1 : 0;
+    if (machine->deaths < DEATHS_MOST)
+        return;
+    machine->deaths = 0;
+    offer_rescue(keeper);
+}
+
+bool machine_child_ended(struct keeper *keeper, pid_t pid) {
+    struct machine *machine = &keeper->machine;
+    if (machine->rescue == 0 || machine->rescue != pid)
+        return false;
+    machine->rescue = 0;
+    keeper->manager.due = keeper->manager.delay = 0;
+    return true;
+}
+
+/* ---- the end ---- */
+
+/* Of namespaces that are held open the mounts would live on, and with them whole file systems. */
+static void close_all(struct machine *machine) {
+    int *watchdog = &machine->watchdog.fd;
+    unsigned first = STDERR_FILENO + 1;
+    if (*watchdog >= 0 && dup2(*watchdog, (int)first) >= 0)
+        *watchdog = (int)first++;
+    syscall(SYS_close_range, first, UINT_MAX, 0);
+}
+
+void machine_end(struct keeper *keeper) {
+    struct machine *machine = &keeper->machine;
+    if (machine->place == PLACE_ANYWHERE)
+        return;
+    close_all(machine);
+    mlockall(MCL_CURRENT | MCL_FUTURE); /* the disk that we came from may be gone soon */
+    shutdown_processes(machine->force, &machine->watchdog);
+    if (machine->place == PLACE_CONTAINER) {
+        if (machine->ending == ENDING_REBOOT)
+            keeper->exit_code = EXIT_REBOOT;
+        return;
+    }
+    if (machine->place == PLACE_MACHINE)
+        shutdown_disks(&machine->watchdog);
+    console_say("ringfence: %s", ending_word(machine->ending));
+    shutdown_reboot(machine->ending, &machine->watchdog);
+    keeper->exit_code = EXIT_FAILURE;
+    while (machine->place == PLACE_MACHINE)
+        pause(); /* where to? */
+}
