@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -176,7 +175,7 @@ static void start(struct keeper *keeper, struct child *child) {
         return;
     if (keeper->phase == PHASE_STOPPING)
         tell_manager_to_stop(keeper);
-    else if (keeper->watchdog)
+    else if (keeper->watchdog && child->starts > 1) /* the first may be checking disks for hours */
         child_limit(child, keeper->watchdog > FIRST_SIGN ? keeper->watchdog : FIRST_SIGN);
 }
 
@@ -265,8 +264,6 @@ static int prepare(struct keeper *keeper, const char *runtime_directory) {
 
 /* As it is when nothing has happened yet. */
 static void set_up(struct keeper *keeper, const struct options *options, bool first) {
-    memset(keeper, 0, offsetof(struct keeper, store)); /* the store's memory stays untouched */
-    keeper->store.length = keeper->store.count = 0;
     keeper->foreground = options->foreground;
     keeper->may_end = !first || getenv("container");
     keeper->upward = getenv("NOTIFY_SOCKET");

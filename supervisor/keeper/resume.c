@@ -203,6 +203,18 @@ static int check(struct keeper *keeper) {
     return 0;
 }
 
+/* All that may have been read of a state that turned out to be none. */
+static void forget(struct keeper *keeper) {
+    static const size_t sizes[] = {[KIND_NUMBER] = sizeof(int),
+                                   [KIND_TIME] = sizeof(uint64_t),
+                                   [KIND_FLAG] = sizeof(bool),
+                                   [KIND_PATH] = PATH_MAX,
+                                   [KIND_DESCRIPTOR] = sizeof(int)};
+    for (size_t i = 0; i < ELEMENTS(rows); i++)
+        memset(member(keeper, &rows[i]), 0, sizes[rows[i].kind]);
+    keeper->store.length = keeper->store.count = 0;
+}
+
 int resume_read(struct keeper *keeper) {
     struct stat file = {0};
     void *text = MAP_FAILED;
@@ -213,8 +225,10 @@ int resume_read(struct keeper *keeper) {
         munmap(text, (size_t)file.st_size);
     if (!error)
         error = check(keeper);
-    if (error)
+    if (error) {
         say("the state of a predecessor cannot be taken over: %s", strerror(-error));
+        forget(keeper);
+    }
     return error;
 }
 
