@@ -8,15 +8,19 @@
 
 #include "supervisor/manager-private.h"
 #include "units/base/file.h"
+#include "units/base/number.h"
+
+enum { WRITERS_SIZE = 22 }; /* two pids of up to ten digits, a blank and a newline */
 
 static const char *const fifos[] = {"out", "err"};
 
 struct output {
     char *directory;
-    int fd;       /* of the directory */
-    int fifos[2]; /* read and write: neither side ever sees the other go away */
-    pid_t last;   /* the main process that ran most recently */
-    char *settings;
+    int fd;                  /* of the directory */
+    int fifos[OUTPUT_SAVED]; /* read and write: neither side ever sees the other go away */
+    int writers;             /* the file that tells the two pids */
+    pid_t pid, last;         /* the main process, and the one that ran most recently; or 0 */
+    char *settings;          /* as they were written last */
 };
 
 /* A predecessor's FIFO is taken over, with what ringfence-logd has not read yet. */
@@ -35,37 +39,82 @@ static int open_fifo(struct output *output, int number, struct fault *fault) {
     return 0;
 }
 
-static int open_all(struct output *output, struct service *service, struct fault *fault) {
+/* One write of always the same length, in place: it is a part of every start. */
+static int tell_writers(struct output *output, pid_t pid, struct fault *fault) {
+    char text[WRITERS_SIZE + 1];
+    if (output->writers < 0) {
+        output->writers =
+            openat(output->fd, "pid", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (output->writers < 0)
+            return fault_set(fault, errno, "cannot make \"%s/pid\"", output->directory);
+    } else if (pid == output->pid) {
+        return 0;
+    }
+    output->pid = pid;
+    output->last = pid ? pid : output->last;
+    snprintf(text, sizeof text, "%-10d %-10d\n", (int)output->pid, (int)output->last);
+    if (pwrite(output->writers, text, WRITERS_SIZE, 0) < 0)
+        return fault_set(fault, errno, "cannot write \"%s/pid\"", output->directory);
+    return 0;
+}
+
+static int tell_settings(struct output *output, struct service *service, struct fault *fault) {
+    const struct logging *logging = &service->unit->logging;
+    uint64_t rate = 0, interval = USEC_PER_SEC;
+    char *settings = NULL;
+    if (logging->rate && frequency_parse(logging->rate, &rate, &interval) < 0)
+        return fault_say(fault, EINVAL, "\"%s\" is no rate", logging->rate);
+    if (asprintf(&settings,
+                 "driver=%s\nmax_size=%" PRIu64 "\nmax_files=%" PRId64 "\nmax_line=%" PRIu64
+                 "\nrate=%" PRIu64 "\ninterval=%" PRIu64 "\n",
+                 log_driver_word(logging->driver), logging->max_size, logging->max_files,
+                 logging->max_line, rate, interval / 1000) < 0)
+        return fault_set(fault, ENOMEM, "cannot tell the logger about %s", service->name);
+    if (output->settings && strcmp(settings, output->settings) == 0) {
+        free(settings);
+        return 0;
+    }
+    free(output->settings);
+    output->settings = settings;
+    return file_replace(output->fd, "settings", settings, strlen(settings), 0600, false, fault);
+}
+
+static int open_all(struct output *output, struct service *service, pid_t pid,
+                    struct fault *fault) {
     int error = directory_make(AT_FDCWD, output->directory, 0700, fault);
     if (error < 0)
         return error;
     output->fd = open(output->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     if (output->fd < 0)
         return fault_set(fault, errno, "cannot open \"%s\"", output->directory);
-    for (int number = 0; number < 2 && error >= 0; number++)
+    for (int number = 0; number < OUTPUT_SAVED && error >= 0; number++)
         error = open_fifo(output, number, fault);
-    return error < 0 ? error : output_update(output, service, 0, fault);
+    if (error >= 0)
+        error = tell_settings(output, service, fault);
+    return error < 0 ? error : tell_writers(output, pid, fault);
 }
 
 static void close_all(struct output *output) {
     close_fd(output->fifos[0]);
     close_fd(output->fifos[1]);
+    close_fd(output->writers);
     close_fd(output->fd);
     free(output->settings);
     free(output->directory);
     free(output);
 }
 
-int output_open(struct service *service, struct output **ret_output, struct fault *fault) {
+static int open_for(struct service *service, pid_t pid, struct output **ret_output,
+                    struct fault *fault) {
     struct output *output = malloc(sizeof(*output));
     if (!output)
         return fault_set(fault, ENOMEM, "cannot make the output of %s", service->name);
-    *output = (struct output){.fd = -1, .fifos = {-1, -1}};
+    *output = (struct output){.fd = -EBADF, .fifos = {-EBADF, -EBADF}, .writers = -EBADF};
     if (asprintf(&output->directory, "%s/output/%s", service->manager->options.runtime_directory,
                  service->name) < 0)
         output->directory = NULL;
     int error = output->directory
-                    ? open_all(output, service, fault)
+                    ? open_all(output, service, pid, fault)
                     : fault_set(fault, ENOMEM, "cannot make the output of %s", service->name);
     if (error < 0) {
         close_all(output);
@@ -73,6 +122,24 @@ int output_open(struct service *service, struct output **ret_output, struct faul
     }
     *ret_output = output;
     return 0;
+}
+
+int output_open(struct service *service, struct output **ret_output, struct fault *fault) {
+    return open_for(service, 0, ret_output, fault);
+}
+
+void output_save(const struct output *output, int ret_fds[static OUTPUT_SAVED]) {
+    for (size_t i = 0; i < OUTPUT_SAVED; i++)
+        ret_fds[i] = output->fifos[i];
+}
+
+/* The FIFOs are found by their names; what was stored has kept their content until now. */
+int output_adopt(struct service *service, pid_t pid, const int *fds, size_t count,
+                 struct output **ret_output, struct fault *fault) {
+    int error = open_for(service, pid, ret_output, fault);
+    for (size_t i = 0; i < count; i++)
+        close_fd(fds[i]);
+    return error;
 }
 
 int output_streams(const struct output *output, int *ret_out, int *ret_error, struct fault *fault) {
@@ -86,28 +153,15 @@ int output_streams(const struct output *output, int *ret_out, int *ret_error, st
 }
 
 int output_update(struct output *output, struct service *service, pid_t pid, struct fault *fault) {
-    const struct logging *logging = &service->unit->logging;
-    char *settings = NULL;
-    output->last = pid ? pid : output->last;
-    if (asprintf(&settings,
-                 "max_size=%" PRIu64 "\nmax_files=%" PRId64 "\nmax_line=%" PRIu64
-                 "\npid=%d\nlast=%d\n",
-                 logging->max_size, logging->max_files, logging->max_line, (int)pid,
-                 (int)output->last) < 0)
-        return fault_set(fault, ENOMEM, "cannot tell the logger about %s", service->name);
-    if (output->settings && strcmp(settings, output->settings) == 0) {
-        free(settings);
-        return 0;
-    }
-    free(output->settings);
-    output->settings = settings;
-    return file_replace(output->fd, "settings", settings, strlen(settings), 0600, false, fault);
+    int error = tell_settings(output, service, fault);
+    return error < 0 ? error : tell_writers(output, pid, fault);
 }
 
 void output_close(struct output *output) {
     if (!output)
         return;
     unlinkat(output->fd, "settings", 0);
+    unlinkat(output->fd, "pid", 0);
     unlinkat(output->fd, fifos[0], 0);
     unlinkat(output->fd, fifos[1], 0);
     rmdir(output->directory);

@@ -116,14 +116,28 @@ static int prepare_console(struct service *service, struct fault *fault) {
     return 0;
 }
 
+/* What another driver than before is to get, the settings tell the logger. */
+static int prepare_output(struct service *service, struct fault *fault) {
+    struct service_private *own = service->private;
+    if (service->unit->logging.driver == LOG_NONE) {
+        console_close(own->console); /* which lies in the output */
+        own->console = NULL;
+        output_close(own->output);
+        own->output = NULL;
+        return 0;
+    }
+    return own->output ? output_update(own->output, service, 0, fault)
+                       : output_open(service, &own->output, fault);
+}
+
 static int prepare(struct service *service, struct fault *fault) {
     struct service_private *own = service->private;
     struct sandbox *joined[NAMESPACE_KINDS];
     int error = 0;
     if (!own->notify)
         error = notify_open(service, &own->notify, fault);
-    if (error >= 0 && !own->output && service->unit->logging.driver == LOG_FILE)
-        error = output_open(service, &own->output, fault);
+    if (error >= 0)
+        error = prepare_output(service, fault);
     if (error >= 0)
         error = prepare_console(service, fault);
     if (error < 0)

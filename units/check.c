@@ -173,9 +173,9 @@ static void check_service(struct draft *draft) {
     if (service->type != SERVICE_ONESHOT && service->remain_after_exit)
         draft_complain(draft, AT(service.remain_after_exit),
                        "only a service of type \"oneshot\" remains after its exit");
-    if (unit->container.process.tty && unit->logging.driver != LOG_FILE)
+    if (unit->container.process.tty && unit->logging.driver == LOG_NONE)
         draft_complain(draft, AT(container.process.tty),
-                       "the terminal is read where %s is \"file\", and by nobody else",
+                       "nobody reads the terminal where %s is \"none\"",
                        key_title(AT(logging.driver), title, sizeof(title)));
     if (service->exec_reload.count && service->reload_signal)
         draft_complain(draft, AT(service.exec_reload),

@@ -33,6 +33,10 @@ static const char *const driver_words[] = {
 static_assert(ELEMENTS(driver_words) == LOG_NONE + 1, "a word for every driver");
 static const struct names drivers = NAMES(driver_words);
 
+const char *log_driver_word(enum log_driver driver) {
+    return names_word(&drivers, (int)driver);
+}
+
 /* The words of a bool that is no yes or no: false, then true. */
 static const char *const missing_words[] = {"error", "warn"};
 static const struct names missing_controllers = NAMES(missing_words);
@@ -105,9 +109,12 @@ const struct key restart_keys[RESTART_KEYS] = {
 
 const struct key logging_keys[LOGGING_KEYS] = {
     {"driver", &kind_enum, AT(logging.driver), .fallback = "file", .names = &drivers,
-     .later_values = 1u << LOG_JOURNAL | 1u << LOG_SYSLOG | 1u << LOG_KMSG | 1u << LOG_CONSOLE,
      .since = "0.1",
-     .doc = "Where the program's output goes: to rotated files, or nowhere (none)."},
+     .doc = "Where the program's output goes: to rotated files; to the systemd journal, to syslog "
+            "(/dev/log), to the kernel's log or to the console; or nowhere (none). What cannot be "
+            "logged for now waits, and holds the program back when a pipe is full of it. A line "
+            "that begins with \"<3>\", as in sd-daemon(3), has that priority in the journal, in "
+            "syslog and in the kernel's log."},
     {"max_size", &kind_size, AT(logging.max_size), .fallback = "10M", .least = 4096,
      .most = INT64_MAX, .flags = KEY_LIVE, .since = "0.1",
      .doc = "The size at which a log file is put aside."},
@@ -115,9 +122,12 @@ const struct key logging_keys[LOGGING_KEYS] = {
      .flags = KEY_LIVE, .since = "0.1",
      .doc = "The number of log files that are kept, the present one included."},
     {"max_line", &kind_size, AT(logging.max_line), .fallback = "64K", .least = 80, .most = 1 << 20,
-     .flags = KEY_LIVE, .since = "0.1", .doc = "A longer line is split into several records."},
-    {"rate", &kind_rate, AT(logging.rate), .otherwise = "off", .flags = KEY_LATER, .since = "0.1",
-     .doc = "The most lines, as \"1000/s\"; what is dropped is counted, and said."},
+     .flags = KEY_LIVE, .since = "0.1",
+     .doc = "A longer line is split into several records. The journal takes at most 48K, syslog "
+            "8000, the console 4000 and the kernel's log 800."},
+    {"rate", &kind_rate, AT(logging.rate), .otherwise = "off", .flags = KEY_LIVE, .since = "0.1",
+     .doc = "The most lines, as \"1000/s\"; what is dropped is counted, and a line of the log "
+            "says so. Without it nothing is dropped: who writes too fast is held back."},
 };
 
 const struct key timer_keys[TIMER_KEYS] = {

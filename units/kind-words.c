@@ -221,19 +221,9 @@ static bool is_access(const char *text) {
 }
 WORD_KIND(access, is_access, "access", "letters of \"rwm\", each at most once", WRITTEN_STRING);
 
-/* digits "/" one of the periods. */
 static bool is_rate(const char *text) {
-    if (strcmp(text, "off") == 0)
-        return true;
-    char number[16] = "";
-    size_t length = strspn(text, DIGITS);
-    uint64_t value;
-    if (length == 0 || length >= sizeof(number) || text[length] != '/')
-        return false;
-    memcpy(number, text, length);
-    const char *period = text + length + 1;
-    return number_parse(number, &value) == 0 && value > 0 &&
-           (strcmp(period, "s") == 0 || strcmp(period, "min") == 0 || strcmp(period, "h") == 0);
+    uint64_t count, usec;
+    return frequency_parse(text, &count, &usec) == 0;
 }
 WORD_KIND(rate, is_rate, "rate", "\"1000/s\", \"100/min\", \"10/h\" or \"off\"", WRITTEN_STRING);
 

@@ -22,6 +22,7 @@ enum restart_policy {
 };
 enum health_action { HEALTH_RESTART, HEALTH_NONE, HEALTH_STOP, HEALTH_REBOOT };
 enum log_driver { LOG_FILE, LOG_JOURNAL, LOG_SYSLOG, LOG_KMSG, LOG_CONSOLE, LOG_NONE };
+const char *log_driver_word(enum log_driver driver); /* keys-life.c */
 
 /* All durations are microseconds; DURATION_OFF means never. */
 

@@ -14,7 +14,9 @@
 
 enum {
     VIEWERS_MAX = 32,
-    VIEWER_BUFFER = 1 << 20 /* bytes that one who pauses may be behind, as far as the kernel lets */
+    VIEWER_BUFFER =
+        1 << 20, /* bytes that one who pauses may be behind, as far as the kernel lets */
+    PART = 4096  /* bytes of one read: as many as a FIFO that is writable takes as a whole */
 };
 
 struct viewer {
@@ -23,9 +25,13 @@ struct viewer {
 };
 
 struct console {
-    struct readable readable; /* the connection */
+    struct readable readable; /* the connection to the manager */
+    struct readable output_readable;
     struct output *output;
     int manager;
+    int terminal; /* the master of the present run */
+    char part[PART];
+    size_t length; /* bytes of part that are still to go into the FIFO */
     struct viewer viewers[VIEWERS_MAX];
     size_t count;
 };
@@ -50,7 +56,7 @@ static void add_viewer(struct console *console, int fd) {
     const int size = VIEWER_BUFFER;
     if (console->count == VIEWERS_MAX)
         drop_gone(console);
-    if (console->count == VIEWERS_MAX || console->output->streams[TERMINAL].fd < 0) {
+    if (console->count == VIEWERS_MAX || console->terminal < 0) {
         close_fd(fd);
         return;
     }
@@ -88,17 +94,76 @@ static size_t without_returns(char *bytes, size_t length) {
     return kept;
 }
 
-size_t console_show(struct console *console, char *bytes, size_t length) {
+static void show(struct console *console, const char *bytes, size_t length) {
     for (size_t i = console->count; i > 0; i--)
         if (!send_to(&console->viewers[i - 1], bytes, length))
             drop(console, i - 1);
-    return without_returns(bytes, length);
 }
 
-void console_ended(struct console *console) {
-    stream_end(&console->output->streams[TERMINAL]);
+/* ---- the terminal ---- */
+
+/* False: the FIFO takes no more for now. */
+static bool pass_on(struct console *console) {
+    int fifo = console->output->streams[LOG_OUT].fd;
+    struct pollfd room = {.fd = fifo, .events = POLLOUT};
+    if (console->length > 0 && write(fifo, console->part, console->length) > 0)
+        console->length = 0;
+    return console->length == 0 && poll(&room, 1, 0) > 0 && room.revents & POLLOUT;
+}
+
+static void close_terminal(struct console *console) {
+    if (console->terminal >= 0)
+        epoll_ctl(console->output->logger->epoll, EPOLL_CTL_DEL, console->terminal, NULL);
+    console->terminal = close_fd(console->terminal);
+}
+
+/* The run is over: so it is for those who are attached. */
+static void end(struct console *console) {
+    close_terminal(console);
     while (console->count > 0)
         drop(console, console->count - 1);
+}
+
+size_t console_read(struct console *console) {
+    if (!console || console->terminal < 0 || !pass_on(console))
+        return 0;
+    ssize_t length = read(console->terminal, console->part, sizeof console->part);
+    if (length == 0 || (length < 0 && errno == EIO))
+        end(console);
+    if (length <= 0)
+        return 0;
+    show(console, console->part, (size_t)length);
+    console->length = without_returns(console->part, (size_t)length);
+    pass_on(console);
+    return (size_t)length;
+}
+
+static void take_output(struct readable *readable) {
+    struct console *console = list_entry(readable, struct console, output_readable);
+    if (console->output->listening)
+        console_read(console);
+}
+
+void console_listen(struct console *console, bool listening) {
+    if (!console || console->terminal < 0)
+        return;
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = &console->output_readable};
+    if (epoll_ctl(console->output->logger->epoll, listening ? EPOLL_CTL_ADD : EPOLL_CTL_DEL,
+                  console->terminal, &event) < 0 &&
+        listening)
+        logger_say("output of %s: cannot read its terminal: %s", console->output->unit,
+                   strerror(errno));
+}
+
+/* What is left of the run before goes first. */
+static void begin(struct console *console, int terminal) {
+    while (console_read(console) > 0)
+        stream_take(&console->output->streams[LOG_OUT], false);
+    stream_drain(&console->output->streams[LOG_OUT]);
+    end(console);
+    console->terminal = terminal;
+    if (console->output->listening)
+        console_listen(console, true);
 }
 
 /* ---- the manager ---- */
@@ -143,8 +208,7 @@ static void take_message(struct readable *readable) {
         hang_up(console);
         console_refresh(console->output); /* perhaps it only let go of us */
     } else if (fd >= 0 && kind == 'T') {
-        console_ended(console);
-        stream_begin(&console->output->streams[TERMINAL], fd);
+        begin(console, fd);
     } else if (fd >= 0 && kind == 'A') {
         add_viewer(console, fd);
     } else {
@@ -178,9 +242,12 @@ void console_refresh(struct output *output) {
             logger_say("out of memory: the terminal of %s is not read", output->unit);
             return;
         }
-        *console =
-            (struct console){.readable.turn = take_message, .output = output, .manager = -EBADF};
-        output->console = output->streams[TERMINAL].console = console;
+        *console = (struct console){.readable.turn = take_message,
+                                    .output_readable.turn = take_output,
+                                    .output = output,
+                                    .manager = -EBADF,
+                                    .terminal = -EBADF};
+        output->console = console;
     }
     int error = call(console);
     /* A socket that a dead manager left: the next one makes another, of which we hear. */
@@ -192,7 +259,6 @@ void console_free(struct console *console) {
     if (!console)
         return;
     hang_up(console);
-    while (console->count > 0)
-        drop(console, console->count - 1);
+    end(console);
     free(console);
 }

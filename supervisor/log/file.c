@@ -52,23 +52,20 @@ static int open_current(struct log_file *file, struct fault *fault) {
 }
 
 /* current may have been removed or emptied by a person: then its size says so. */
-static int current_size(struct log_file *file, uint64_t *ret_size, struct fault *fault) {
-    struct stat status;
-    if (file->fd >= 0 && fstat(file->fd, &status) == 0 && status.st_nlink == 0)
+static int open_if_needed(struct log_file *file, struct stat *ret_status, struct fault *fault) {
+    if (file->fd >= 0 && fstat(file->fd, ret_status) == 0 && ret_status->st_nlink == 0)
         log_file_close(file);
     if (file->fd < 0) {
         int error = open_current(file, fault);
         if (error)
             return error;
     }
-    if (fstat(file->fd, &status) < 0)
+    if (fstat(file->fd, ret_status) < 0)
         return fault_set(fault, errno, "cannot stat the log of %s", file->unit);
-    *ret_size = (uint64_t)status.st_size;
     return 0;
 }
 
-/* N of a name current.N, or 0. */
-static unsigned rotated_index(const char *name) {
+unsigned log_rotated_index(const char *name) {
     uint64_t index;
     if (strncmp(name, "current.", strlen("current.")) != 0 ||
         number_parse(name + strlen("current."), &index) < 0 || index > UINT32_MAX)
@@ -76,34 +73,24 @@ static unsigned rotated_index(const char *name) {
     return (unsigned)index;
 }
 
-/* Removes rotated files from index `least` on, or only the last of them. How many were removed. */
-static unsigned remove_rotated(const struct log_file *file, unsigned least, bool only_last) {
-    unsigned last = 0, removed = 0;
+/* Removes rotated files from index `least` on. */
+static void remove_rotated(const struct log_file *file, unsigned least) {
     int fd = openat(file->root, file->unit, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     DIR *directory = fd < 0 ? NULL : fdopendir(fd);
     if (!directory) {
         close_fd(fd);
-        return 0;
+        return;
     }
-    for (const struct dirent *entry; (entry = readdir(directory));) {
-        unsigned index = rotated_index(entry->d_name);
-        last = index > last ? index : last;
-        if (!only_last && index >= least && index > 0)
-            removed += unlinkat(fd, entry->d_name, 0) == 0;
-    }
+    for (const struct dirent *entry; (entry = readdir(directory));)
+        if (log_rotated_index(entry->d_name) >= least)
+            unlinkat(fd, entry->d_name, 0);
     closedir(directory);
-    if (only_last && last >= least && last > 0) {
-        char path[PATH_MOST];
-        file_path(file, last, path);
-        removed += unlinkat(file->root, path, 0) == 0;
-    }
-    return removed;
 }
 
 /* The files that are there move up by one; what would be one too many goes. */
 static int rotate(struct log_file *file, const struct log_limits *limits, struct fault *fault) {
     char from[PATH_MOST], to[PATH_MOST];
-    remove_rotated(file, limits->max_files, false);
+    remove_rotated(file, limits->max_files);
     for (unsigned index = limits->max_files - 1; index > 0; index--) {
         file_path(file, index - 1, from);
         file_path(file, index, to);
@@ -129,44 +116,95 @@ static size_t fitting(const struct log_limits *limits, uint64_t size, const char
     return newline ? (size_t)(newline - data) + 1 : 0;
 }
 
-/* One write, or one rotation. *ret_written is set on failure, too. */
-static int step(struct log_file *file, const struct log_limits *limits, const char *data,
-                size_t length, size_t *ret_written, struct fault *fault) {
-    uint64_t size = 0;
-    *ret_written = 0;
-    int error = current_size(file, &size, fault);
+void log_marks_set(struct log_marks *marks, const struct log_mark *mark) {
+    uint32_t other = !marks->current;
+    marks->marks[other] = *mark;
+    __atomic_store_n(&marks->current, other, __ATOMIC_RELEASE);
+}
+
+static void mark_written(struct log_marks *marks, size_t offset) {
+    log_marks_set(marks, &(struct log_mark){.offset = offset});
+}
+
+/* The end of the last whole record. */
+static size_t whole(const char *data, size_t length) {
+    const char *newline = length > 0 ? memrchr(data, '\n', length) : NULL;
+    return newline ? (size_t)(newline - data) + 1 : 0;
+}
+
+/* One write, or one rotation. *at moves on over what is written, on failure, too. */
+static int step(struct log_file *file, const struct log_limits *limits, struct log_marks *marks,
+                const char *data, size_t length, size_t *at, struct fault *fault) {
+    struct stat status;
+    int error = open_if_needed(file, &status, fault);
     if (error)
         return error;
-    size_t chunk = fitting(limits, size, data, length);
-    if (chunk == 0)
+    uint64_t size = (uint64_t)status.st_size;
+    size_t chunk = fitting(limits, size, data + *at, length - *at);
+    if (chunk == 0) {
+        mark_written(marks, *at);
         return rotate(file, limits, fault);
-    ssize_t written = write(file->fd, data, chunk);
+    }
+    log_marks_set(marks, &(struct log_mark){status.st_dev, status.st_ino, size, *at});
+    ssize_t written = write(file->fd, data + *at, chunk);
     if (written == (ssize_t)chunk) {
-        *ret_written = chunk;
+        *at += chunk;
         return 0;
     }
     error = written < 0 ? errno : ENOSPC;
     /* The disk is full within a record: its beginning goes again, so that a file never ends in one
      * and may be rotated. */
-    const char *newline = written > 0 ? memrchr(data, '\n', (size_t)written) : NULL;
-    size_t kept = newline ? (size_t)(newline - data) + 1 : 0;
+    size_t kept = written > 0 ? whole(data + *at, (size_t)written) : 0;
     if (written > 0 && ftruncate(file->fd, (off_t)(size + kept)) < 0)
         error = errno;
-    *ret_written = kept;
+    *at += kept;
     return fault_set(fault, error, "cannot write the log of %s", file->unit);
 }
 
-int log_file_append(struct log_file *file, const struct log_limits *limits, const char *data,
-                    size_t length, size_t *ret_written, struct fault *fault) {
-    size_t total = 0, written;
+int log_file_append(struct log_file *file, const struct log_limits *limits, struct log_marks *marks,
+                    const char *data, size_t length, size_t from, size_t *ret_written,
+                    struct fault *fault) {
     int error = 0;
-    while (total < length && !error) {
-        error = step(file, limits, data + total, length - total, &written, fault);
-        total += written;
-        if (error == -EINTR ||
-            ((error == -ENOSPC || error == -EDQUOT) && remove_rotated(file, 1, true) > 0))
+    while (from < length && !error) {
+        error = step(file, limits, marks, data, length, &from, fault);
+        if (error == -EINTR)
             error = 0;
     }
-    *ret_written = total;
+    mark_written(marks, from);
+    *ret_written = from;
     return error;
+}
+
+/* How much of the data lies in the file from `size` on, which may end before. */
+static size_t compare(int fd, uint64_t size, const char *data, size_t length) {
+    char block[4096];
+    size_t same = 0;
+    while (same < length) {
+        size_t most = length - same < sizeof block ? length - same : sizeof block;
+        ssize_t count = pread(fd, block, most, (off_t)(size + same));
+        if (count <= 0 || memcmp(block, data + same, (size_t)count) != 0)
+            break;
+        same += (size_t)count;
+    }
+    return same;
+}
+
+size_t log_file_resume(struct log_file *file, struct log_marks *marks, const char *data,
+                       size_t length) {
+    const struct log_mark mark = marks->marks[marks->current & 1];
+    char path[PATH_MOST];
+    struct stat status;
+    size_t offset = mark.offset < length ? (size_t)mark.offset : length;
+    if (mark.inode == 0)
+        return offset;
+    file_path(file, 0, path);
+    scoped_fd int fd = openat(file->root, path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0 || fstat(fd, &status) < 0 || status.st_ino != mark.inode ||
+        status.st_dev != mark.device || (uint64_t)status.st_size < mark.size)
+        return offset; /* a person took it away: what was written is gone with it */
+    size_t written = compare(fd, mark.size, data + offset, length - offset);
+    size_t kept = whole(data + offset, written);
+    if (kept < written && ftruncate(fd, (off_t)(mark.size + kept)) < 0)
+        return offset + kept; /* its newline comes when the file is opened */
+    return offset + kept;
 }

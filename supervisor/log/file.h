@@ -13,6 +13,22 @@ struct log_limits {
     size_t max_line;    /* bytes of text in one record */
 };
 
+/* How far an append has come: the data from `offset` on lie (or will lie) in this file from `size`
+ * on; what it has grown since was written. inode 0: the data before `offset` are written, and no
+ * write is under way. */
+struct log_mark {
+    uint64_t device, inode, size, offset;
+};
+
+/* In memory that outlives the process. A mark is written beside the one that counts, then it
+ * counts: at any moment one of them is right. */
+struct log_marks {
+    struct log_mark marks[2];
+    uint32_t current;
+};
+
+void log_marks_set(struct log_marks *marks, const struct log_mark *mark);
+
 struct log_file {
     int root;         /* LOG_DIR; not owned */
     const char *unit; /* not owned */
@@ -22,9 +38,17 @@ struct log_file {
 void log_file_init(struct log_file *file, int root, const char *unit);
 void log_file_close(struct log_file *file);
 
-/* Appends whole records, each ended by a newline. Rotates before a file grows past max_size. Where
- * the disk is full the unit's oldest rotated files make room. On an error *ret_written (also set on
- * success) tells how many bytes, of whole records, are in the files; the caller gives the rest
- * again later. */
-int log_file_append(struct log_file *file, const struct log_limits *limits, const char *data,
-                    size_t length, size_t *ret_written, struct fault *fault);
+/* Appends data from `from` on: whole records, each ended by a newline. Rotates before a file grows
+ * past max_size. On an error *ret_written (also set on success) tells up to which byte of data, at
+ * the end of a record, they are in the files; the caller gives the rest again later. */
+int log_file_append(struct log_file *file, const struct log_limits *limits, struct log_marks *marks,
+                    const char *data, size_t length, size_t from, size_t *ret_written,
+                    struct fault *fault);
+
+/* N of a name current.N, or 0. */
+unsigned log_rotated_index(const char *name);
+
+/* After a logger was killed within log_file_append: up to which byte of data they are in the files.
+ * A record that was torn is taken out of its file again. */
+size_t log_file_resume(struct log_file *file, struct log_marks *marks, const char *data,
+                       size_t length);

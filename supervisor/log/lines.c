@@ -2,63 +2,78 @@
 
 #include <string.h>
 
-#include "units/base/text.h"
-
-/* The two heads that all records of one feed share. */
+/* The two heads that all records of one chunk share. */
 struct heads {
-    char whole[LOG_HEADER_MOST], partial[LOG_HEADER_MOST];
-    size_t whole_length, partial_length;
+    char text[2][LOG_HEADER_MOST];
+    size_t length[2]; /* by whether the record is partial */
 };
 
 static void make_heads(struct heads *heads, const struct log_record *like) {
     struct log_record record = *like;
-    record.partial = false;
-    heads->whole_length = log_record_head(&record, heads->whole);
-    record.partial = true;
-    heads->partial_length = log_record_head(&record, heads->partial);
-}
-
-/* One record of what is held and `length` more bytes. */
-static void emit(struct text *batch, const struct heads *heads, bool partial, struct text *held,
-                 const char *bytes, size_t length) {
-    if (partial)
-        text_append(batch, heads->partial, heads->partial_length);
-    else
-        text_append(batch, heads->whole, heads->whole_length);
-    if (held->length > 0)
-        text_append(batch, held->data, held->length);
-    text_append(batch, bytes, length);
-    text_append(batch, "\n", 1);
-    held->length = 0;
-}
-
-void lines_feed(struct text *held, const struct log_record *like, size_t max_line,
-                const char *bytes, size_t length, struct text *batch) {
-    struct heads heads;
-    make_heads(&heads, like);
-    while (length > 0) {
-        const char *newline = memchr(bytes, '\n', length);
-        size_t piece = newline ? (size_t)(newline - bytes) : length;
-        size_t room = held->length < max_line ? max_line - held->length : 0;
-        if (piece > room) {
-            emit(batch, &heads, true, held, bytes, room);
-            bytes += room;
-            length -= room;
-        } else if (newline) {
-            emit(batch, &heads, false, held, bytes, piece);
-            bytes += piece + 1;
-            length -= piece + 1;
-        } else {
-            text_append(held, bytes, piece);
-            return;
-        }
+    for (int partial = 0; partial < 2; partial++) {
+        record.partial = partial;
+        heads->length[partial] = log_record_head(&record, heads->text[partial]);
     }
 }
 
-void lines_flush(struct text *held, const struct log_record *like, struct text *batch) {
+struct piece lines_end_before(const struct piece *pieces, size_t index) {
+    return index > 0 ? pieces[index - 1] : (struct piece){0};
+}
+
+static char *append(char *at, const char *bytes, size_t length) {
+    memcpy(at, bytes, length);
+    return at + length;
+}
+
+/* False: there is no room. */
+static bool add(struct lines *lines, const char *head, size_t head_length, const char *text,
+                size_t length, size_t taken) {
+    struct piece end = lines_end_before(lines->pieces, lines->count);
+    if (lines->count == lines->most || head_length + length + 1 > lines->room - end.batch)
+        return false;
+    char *at = append(lines->batch + end.batch, head, head_length);
+    at = append(at, text, length);
+    *at++ = '\n';
+    lines->pieces[lines->count++] =
+        (struct piece){end.source + (uint32_t)taken, (uint32_t)(at - lines->batch)};
+    return true;
+}
+
+static bool drop(struct lines *lines, size_t taken) {
+    struct piece end = lines_end_before(lines->pieces, lines->count);
+    if (lines->count == lines->most)
+        return false;
+    end.source += (uint32_t)taken;
+    lines->pieces[lines->count++] = end;
+    return true;
+}
+
+enum lines_end lines_cut(struct lines *lines, const struct log_record *like, size_t max_line,
+                         bool all, struct rate *rate) {
     struct heads heads;
-    if (held->length == 0)
-        return;
     make_heads(&heads, like);
-    emit(batch, &heads, true, held, "", 0);
+    for (size_t at = lines_end_before(lines->pieces, lines->count).source; at < lines->length;) {
+        const char *text = lines->source + at;
+        size_t left = lines->length - at;
+        const char *newline = memchr(text, '\n', left <= max_line ? left : max_line + 1);
+        size_t length = newline ? (size_t)(newline - text) : left > max_line ? max_line : left;
+        bool partial = !newline;
+        if (partial && left <= max_line && !all)
+            return LINES_CUT;
+        struct rate after = *rate;
+        size_t taken = length + !partial;
+        bool added = rate_pass(&after) ? add(lines, heads.text[partial], heads.length[partial],
+                                             text, length, taken)
+                                       : drop(lines, taken);
+        if (!added)
+            return LINES_FULL;
+        *rate = after;
+        at += taken;
+    }
+    return LINES_CUT;
+}
+
+void lines_note(struct lines *lines, const struct log_record *note) {
+    char head[LOG_HEADER_MOST];
+    add(lines, head, log_record_head(note, head), note->text, note->length, 0);
 }

@@ -26,9 +26,10 @@
 
 enum {
     EVENTS_A_TURN = 64,
-    RETRY = 1000,     /* ms between two tries to write to a full disk */
-    LOCK_RETRY = 100, /* ms between two looks whether another logger has ended */
-    NAME_PART = 64    /* bytes of a unit's name before the @, and of what is behind it */
+    RETRY = 1000,      /* ms between two tries to write to a full disk, to reach a daemon */
+    ROOM_RETRY = 1000, /* ms between two looks whether a disk that was full has room */
+    LOCK_RETRY = 100,  /* ms between two looks whether another logger has ended */
+    NAME_PART = 64     /* bytes of a unit's name before the @, and of what is behind it */
 };
 
 struct directories {
@@ -127,11 +128,25 @@ static void look_at_all(struct logger *logger) {
     closedir(directory);
 }
 
+/* What a logger that was killed had under way comes before all that is new. */
+static void recover(struct logger *logger) {
+    if (!ledger_has_entry(&logger->ledger))
+        return;
+    char unit[LOG_UNIT_MOST];
+    memcpy(unit, logger->ledger.entry->unit, sizeof unit);
+    look_at(logger, unit);
+    logger_recover_orphan(logger);
+}
+
 /* ---- the loop ---- */
 
 static bool is_of_interest(const char *name) {
-    return strcmp(name, "settings") == 0 || strcmp(name, log_stream_word(LOG_OUT)) == 0 ||
-           strcmp(name, log_stream_word(LOG_ERR)) == 0 || strcmp(name, CONSOLE_SOCKET) == 0;
+    static const char *const names[] = {SETTINGS_FILE, WRITERS_FILE, CONSOLE_SOCKET};
+    for (size_t i = 0; i < ELEMENTS(names); i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    return strcmp(name, log_stream_word(LOG_OUT)) == 0 ||
+           strcmp(name, log_stream_word(LOG_ERR)) == 0;
 }
 
 static void heed_change(struct logger *logger, const struct inotify_event *event) {
@@ -140,17 +155,22 @@ static void heed_change(struct logger *logger, const struct inotify_event *event
         look_at_all(logger);
         return;
     }
-    if (event->len == 0)
-        return;
-    if (event->wd == logger->watch) {
+    if (event->wd == logger->watch && event->len > 0) {
         look_at(logger, event->name);
         return;
     }
     list_for_each(output, &logger->units, link) {
-        if (output->watch != event->wd || !is_of_interest(event->name))
-            continue;
-        output_refresh(output);
-        return;
+        if (output->writers_watch == event->wd) {
+            if (event->mask & IN_IGNORED)
+                output->writers_watch = -1; /* it was removed */
+            else
+                output_refresh_writers(output);
+            return;
+        }
+        if (output->watch == event->wd && event->len > 0 && is_of_interest(event->name)) {
+            output_refresh(output);
+            return;
+        }
     }
 }
 
@@ -165,9 +185,27 @@ static void heed_changes(struct logger *logger) {
         }
 }
 
-/* Lines that waited long enough, and disks that may be less full. Returns how long to sleep. */
+static size_t length_of(const struct list *list) {
+    size_t length = 0;
+    for (const struct list *link = list->next; link != list; link = link->next)
+        length++;
+    return length;
+}
+
+/* Each once: one that fails again is appended again. */
+static void retry_blocked(struct logger *logger) {
+    for (size_t count = length_of(&logger->blocked); count > 0; count--)
+        output_retry(list_first(&logger->blocked, struct output, blocked));
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+
+/* Lines that waited long enough, drops that are to be told, and disks that may be less full.
+ * Returns how long to sleep, in ms; -1: until something happens. */
 static int pass_time(struct logger *logger, uint64_t *retry) {
-    struct output *output, *following;
+    struct output *output;
     uint64_t time = logger_now(), next = UINT64_MAX;
     struct stream *stream;
     while ((stream = list_first(&logger->holding, struct stream, link)) && stream->flush <= time)
@@ -177,41 +215,59 @@ static int pass_time(struct logger *logger, uint64_t *retry) {
     while ((output = list_first(&logger->waiting, struct output, waiting)) &&
            output->patience <= time)
         output_take_anonymous(output);
-    if (output && output->patience < next)
-        next = output->patience;
+    if (output)
+        next = earlier(next, output->patience);
+    for (size_t count = length_of(&logger->dropping); count > 0; count--) {
+        output = list_first(&logger->dropping, struct output, dropping);
+        list_remove(&output->dropping);
+        list_append(&logger->dropping, &output->dropping);
+        output_note_drops(output, time);
+    }
+    list_for_each(output, &logger->dropping, dropping) {
+        if (list_is_empty(&output->blocked))
+            next = earlier(next, output->rate.say);
+    }
     if (!list_is_empty(&logger->blocked) && time >= *retry) {
-        list_for_each_safe(output, following, &logger->blocked, blocked) {
-            output_retry(output);
-        }
+        retry_blocked(logger);
         *retry = time + RETRY;
     }
-    if (!list_is_empty(&logger->blocked) && *retry < next)
-        next = *retry;
-    return next == UINT64_MAX ? -1 : (int)(next - time);
+    if (!list_is_empty(&logger->blocked))
+        next = earlier(next, *retry);
+    if (logger->short_of_room) {
+        logger_check_room(logger);
+        next = earlier(next, time + ROOM_RETRY);
+    }
+    return next == UINT64_MAX ? -1 : next > time ? (int)(next - time) : 0;
 }
 
-static void give_turn(struct readable *readable) {
-    readable->turn(readable);
+/* A sink takes more again. */
+static void take_writable(struct readable *readable) {
+    struct logger *logger = list_entry(readable, struct logger, writable);
+    retry_blocked(logger);
 }
 
-/* Until SIGTERM or SIGINT. Changes come first, so that what a new process says is not taken for
- * the words of the one before it. They may end a stream that would have its turn in this round:
- * then all turns wait for the next, which comes at once. */
-static void run(struct logger *logger) {
+static void give_turns(struct logger *logger) {
     struct epoll_event events[EVENTS_A_TURN];
+    int count = epoll_wait(logger->epoll, events, EVENTS_A_TURN, 0);
+    for (int i = 0; i < count; i++) {
+        struct readable *readable = events[i].data.ptr;
+        readable->turn(readable);
+    }
+}
+
+/* Until SIGTERM or SIGINT. Changes come first, so that what a new process says is not taken for the
+ * words of the one before it, and so that nothing ends while turns are given. */
+static void run(struct logger *logger) {
+    struct pollfd polled[] = {
+        {logger->signals, POLLIN, 0}, {logger->inotify, POLLIN, 0}, {logger->epoll, POLLIN, 0}};
     uint64_t retry = 0;
-    for (bool ended = false; !ended;) {
-        bool changed = false;
-        int count = epoll_wait(logger->epoll, events, EVENTS_A_TURN, pass_time(logger, &retry));
-        for (int i = 0; i < count; i++) {
-            ended |= events[i].data.ptr == &logger->signals;
-            changed |= events[i].data.ptr == &logger->inotify;
-        }
-        if (changed)
+    while (!(polled[0].revents & POLLIN)) {
+        if (poll(polled, ELEMENTS(polled), pass_time(logger, &retry)) < 0)
+            continue;
+        if (polled[1].revents & POLLIN)
             heed_changes(logger);
-        for (int i = 0; i < count && !changed; i++)
-            if (events[i].data.ptr != &logger->signals)
-                give_turn(events[i].data.ptr);
+        if (polled[2].revents & POLLIN)
+            give_turns(logger);
     }
     heed_changes(logger); /* a unit that came with the last events is drained, too */
     logger->inotify = close_fd(logger->inotify);
@@ -237,7 +293,7 @@ static int lock_outputs(struct logger *logger, const char *path, struct fault *f
     return 0;
 }
 
-/* RUNTIME_DIR/output, read by one logger only. */
+/* RUNTIME_DIR/output, read by one logger only, and the ledger beside it. */
 static int open_outputs(struct logger *logger, const char *runtime, struct fault *fault) {
     char path[PATH_MAX];
     if ((size_t)snprintf(path, sizeof path, "%s/output", runtime) >= sizeof path)
@@ -246,9 +302,11 @@ static int open_outputs(struct logger *logger, const char *runtime, struct fault
     if (error)
         return error;
     logger->outputs = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (logger->outputs < 0)
+    scoped_fd int directory = open(runtime, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (logger->outputs < 0 || directory < 0)
         return fault_set(fault, errno, "cannot open \"%s\"", path);
-    return lock_outputs(logger, path, fault);
+    error = lock_outputs(logger, path, fault);
+    return error ? error : ledger_open(&logger->ledger, directory, fault);
 }
 
 static int open_log_directory(struct logger *logger, const char *path, struct fault *fault) {
@@ -276,12 +334,9 @@ static int open_signals(struct logger *logger, struct fault *fault) {
 
 static int open_events(struct logger *logger, struct fault *fault) {
     char path[64];
-    struct epoll_event change = {.events = EPOLLIN, .data.ptr = &logger->inotify},
-                       signal = {.events = EPOLLIN, .data.ptr = &logger->signals};
     logger->epoll = epoll_create1(EPOLL_CLOEXEC);
     logger->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-    if (epoll_ctl(logger->epoll, EPOLL_CTL_ADD, logger->inotify, &change) < 0 ||
-        epoll_ctl(logger->epoll, EPOLL_CTL_ADD, logger->signals, &signal) < 0)
+    if (logger->epoll < 0 || logger->inotify < 0)
         return fault_set(fault, errno, "cannot wait for events");
     snprintf(path, sizeof path, "/proc/self/fd/%d", logger->outputs);
     logger->watch = inotify_add_watch(
@@ -329,12 +384,13 @@ int main(int argc, char **argv) {
     if (result)
         return result < 0 ? 2 : 0;
 
-    static char buffer[LOG_READ_MOST];
     static struct logger logger = {.units = LIST(logger.units),
                                    .holding = LIST(logger.holding),
+                                   .dropping = LIST(logger.dropping),
                                    .waiting = LIST(logger.waiting),
                                    .blocked = LIST(logger.blocked),
-                                   .buffer = buffer};
+                                   .sinks = {{-EBADF}, {-EBADF}, {-EBADF}, {-EBADF}},
+                                   .writable.turn = take_writable};
     struct fault fault;
     umask(022);
     raise_descriptor_limit();
@@ -345,6 +401,7 @@ int main(int argc, char **argv) {
         logger_say("%s", fault.text);
         return EXIT_FAILURE;
     }
+    recover(&logger);
     look_at_all(&logger);
     run(&logger);
     return 0;

@@ -10,8 +10,9 @@
 #include "units/base/scoped.h"
 #include "units/base/text.h"
 
-static const char *const stream_words[] = {[LOG_OUT] = "out", [LOG_ERR] = "err"};
-static_assert(ELEMENTS(stream_words) == LOG_ERR + 1, "a word for every stream");
+static const char *const stream_words[] = {
+    [LOG_OUT] = "out", [LOG_ERR] = "err", [LOG_NOTE] = "note"};
+static_assert(ELEMENTS(stream_words) == LOG_NOTE + 1, "a word for every stream");
 static const struct names stream_names = NAMES(stream_words);
 
 const char *log_stream_word(enum log_stream stream) {
@@ -116,6 +117,17 @@ static bool take_pid(struct rest *rest, pid_t *ret_pid) {
     return pid <= INT32_MAX;
 }
 
+static bool take_stream(struct rest *rest, enum log_stream *ret_stream) {
+    if (!skip(rest, " "))
+        return false;
+    for (size_t i = 0; i < ELEMENTS(stream_words); i++)
+        if (skip(rest, stream_words[i])) {
+            *ret_stream = (enum log_stream)i;
+            return true;
+        }
+    return false;
+}
+
 /* As unit names are: nothing that could end the name or the record too early. */
 static bool is_name(const char *name, size_t length) {
     for (size_t i = 0; i < length; i++)
@@ -133,11 +145,7 @@ int log_record_parse(const char *line, size_t length, struct log_record *ret_rec
     if (!name || log_time_parse(time, time_length, &record.time) < 0 ||
         !is_name(name, name_length) || !take_pid(&rest, &record.pid))
         return -EBADMSG;
-    if (skip(&rest, " out"))
-        record.stream = LOG_OUT;
-    else if (skip(&rest, " err"))
-        record.stream = LOG_ERR;
-    else
+    if (!take_stream(&rest, &record.stream))
         return -EBADMSG;
     record.partial = skip(&rest, "+");
     if (!skip(&rest, ": "))
@@ -150,7 +158,7 @@ int log_record_parse(const char *line, size_t length, struct log_record *ret_rec
     return 0;
 }
 
-static_assert(LOG_HEADER_MOST > LOG_TIME_LENGTH + LOG_UNIT_MOST + sizeof " [2147483647] err+: ",
+static_assert(LOG_HEADER_MOST > LOG_TIME_LENGTH + LOG_UNIT_MOST + sizeof " [2147483647] note+: ",
               "the longest head fits");
 
 size_t log_record_head(const struct log_record *record, char ret_head[static LOG_HEADER_MOST]) {

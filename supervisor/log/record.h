@@ -3,6 +3,7 @@
  *
  *     2026-11-21T20:52:19.412345Z web[4711] out: GET / 200
  *     2026-11-21T20:52:19.412345Z web[4711] err+: a line longer than max_line ...
+ *     2026-11-21T20:52:19.412345Z web[4711] note: 5 lines were dropped: ...
  *
  * A record ends at the first newline, and nothing else in it is special: the text behind ": " is
  * what the service wrote, byte for byte, NUL and control characters included. Nothing is escaped,
@@ -19,8 +20,12 @@ struct text;
 #define LOG_HEADER_MOST 320 /* bytes before the text of a record */
 #define LOG_TIME_LENGTH 27  /* of 2026-11-21T20:52:19.412345Z */
 
-enum log_stream { LOG_OUT, LOG_ERR };
-const char *log_stream_word(enum log_stream stream); /* "out", "err" */
+enum log_stream {
+    LOG_OUT,
+    LOG_ERR,
+    LOG_NOTE /* what the logger has to say about the unit's output */
+};
+const char *log_stream_word(enum log_stream stream); /* "out", "err", "note" */
 
 struct log_record {
     uint64_t time; /* when it was read from the service, microseconds since 1970 (UTC) */

@@ -19,16 +19,21 @@ teardown() {
     cd / && rm -rf "$scratch"
 }
 
-# unit NAME [MAX_SIZE [MAX_FILES [MAX_LINE [PID [LAST]]]]]
+# unit NAME [MAX_SIZE [MAX_FILES [MAX_LINE [PID [LAST]]]]], with driver=, rate= and interval= (ms)
 unit() {
     mkdir -m 700 "run/output/$1"
     mkfifo -m 622 "run/output/$1/out" "run/output/$1/err"
     settings "$@"
+    pids_of "$1" "${5:-42}" "${6:-42}"
 }
 settings() {
-    printf 'max_size=%s\nmax_files=%s\nmax_line=%s\npid=%s\nlast=%s\n' "${2:-10485760}" \
-        "${3:-3}" "${4:-65536}" "${5:-42}" "${6:-42}" >"run/output/$1/settings.new"
+    printf 'driver=%s\nmax_size=%s\nmax_files=%s\nmax_line=%s\nrate=%s\ninterval=%s\n' \
+        "${driver:-file}" "${2:-10485760}" "${3:-3}" "${4:-65536}" "${rate:-0}" \
+        "${interval:-1000}" >"run/output/$1/settings.new"
     mv "run/output/$1/settings.new" "run/output/$1/settings"
+}
+pids_of() { # NAME PID LAST: in place, as the manager does
+    printf '%-10d %-10d\n' "$2" "$3" | dd of="run/output/$1/pid" conv=notrunc status=none
 }
 start() {
     "$logd" --runtime-dir run --log-dir log 2>>stderr 3>&- &
@@ -47,7 +52,7 @@ finish() {
 }
 eventually() {
     local i
-    for ((i = 0; i < 100; i++)); do
+    for ((i = 0; i < 400; i++)); do
         "$@" >/dev/null 2>&1 && return
         sleep 0.05
     done
@@ -146,7 +151,7 @@ logged() { grep -qF "$2" "log/$1/current"; }
 }
 
 @test "any byte is kept" {
-    unit web 100000000 3 16777216
+    unit web 100000000 3 1000000
     head -c 1000000 /dev/urandom >noise
     echo >>noise
     begin
@@ -181,10 +186,10 @@ logged() { grep -qF "$2" "log/$1/current"; }
     eventually logged web "web[1] out: begin"
     for pid in 2 3 4 5 6 7 8 9; do
         printf 'unfinished' >&7
-        settings web "" "" "" 0 $((pid - 1))
+        pids_of web 0 $((pid - 1))
         sleep 0.05 # no process comes at once
         echo "I am $pid" >&7
-        settings web "" "" "" $pid $pid # the manager may be late
+        pids_of web $pid $pid # the manager may be late
     done
     finish
     for pid in 2 3 4 5 6 7 8 9; do
@@ -198,7 +203,7 @@ logged() { grep -qF "$2" "log/$1/current"; }
     begin
     exec 7<>run/output/web/out
     echo short >&7
-    settings web "" "" "" 0 77
+    pids_of web 0 77
     eventually logged web "web[77] out: short"
     echo stray >&7 # and no process is ever named for it
     eventually logged web "web[0] out: stray"
@@ -241,6 +246,51 @@ logged() { grep -qF "$2" "log/$1/current"; }
     { echo first; seq 1 5000; } | cmp - <(texts web)
 }
 
+# numbers HOW: as fast as it can, in blocks, in lines, or in pieces of lines.
+numbers() {
+    case $1 in
+    blocks) exec seq 1 1000000000 ;;
+    lines) exec stdbuf -oL seq 1 1000000000 ;;
+    pieces)
+        for ((i = 1; ; i++)); do
+            printf '%s' "${i::2}"
+            printf '%s\n' "${i:2}"
+        done
+        ;;
+    esac
+}
+# RINGFENCE_KILLS=200 bats -f "kill -9 of the logger" tests/supervisor/logd.bats
+@test "kill -9 of the logger loses no line and repeats none" {
+    local kills=${RINGFENCE_KILLS:-20} how=(blocks lines pieces)
+    for i in 1 2 3 4 5 6 7 8 9 10; do
+        unit "u$i" 4000000 1000
+        exec {held[i]}<>"run/output/u$i/out" # as the manager does
+        numbers "${how[i % 3]}" >"run/output/u$i/out" 3>&- &
+        writers+=" $!"
+        pids+=" $!"
+    done
+    for ((kill = 0; kill < kills; kill++)); do
+        start
+        sleep "0.0$((RANDOM % 8 + 1))$((RANDOM % 10))"
+        kill -KILL "$daemon"
+        wait "$daemon" || true
+    done
+    kill -KILL $writers
+    begin
+    finish
+    for i in 1 2 3 4 5 6 7 8 9 10; do
+        "$RINGFENCE_BUILD/ringfence" logs --log-dir log "u$i" | sed -E 's/^[^ ]+ [^ ]+ out\+?: //' |
+            awk '$0 != NR { print NR ": " $0 } END { print NR >"count" }' >wrong
+        read -r count <count
+        # The last line may be one in which its writer was killed.
+        [ ! -s wrong ] || [ "$(cut -d: -f1 wrong)" = "$count" ] || { echo "u$i"; head wrong; false; }
+        [ "$count" -gt 10 ]
+        total=$((total + count))
+    done
+    [ ! -s stderr ] || { cat stderr; false; }
+    echo "# $kills kills, $total lines" >&3
+}
+
 @test "at the end everything is drained" {
     begin
     eventually test -d log
@@ -273,7 +323,7 @@ logged() { grep -qF "$2" "log/$1/current"; }
 @test "what is no unit's output is left alone" {
     mkdir run/output/-x run/output/.new run/output/good
     touch run/output/file run/output/good/out
-    printf 'max_size=0\n' >run/output/good/settings
+    printf 'driver=file\nmax_size=0\n' >run/output/good/settings
     begin
     eventually said "^ringfence-logd: output of good: \"out\" is not a FIFO$"
     said '^ringfence-logd: "-x" among the outputs is no unit.s directory and is left alone$'
@@ -325,7 +375,7 @@ full_disk() {
     # More than fits: the oldest files make room.
     seq 1 30000 >&7
     eventually logged web "out: 30000"
-    [ ! -s stderr ]
+    [ "$(cat stderr)" = "ringfence-logd: the disk of the logs is full: the oldest files of whoever has most of them go, \"web/current.7\" first" ]
     texts web >have
     seq 1 30000 | tail -n "$(wc -l <have)" | cmp - have
     [ "$(wc -l <have)" -gt 5000 ]
@@ -340,23 +390,24 @@ full_disk() {
     eventually said "^ringfence-logd: cannot write the log of web: No space left on device; its output waits until that works$"
     sleep 1.5
     kill -0 $writer # it is held back
-    [ "$(wc -l <stderr)" -eq 1 ]
+    [ "$(wc -l <stderr)" -eq 2 ]
     unit other
     rm log/filler
     settings web 50000 20
     wait $writer
     eventually said "^ringfence-logd: the log of web is written again$"
     eventually logged web "out: 60000"
+    rm -f log/web/current.*
+    eventually said "^ringfence-logd: the disk of the logs has room again$"
     finish
     texts web >have
     seq 1 60000 | tail -n "$(wc -l <have)" | cmp - have
-    [ "$(wc -l <have)" -gt 5000 ]
 }
 
 @test "a full disk" {
     unshare --mount true 2>/dev/null || skip "no mount namespace can be made here"
     mkdir log
-    export -f full_disk unit settings begin finish eventually said texts logged start watching
+    export -f full_disk unit settings pids_of begin finish eventually said texts logged start watching
     export logd
     unshare --mount --propagation private bash -euc 'pids=; full_disk' >trace 2>&1 3>&- ||
         { cat trace stderr; false; }

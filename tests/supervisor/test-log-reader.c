@@ -36,13 +36,15 @@ static void say(const char *unit, unsigned time) {
     scoped_text struct text line = {0};
     size_t written;
     struct log_file file;
+    struct log_marks marks = {0};
     struct log_record record = {.time = time * 1000000ULL, .pid = 1, .text = number};
     snprintf(number, sizeof number, "%u", time);
     record.length = strlen(number);
     snprintf(record.unit, sizeof record.unit, "%s", unit);
     log_record_write(&line, &record);
     log_file_init(&file, root, unit);
-    CHECK(log_file_append(&file, &limits, line.data, line.length, &written, &fault) == 0);
+    CHECK(log_file_append(&file, &limits, &marks, line.data, line.length, 0, &written, &fault) ==
+          0);
     log_file_close(&file);
 }
 

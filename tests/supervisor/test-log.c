@@ -1,4 +1,4 @@
-/* Records, lines and rotated files, as ringfence-logd makes them. */
+/* Records and rotated files, as ringfence-logd makes them. */
 
 #include <fcntl.h>
 #include <signal.h>
@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 
 #include "supervisor/log/file.h"
-#include "supervisor/log/lines.h"
+#include "supervisor/log/reclaim.h"
 #include "supervisor/log/record.h"
 #include "tests/test.h"
 #include "units/base/fault.h"
@@ -62,6 +62,7 @@ TEST(what_is_no_record_is_refused) {
         NOON " web[2147483648] out: x",
         NOON " web[1]out: x",
         NOON " web[1] log: x",
+        NOON " web[1] notes: x",
         NOON " web[1] out:x",
         NOON " web[1] out",
         NOON " web[1] out++: x",
@@ -102,69 +103,11 @@ TEST(a_record_as_json) {
                           "\"partial\":false,\"text\":\"a\\u0000\\\"\xef\xbf\xbd\"}");
 }
 
-/* ---- lines ---- */
-
-static struct text held, batch;
-
-static void feed(const char *bytes, size_t max_line) {
-    lines_feed(&held, &like, max_line, bytes, strlen(bytes), &batch);
-}
-
-#define HEAD NOON " web[4711] out: "
-#define HEAD_PARTIAL NOON " web[4711] out+: "
-
-TEST(a_line_may_come_in_pieces) {
-    feed("one\ntw", 100);
-    CHECK_TEXT(batch.data, HEAD "one\n");
-    feed("o", 100);
-    feed("\n\nthree\n", 100);
-    CHECK_TEXT(batch.data, HEAD "one\n" HEAD "two\n" HEAD "\n" HEAD "three\n");
-    CHECK(held.length == 0);
-}
-
-TEST(a_long_line_is_cut) {
-    feed("12345678abc\n", 4);
-    CHECK_TEXT(batch.data, HEAD_PARTIAL "1234\n" HEAD_PARTIAL "5678\n" HEAD "abc\n");
-}
-
-TEST(a_line_of_just_the_length_is_not_cut) {
-    feed("12", 4);
-    feed("34", 4);
-    CHECK(batch.length == 0);
-    feed("\n", 4);
-    CHECK_TEXT(batch.data, HEAD "1234\n");
-}
-
-TEST(a_shrunken_limit_cuts_what_is_held) {
-    feed("12345678", 100);
-    feed("9\n", 4);
-    CHECK_TEXT(batch.data, HEAD_PARTIAL "12345678\n" HEAD "9\n");
-}
-
-TEST(a_prompt_is_flushed_once) {
-    feed("login: ", 100);
-    lines_flush(&held, &like, &batch);
-    lines_flush(&held, &like, &batch);
-    CHECK_TEXT(batch.data, HEAD_PARTIAL "login: \n");
-    feed("\n", 100);
-    CHECK_TEXT(batch.data, HEAD_PARTIAL "login: \n" HEAD "\n");
-}
-
-TEST(every_byte_but_newline_is_kept) {
-    char bytes[256 + 1];
-    struct log_record record;
-    for (int i = 0; i < 256; i++)
-        bytes[i] = (char)(i == '\n' ? 'n' : i);
-    bytes[256] = '\n';
-    lines_feed(&held, &like, 1000, bytes, sizeof bytes, &batch);
-    CHECK(log_record_parse(batch.data, batch.length - 1, &record) == 0);
-    CHECK(record.length == 256 && memcmp(record.text, bytes, 256) == 0);
-}
-
 /* ---- files ---- */
 
 static char top[] = "/tmp/ringfence-test-log-XXXXXX";
 static struct log_file file;
+static struct log_marks marks;
 static struct fault fault;
 
 static void remove_top(void) {
@@ -182,7 +125,7 @@ static void begin(void) {
 
 static int append(const struct log_limits *limits, const char *text) {
     size_t written;
-    return log_file_append(&file, limits, text, strlen(text), &written, &fault);
+    return log_file_append(&file, limits, &marks, text, strlen(text), 0, &written, &fault);
 }
 
 /* What a file has, or "-" where there is none. */
@@ -249,13 +192,83 @@ TEST(a_full_disk_cuts_no_record) {
     begin();
     signal(SIGXFSZ, SIG_IGN);
     CHECK(setrlimit(RLIMIT_FSIZE, &least) == 0);
-    CHECK(log_file_append(&file, &limits, "a\nbbbbbbbbb\nc\n", 14, &written, &fault) == -ENOSPC);
+    CHECK(log_file_append(&file, &limits, &marks, "a\nbbbbbbbbb\nc\n", 14, 0, &written, &fault) ==
+          -ENOSPC);
     CHECK_TEXT(fault.text, "cannot write the log of web: No space left on device");
     CHECK(written == 2);
     CHECK_TEXT(content("current"), "a\n");
     CHECK(setrlimit(RLIMIT_FSIZE, &most) == 0);
     CHECK(append(&limits, "bbbbbbbbb\nc\n") == 0);
     CHECK_TEXT(content("current"), "a\nbbbbbbbbb\nc\n");
+}
+
+/* ---- after a logger that was killed ---- */
+
+static const char three[] = "one\ntwo\nthree\n";
+
+/* As if it had been killed when so many bytes of `three` had been written after "zero". */
+static void leave(size_t written) {
+    const struct log_limits limits = {.max_size = 1000, .max_files = 3};
+    struct stat status;
+    begin();
+    CHECK(append(&limits, "zero\n") == 0);
+    CHECK(fstat(file.fd, &status) == 0);
+    log_marks_set(&marks, &(struct log_mark){status.st_dev, status.st_ino, 5, 0});
+    CHECK(write(file.fd, three, written) == (ssize_t)written);
+    log_file_close(&file);
+}
+
+static void check_resumed(size_t from) {
+    const struct log_limits limits = {.max_size = 1000, .max_files = 3};
+    size_t written;
+    CHECK(log_file_resume(&file, &marks, three, strlen(three)) == from);
+    CHECK(log_file_append(&file, &limits, &marks, three, strlen(three), from, &written, &fault) ==
+          0);
+    CHECK(written == strlen(three));
+    CHECK_TEXT(content("current"), "zero\none\ntwo\nthree\n");
+}
+
+TEST(killed_before_the_write) {
+    leave(0);
+    check_resumed(0);
+}
+
+TEST(killed_after_a_part_of_the_write) {
+    leave(6); /* "one\ntw" */
+    check_resumed(4);
+}
+
+TEST(killed_after_the_write) {
+    leave(strlen(three));
+    check_resumed(strlen(three));
+}
+
+TEST(killed_before_the_rotation) {
+    const struct log_limits limits = {.max_size = 10, .max_files = 3};
+    size_t written;
+    begin();
+    CHECK(append(&limits, "zero\none\n") == 0);
+    log_marks_set(&marks, &(struct log_mark){.offset = 4});
+    log_file_close(&file);
+    CHECK(log_file_resume(&file, &marks, three, strlen(three)) == 4);
+    CHECK(log_file_append(&file, &limits, &marks, three, strlen(three), 4, &written, &fault) == 0);
+    CHECK_TEXT(content("current.1"), "zero\none\n");
+    CHECK_TEXT(content("current"), "two\nthree\n");
+}
+
+TEST(killed_and_the_file_was_removed) {
+    leave(4);
+    CHECK(unlinkat(file.root, "web/current", 0) == 0);
+    CHECK(log_file_resume(&file, &marks, three, strlen(three)) == 0);
+}
+
+TEST(killed_and_the_file_is_another) {
+    const struct log_limits limits = {.max_size = 1000, .max_files = 3};
+    leave(4);
+    CHECK(renameat(file.root, "web/current", file.root, "web/old") == 0);
+    CHECK(append(&limits, "zero\n") == 0);
+    marks.current = !marks.current; /* the mark that was left */
+    CHECK(log_file_resume(&file, &marks, three, strlen(three)) == 0);
 }
 
 TEST(removed_files_come_again) {
@@ -265,6 +278,30 @@ TEST(removed_files_come_again) {
     CHECK(directory_remove(file.root, "web", &fault) == 0);
     CHECK(append(&limits, "b\n") == 0);
     CHECK_TEXT(content("current"), "b\n");
+}
+
+TEST(the_biggest_goes_first) {
+    const struct log_limits limits = {.max_size = 20000, .max_files = 9};
+    static char much[15001];
+    char name[64];
+    begin();
+    CHECK(log_reclaim(file.root, name, sizeof name) == 0);
+    memset(much, 'x', sizeof much - 2);
+    much[sizeof much - 2] = '\n';
+    for (int i = 0; i < 4; i++) /* current and three more */
+        CHECK(append(&limits, much) == 0);
+    log_file_close(&file);
+    log_file_init(&file, file.root, "small");
+    for (int i = 0; i < 3; i++)
+        CHECK(append(&limits, much) == 0);
+    CHECK(log_reclaim(file.root, name, sizeof name) == 1);
+    CHECK_TEXT(name, "web/current.3");
+    int removed = 1;
+    while (log_reclaim(file.root, name, sizeof name) == 1)
+        removed++;
+    CHECK(removed == 5);
+    CHECK(faccessat(file.root, "web/current", F_OK, 0) == 0);
+    CHECK(faccessat(file.root, "small/current", F_OK, 0) == 0);
 }
 
 TEST(who_may_read) {

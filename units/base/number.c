@@ -120,6 +120,28 @@ void duration_print(struct text *text, uint64_t usec) {
     }
 }
 
+int frequency_parse(const char *text, uint64_t *ret_count, uint64_t *ret_usec) {
+    static const struct scale periods[] = {
+        {"s", USEC_PER_SEC}, {"min", 60 * USEC_PER_SEC}, {"h", 3600 * USEC_PER_SEC}};
+    uint64_t count;
+
+    if (strcmp(text, "off") == 0) {
+        *ret_count = 0;
+        *ret_usec = USEC_PER_SEC;
+        return 0;
+    }
+    int error = digits(&text, &count);
+    if (error || count == 0 || *text++ != '/')
+        return error ? error : -EINVAL;
+    for (size_t i = 0; i < ELEMENTS(periods); i++)
+        if (strcmp(text, periods[i].name) == 0) {
+            *ret_count = count;
+            *ret_usec = periods[i].factor;
+            return 0;
+        }
+    return -EINVAL;
+}
+
 int size_parse(const char *text, uint64_t *ret_bytes) {
     uint64_t value;
 

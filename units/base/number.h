@@ -19,6 +19,9 @@ int duration_parse(const char *text, uint64_t *ret_usec);
 /* The shortest form that parses back to the same value. */
 void duration_print(struct text *text, uint64_t usec);
 
+/* So many in so many microseconds: "1000/s", "100/min", "10/h"; "off" is 0 a second. */
+int frequency_parse(const char *text, uint64_t *ret_count, uint64_t *ret_usec);
+
 /* Bytes: "64M", IEC (K M G T, with or without iB); a bare number is bytes; "max". */
 int size_parse(const char *text, uint64_t *ret_bytes);
 void size_print(struct text *text, uint64_t bytes);

@@ -86,9 +86,13 @@ static bool is_noncharacter(const unsigned char *at, size_t length) {
 }
 
 void text_add_clean(struct text *text, const char *string) {
-    const unsigned char *end = (const unsigned char *)string + strlen(string);
+    text_add_clean_bytes(text, string, strlen(string));
+}
 
-    for (const unsigned char *at = (const unsigned char *)string; at < end;) {
+void text_add_clean_bytes(struct text *text, const char *bytes, size_t size) {
+    const unsigned char *end = (const unsigned char *)bytes + size;
+
+    for (const unsigned char *at = (const unsigned char *)bytes; at < end;) {
         size_t length = utf8_length(at, (size_t)(end - at));
         if (length == 0 || is_control(at, length) || is_noncharacter(at, length))
             text_add(text, REPLACEMENT);
