@@ -111,7 +111,7 @@ struct service_private {
     uint64_t begun;     /* CLOCK_BOOTTIME, of the present attempt */
 
     enum service_state outcome; /* where REMOVING leads */
-    uint64_t retry;             /* microseconds, of the next try to remove */
+    uint64_t retry;             /* microseconds, of the next try to kill or remove */
     unsigned step;              /* of the backoff */
     uint64_t limit_begun;       /* CLOCK_BOOTTIME, of the interval of the limit */
     int64_t limit_count;

@@ -16,6 +16,7 @@
 /* Microseconds between tries to remove: not all that the kernel tears down is told by an event. */
 #define RETRY_FIRST 4000ULL
 #define RETRY_LAST 1000000ULL
+#define KILL_AGAIN 64000ULL /* the first time; then each time later, up to RETRY_LAST */
 
 static void warn(const struct service *service, const struct fault *fault) {
     log_line(LEVEL_WARNING, "%s: %s", service->name, fault->text);
@@ -194,6 +195,31 @@ static enum service_state kill_program(struct service *service) {
     }
     service->private->spared = true;
     return SERVICE_KILLING;
+}
+
+static void set_retry(struct service *service) {
+    struct manager *manager = service->manager;
+    timers_set(&manager->private->timers, &service->private->deadline,
+               world_now(manager) + service->private->retry);
+}
+
+static void delay_retry(struct service *service) {
+    if (service->private->retry < RETRY_LAST)
+        service->private->retry *= 2;
+    set_retry(service);
+}
+
+void enter_killing(struct service *service) {
+    service->private->retry = KILL_AGAIN;
+    set_retry(service);
+}
+
+/* The kill may have failed, or the event of its success could not be read. */
+enum service_state kill_again(struct service *service) {
+    enum service_state next = service->private->spared ? kill_program(service) : kill_all(service);
+    if (next == SERVICE_KILLING)
+        delay_retry(service);
+    return next;
 }
 
 enum service_state kill_after_timeout(struct service *service) {
@@ -502,10 +528,7 @@ static enum service_state after_removal(struct service *service) {
 }
 
 static enum service_state linger(struct service *service) {
-    struct service_private *own = service->private;
-    if (own->retry < RETRY_LAST)
-        own->retry *= 2;
-    enter_removing(service);
+    delay_retry(service);
     return SERVICE_REMOVING;
 }
 
@@ -537,9 +560,7 @@ enum service_state remove_again(struct service *service) {
 }
 
 void enter_removing(struct service *service) {
-    struct service_private *own = service->private;
-    struct manager *manager = service->manager;
-    timers_set(&manager->private->timers, &own->deadline, world_now(manager) + own->retry);
+    set_retry(service);
 }
 
 void enter_down(struct service *service) {
