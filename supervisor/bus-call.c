@@ -105,6 +105,14 @@ static void call_free(struct bus_call *call) {
     free(call);
 }
 
+/* Whoever cannot be told the outcome would wait for ever, unless the connection ends. */
+static void call_end(struct bus_call *call, int error) {
+    struct bus_client *client = call->client;
+    call_free(call);
+    if (error < 0)
+        bus_client_drop(client);
+}
+
 static struct bus_call *call_new(struct bus_client *client, sd_bus_message *message,
                                  enum call_kind kind) {
     struct bus_call *call =
@@ -154,10 +162,11 @@ static void on_command_done(void *context, int error, const struct fault *fault)
     static const struct fault unknown = {""};
 
     if (error < 0)
-        bus_reply_fault(call->message, command_error(error), error, fault ? fault : &unknown);
+        error =
+            bus_reply_fault(call->message, command_error(error), error, fault ? fault : &unknown);
     else
-        sd_bus_reply_method_return(call->message, NULL);
-    call_free(call);
+        error = sd_bus_reply_method_return(call->message, NULL);
+    call_end(call, error);
 }
 
 int bus_command(struct bus_client *client, sd_bus_message *message, enum command command,
@@ -208,10 +217,10 @@ static void on_apply_done(void *context, const struct plan *plan) {
     if (error >= 0)
         error = append_plan(reply, plan);
     if (error >= 0)
-        sd_bus_send(NULL, reply, NULL);
+        error = sd_bus_send(NULL, reply, NULL);
     else
-        bus_reply_fault(call->message, BUS_FAILED, error, &fault);
-    call_free(call);
+        error = bus_reply_fault(call->message, BUS_FAILED, error, &fault);
+    call_end(call, error);
 }
 
 int bus_apply(struct bus_client *client, sd_bus_message *message, bool dry_run, bool keep_going) {
@@ -235,12 +244,12 @@ static void on_exec_done(void *context, int error, int wait_status, const struct
     static const struct fault unknown = {""};
 
     if (error < 0)
-        bus_reply_fault(call->message, exec_error(error), error, fault ? fault : &unknown);
+        error = bus_reply_fault(call->message, exec_error(error), error, fault ? fault : &unknown);
     else
-        sd_bus_reply_method_return(call->message, "ii",
-                                   WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : 0,
-                                   WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : 0);
-    call_free(call);
+        error = sd_bus_reply_method_return(call->message, "ii",
+                                           WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : 0,
+                                           WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : 0);
+    call_end(call, error);
 }
 
 /* The message owns the client's descriptors until it is answered, which is when the process ends:
