@@ -320,6 +320,15 @@ static int run(const struct manager_options *options, struct fault *fault) {
     return error;
 }
 
+/* What the machine lacks now it may have soon: whoever started us tries again. */
+static bool may_pass(int error) {
+    static const int errors[] = {ENOMEM, ENOSPC, EMFILE, ENFILE, EIO, EINTR, EAGAIN, ENOBUFS};
+    for (size_t i = 0; i < ELEMENTS(errors); i++)
+        if (error == -errors[i])
+            return true;
+    return false;
+}
+
 int main(int argc, char **argv) {
     struct fault fault = {{0}};
     struct manager_options options = {
@@ -346,7 +355,7 @@ int main(int argc, char **argv) {
         error = run(&options, &fault);
     if (error < 0) {
         log_line(LEVEL_ERROR, "%s", fault.text[0] ? fault.text : strerror(-error));
-        return EXIT_CONFIGURATION;
+        return may_pass(error) ? EXIT_FAILURE : EXIT_CONFIGURATION;
     }
     return EXIT_SUCCESS;
 }
