@@ -171,6 +171,8 @@ int runtime_open(const struct runtime_options *options, struct runtime **ret_run
 void runtime_close(struct runtime *runtime) {
     if (!runtime)
         return;
+    if (runtime->cgroups) /* where it could not be removed before */
+        unlinkat(cgroup_root_fd(runtime->cgroups), BIRTH_DIRECTORY, AT_REMOVEDIR);
     cgroup_root_close(runtime->cgroups);
     seccomp_cache_close(runtime->filters);
     id_ranges_close(runtime->ranges);
