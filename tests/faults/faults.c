@@ -1,0 +1,475 @@
+/* Fault injection: each system call that the manager and its children make for launch, state and
+ * control fails once, with each error that fits it. Whatever fails: the unit concerned tells a
+ * clear error or it was tried again, the manager goes on, the others are unharmed, nothing is left
+ * behind.
+ *
+ *     supervisor-test-faults [--points N] [--seed N] [--scenario NAME [--point POINT]] [--verbose]
+ *
+ * prints TAP, a case for each scenario. A sample where nothing is said; --points 0 tries all,
+ * which takes an hour (tests/soak faults). */
+
+#include <getopt.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tests/faults/scene.h"
+#include "units/base/scoped.h"
+
+#define STEPS_MAX 8
+#define SAMPLE 150
+#define SETTLE 5000 /* milliseconds until nothing may be left */
+
+/* What is done while one call fails: each step a command line of the tool, or a word of ours. */
+static const struct scenario {
+    const char *name;
+    const char *unit; /* that it is about; NULL: none */
+    bool fresh;       /* with a keeper of its own for each point */
+    const char *steps[STEPS_MAX];
+} scenarios[] = {
+    {"life", "plain", false, {"start plain", "exec plain -- /bin/true", "stop plain"}},
+    {"crash", "plain", false, {"start plain", "!crash", "stop plain"}},
+    {"freeze", "plain", false, {"start plain", "pause plain", "resume plain", "stop plain"}},
+    {"hooks", "hooks", false, {"start hooks", "reload hooks", "stop hooks"}},
+    {"probe", "probed", false, {"start probed", "stop probed"}},
+    {"rich", "rich", false, {"start rich", "restart rich", "stop rich"}},
+    {"layers", "layered", false, {"start layered", "stop layered"}},
+    {"control", NULL, false, {"list", "status " BYSTANDER, "inspect " BYSTANDER, "stats", "ns"}},
+    {"files", "changing", false, {"!change", "reload", "apply --dry-run", "apply"}},
+    {"boot", NULL, true, {"start plain", "stop plain"}},
+};
+#define SCENARIOS (sizeof(scenarios) / sizeof(scenarios[0]))
+
+/* The calls of a scenario in which nothing failed. */
+struct census {
+    unsigned counts[WHOSE_COUNT][128];
+};
+
+/* Which points. */
+struct choice {
+    size_t per_scenario; /* 0: all */
+    struct point point;  /* .call is NULL: none is named */
+};
+
+struct trial {
+    struct scene scene;
+    struct quiet quiet;
+    bool verbose;
+    unsigned tried, told, named, unreached, broken; /* points */
+};
+
+static struct trial trial;
+
+/* ---- steps ---- */
+
+/* The program dies, and is started again by its policy. */
+static void crash(const struct scene *scene, const char *unit) {
+    pid_t before = scene_main_pid(scene, unit), now = before;
+    if (before == 0 || kill(before, SIGKILL) < 0)
+        return;
+    for (unsigned waited = 0; waited < 1000 && (now == 0 || now == before); waited += 5) {
+        pause_for(5);
+        now = scene_main_pid(scene, unit);
+    }
+}
+
+static int do_step(const struct scenario *scenario, const char *step, struct text *ret_output) {
+    if (strcmp(step, "!crash") == 0)
+        crash(&trial.scene, scenario->unit);
+    else if (strcmp(step, "!change") == 0)
+        scene_change(&trial.scene);
+    else
+        return scene_run(&trial.scene, step, ret_output);
+    return 0;
+}
+
+/* How many failed. What is wrong with how they did is added to `complaints`. */
+static unsigned do_steps(const struct scenario *scenario, struct text *ret_output,
+                         struct text *complaints) {
+    unsigned failed = 0;
+    for (size_t i = 0; i < STEPS_MAX && scenario->steps[i]; i++) {
+        scoped_text struct text output = {0};
+        int code = do_step(scenario, scenario->steps[i], &output);
+        failed += code != 0;
+        if (code == 124)
+            text_format(complaints, "; \"%s\" hangs", scenario->steps[i]);
+        else if (code != 0 && output.length == 0)
+            text_format(complaints, "; \"%s\" fails without a word (%d)", scenario->steps[i], code);
+        if (output.length)
+            text_add(ret_output, output.data);
+    }
+    return failed;
+}
+
+/* ---- what must be true after a fault ---- */
+
+static void expect(const char *verb, const char *unit, struct text *complaints) {
+    scoped_text struct text words = {0}, output = {0};
+    text_format(&words, "%s %s", verb, unit);
+    int code = scene_run(&trial.scene, words.data, &output);
+    if (code != 0)
+        text_format(complaints, "; then \"%s\" gives %d: %s", words.data, code,
+                    output.length ? output.data : "nothing");
+}
+
+/* Nothing of the unit is left, also of what a stop keeps. */
+static void expect_gone(const char *unit, struct text *complaints) {
+    expect("stop", unit, complaints);
+    expect("rm", unit, complaints);
+}
+
+static void expect_quiet(unsigned patience, struct text *complaints) {
+    for (unsigned waited = 0;; waited += 10) {
+        scoped_text struct text difference = {0};
+        struct quiet now = {0};
+        scene_look(&trial.scene, &now);
+        quiet_compare(&trial.quiet, &now, &difference);
+        quiet_clear(&now);
+        if (difference.length == 0)
+            return;
+        if (waited >= patience) {
+            text_add(complaints, difference.data);
+            return;
+        }
+        pause_for(10);
+    }
+}
+
+/* What there is when all that was begun has come to its end. */
+static void take_quiet(void) {
+    scoped_text struct text log = {0}, difference = {0};
+    do {
+        struct quiet before = trial.quiet;
+        difference.length = 0;
+        pause_for(100);
+        scene_look(&trial.scene, &trial.quiet);
+        quiet_compare(&before, &trial.quiet, &difference);
+        quiet_clear(&before);
+    } while (difference.length);
+    scene_take_log(&trial.scene, &log);
+}
+
+/* The log, cut to a few lines that a reader can use. */
+static void print_complaint(const struct scenario *scenario, const char *where,
+                            const struct point *point, const char *complaints, const char *output,
+                            const char *log) {
+    printf("# %s: %s%s\n", where, strerrorname_np(point->error), complaints);
+    printf("#     again: --scenario %s --point %d.%zu.%u.%d\n", scenario->name, (int)point->whose,
+           (size_t)(point->call - calls), point->ordinal, point->error);
+    const char *const texts[] = {output, log};
+    for (size_t i = 0; i < 2; i++) {
+        scoped_free char *copy = strdup(texts[i]);
+        char *rest = copy;
+        for (char *line; rest && (line = strsep(&rest, "\n"));)
+            if (*line)
+                printf("#     %s %.300s\n", i ? "log:" : "tool:", line);
+    }
+}
+
+static void judge(const struct scenario *scenario, const struct point *point, const char *where,
+                  unsigned failed, const struct text *output, struct text *complaints) {
+    scoped_text struct text log = {0};
+    scene_take_log(&trial.scene, &log);
+    if (log.data && strstr(log.data, "did not expect"))
+        text_add(complaints, "; an event came that could not come");
+    const char *error = strerror(point->error);
+    trial.tried++;
+    trial.told += failed > 0;
+    trial.named += failed > 0 && ((output->data && strstr(output->data, error)) ||
+                                  (log.data && strstr(log.data, error)));
+    if (trial.verbose)
+        printf("# %s: %s: %s\n", where, strerrorname_np(point->error),
+               failed ? "told" : "no command failed");
+    if (complaints->length == 0)
+        return;
+    trial.broken++;
+    print_complaint(scenario, where, point, complaints->data, output->data ? output->data : "",
+                    log.data ? log.data : "");
+}
+
+/* ---- one point ---- */
+
+static void try_running(const struct scenario *scenario, const struct point *point) {
+    scoped_text struct text output = {0}, complaints = {0}, difference = {0};
+    char where[256];
+    injector_arm(trial.scene.injector, point);
+    unsigned failed = do_steps(scenario, &output, &complaints);
+    bool fired = injector_disarm(trial.scene.injector, where, sizeof(where));
+    if (!fired) {
+        trial.unreached++;
+        snprintf(where, sizeof(where), "%s no. %u (not reached)", point->call->name,
+                 point->ordinal);
+    }
+    if (scenario->unit)
+        expect_gone(scenario->unit, &complaints);
+    expect_quiet(scenario->unit ? SETTLE / 10 : SETTLE, &difference);
+    /* What cannot be removed now is taken over by the unit's next run, and goes with it. */
+    if (scenario->unit && (failed || difference.length || complaints.length)) {
+        expect("start", scenario->unit, &complaints);
+        expect_gone(scenario->unit, &complaints);
+        difference.length = 0;
+        expect_quiet(SETTLE, &difference);
+    }
+    if (difference.length)
+        text_add(&complaints, difference.data);
+    if (fired || complaints.length)
+        judge(scenario, point, where, failed, &output, &complaints);
+}
+
+/* From the first call of a manager to its last. */
+static void try_fresh(const struct scenario *scenario, const struct point *point) {
+    scoped_text struct text output = {0}, complaints = {0}, cgroups = {0};
+    char where[256];
+    unsigned failed = 0;
+    int error = scene_begin(&trial.scene, point);
+    if (error < 0)
+        text_format(&complaints, "; it does not come up: %s", strerror(-error));
+    else
+        failed = do_steps(scenario, &output, &complaints);
+    int code = scene_stop(&trial.scene);
+    if (code == -ETIMEDOUT)
+        text_add(&complaints, "; it does not end");
+    else if (code != 0)
+        text_format(&complaints, "; it ends with %d", code);
+    bool fired = injector_disarm(trial.scene.injector, where, sizeof(where));
+    scene_forget(&trial.scene);
+    if (access(trial.scene.cgroup, F_OK) == 0)
+        text_add(&complaints, "; its cgroup is left");
+    scene_clear_cgroup(&trial.scene);
+    if (!fired)
+        trial.unreached++;
+    if (fired || complaints.length)
+        judge(scenario, point, fired ? where : "not reached", failed, &output, &complaints);
+}
+
+/* ---- all points ---- */
+
+static bool take_census(const struct scenario *scenario, struct census *ret_census) {
+    scoped_text struct text output = {0}, complaints = {0};
+    unsigned failed;
+    if (scenario->fresh) {
+        if (scene_begin(&trial.scene, NULL) < 0)
+            return false;
+        failed = do_steps(scenario, &output, &complaints);
+        failed += scene_stop(&trial.scene) != 0;
+    } else {
+        injector_arm(trial.scene.injector, NULL);
+        failed = do_steps(scenario, &output, &complaints);
+    }
+    for (enum whose whose = 0; whose < WHOSE_COUNT; whose++)
+        for (size_t i = 0; i < calls_count; i++)
+            ret_census->counts[whose][i] = injector_count(trial.scene.injector, whose, &calls[i]);
+    if (scenario->fresh)
+        scene_forget(&trial.scene);
+    else if (scenario->unit)
+        expect_gone(scenario->unit, &complaints);
+    if (failed)
+        printf("# without a fault:\n# %s\n", output.data ? output.data : "");
+    return failed == 0;
+}
+
+/* Those of the census. The caller frees. */
+static struct point *list_points(const struct census *census, size_t *ret_count) {
+    size_t count = 0, capacity = 0;
+    struct point *points = NULL;
+    for (enum whose whose = 0; whose < WHOSE_COUNT; whose++)
+        for (size_t i = 0; i < calls_count; i++)
+            for (unsigned ordinal = 1; ordinal <= census->counts[whose][i]; ordinal++)
+                for (size_t j = 0; j < ERRORS_MAX && calls[i].errors[j]; j++) {
+                    if (count == capacity) {
+                        capacity = capacity ? capacity * 2 : 1024;
+                        points = realloc(points, capacity * sizeof(*points));
+                        if (!points)
+                            abort();
+                    }
+                    points[count++] = (struct point){whose, &calls[i], ordinal, calls[i].errors[j]};
+                }
+    *ret_count = count;
+    return points;
+}
+
+static uint64_t random_state;
+static uint64_t draw(uint64_t below) { /* xorshift64* */
+    random_state ^= random_state >> 12;
+    random_state ^= random_state << 25;
+    random_state ^= random_state >> 27;
+    return random_state * 0x2545f4914f6cdd1dULL % below;
+}
+
+/* The first `wanted` are a sample. */
+static void shuffle(struct point *points, size_t count, size_t wanted) {
+    for (size_t i = 0; i < wanted && i + 1 < count; i++) {
+        size_t other = i + draw(count - i);
+        struct point point = points[i];
+        points[i] = points[other];
+        points[other] = point;
+    }
+}
+
+/* The one that was named, or a sample, or all. */
+static struct point *choose_points(const struct census *census, const struct choice *choice,
+                                   size_t *ret_all, size_t *ret_chosen) {
+    struct point *points = list_points(census, ret_all);
+    size_t count = *ret_all, wanted = choice->per_scenario;
+    for (size_t i = 0; choice->point.call && i < count; i++)
+        if (memcmp(&points[i], &choice->point, sizeof(points[i])) == 0) {
+            points[0] = points[i];
+            wanted = 1;
+            break;
+        }
+    *ret_chosen = wanted && wanted < count ? wanted : count;
+    if (*ret_chosen < count && !choice->point.call)
+        shuffle(points, count, *ret_chosen);
+    return points;
+}
+
+/* A keeper and its manager that no fault has touched. */
+static bool begin_running(void) {
+    return trial.scene.keeper > 0 || scene_begin(&trial.scene, NULL) >= 0;
+}
+
+static bool run_scenario(const struct scenario *scenario, const struct choice *choice, int number) {
+    struct census census = {0};
+    size_t count, chosen;
+    struct trial sums = trial;
+    if (!scenario->fresh && !begin_running())
+        return false;
+    /* Twice before: what is made once is there then. */
+    for (int i = 0; i < 3; i++)
+        if (!take_census(scenario, &census)) {
+            printf("not ok %d - %s: fails without a fault\n", number, scenario->name);
+            return false;
+        }
+    if (!scenario->fresh)
+        take_quiet();
+    scoped_free struct point *points = choose_points(&census, choice, &count, &chosen);
+    for (size_t i = 0; i < chosen; i++) {
+        unsigned broken = trial.broken;
+        (scenario->fresh ? try_fresh : try_running)(scenario, &points[i]);
+        if (trial.broken == broken || scenario->fresh)
+            continue;
+        scene_stop(&trial.scene);
+        scene_forget(&trial.scene);
+        if (!begin_running() || !take_census(scenario, &census))
+            break;
+        take_quiet();
+    }
+    bool good = trial.broken == sums.broken;
+    printf("%sok %d - %s: %u of %zu points tried, %u failed a command (%u with the error's name), "
+           "%u not reached, %u broken\n",
+           good ? "" : "not ", number, scenario->name, trial.tried - sums.tried, count,
+           trial.told - sums.told, trial.named - sums.named, trial.unreached - sums.unreached,
+           trial.broken - sums.broken);
+    return good;
+}
+
+/* After all those faults. */
+static bool end_running(int number) {
+    scoped_text struct text log = {0};
+    int code = scene_stop(&trial.scene);
+    bool good = code == 0 && access(trial.scene.cgroup, F_OK) < 0;
+    scene_forget(&trial.scene);
+    scene_clear_cgroup(&trial.scene);
+    scene_take_log(&trial.scene, &log);
+    if (!good)
+        printf("# it ends with %d: %s\n", code, log.data ? log.data : "");
+    printf("%sok %d - it ends, and nothing is left\n", good ? "" : "not ", number);
+    return good;
+}
+
+/* ---- main ---- */
+
+static void close_scene(void) {
+    scene_close(&trial.scene);
+}
+
+static bool read_point(const char *words, struct point *ret_point) {
+    unsigned whose, row, ordinal;
+    int error;
+    if (sscanf(words, "%u.%u.%u.%d", &whose, &row, &ordinal, &error) != 4 || whose >= WHOSE_COUNT ||
+        row >= calls_count)
+        return false;
+    memset(ret_point, 0, sizeof(*ret_point)); /* compared as a whole */
+    ret_point->whose = whose;
+    ret_point->call = &calls[row];
+    ret_point->ordinal = ordinal;
+    ret_point->error = error;
+    return true;
+}
+
+static bool read_options(int argc, char **argv, size_t *points, const char **scenario,
+                         struct choice *choice) {
+    static const struct option options[] = {
+        {"points", required_argument, NULL, 'p'},   {"seed", required_argument, NULL, 's'},
+        {"scenario", required_argument, NULL, 'n'}, {"point", required_argument, NULL, 'o'},
+        {"verbose", no_argument, NULL, 'v'},        {0}};
+    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        if (option == 'p')
+            *points = strtoul(optarg, NULL, 10);
+        else if (option == 's')
+            random_state = strtoull(optarg, NULL, 10);
+        else if (option == 'n')
+            *scenario = optarg;
+        else if (option == 'v')
+            trial.verbose = true;
+        else if (option != 'o' || !read_point(optarg, &choice->point))
+            return false;
+    }
+    return optind == argc;
+}
+
+/* The build's directory, from our own path in tests/ below it. */
+static bool find_programs(char *ret, size_t size) {
+    ssize_t length = readlink("/proc/self/exe", ret, size - 1);
+    for (int i = 0; i < 2 && length > 0; i++) {
+        ret[length] = '\0';
+        char *slash = strrchr(ret, '/');
+        length = slash ? slash - ret : 0;
+    }
+    if (length > 0)
+        ret[length] = '\0';
+    return length > 0;
+}
+
+int main(int argc, char **argv) {
+    size_t points = SAMPLE;
+    const char *scenario = NULL, *reason;
+    char programs[256];
+    struct choice choice = {0};
+    int number = 0, failed = 0;
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    if (!read_options(argc, argv, &points, &scenario, &choice) ||
+        !find_programs(programs, sizeof(programs)))
+        return 2;
+    if (random_state == 0)
+        random_state = (uint64_t)time(NULL) * 2654435769U | 1;
+    printf("# seed %llu\n", (unsigned long long)random_state);
+    if (!scene_open(&trial.scene, programs, &reason)) {
+        printf("1..0 # SKIP %s\n", reason);
+        return 0;
+    }
+    atexit(close_scene);
+    choice.per_scenario = scenario ? points : (points + SCENARIOS - 1) / SCENARIOS;
+    int error = scene_begin(&trial.scene, NULL);
+    if (error == -ENOSYS) {
+        printf("1..0 # SKIP this kernel has no notifications of seccomp(2)\n");
+        return 0;
+    }
+    for (size_t i = 0; i < SCENARIOS && error >= 0; i++) {
+        if (scenario && strcmp(scenario, scenarios[i].name) != 0)
+            continue;
+        if (scenarios[i].fresh && trial.scene.keeper > 0)
+            failed += !end_running(++number);
+        failed += !run_scenario(&scenarios[i], &choice, ++number);
+    }
+    if (trial.scene.keeper > 0)
+        failed += !end_running(++number);
+    if (error < 0)
+        printf("not ok %d - the manager does not come up: %s\n", ++number, strerror(-error));
+    printf("# %u points tried in all, %u broken\n1..%d\n", trial.tried, trial.broken, number);
+    return failed || error < 0;
+}
