@@ -324,13 +324,14 @@ int boot_open(struct manager *manager, struct boot **ret_boot, struct fault *fau
     return 0;
 }
 
-void boot_units_begin(struct boot *boot) {
+bool boot_units_begin(struct boot *boot) {
     struct fault fault;
     if (boot->record.units)
-        return;
+        return false;
     boot->record.units = world_now(boot->manager);
     if (boot_record_write(&boot->record, boot->manager, &fault) < 0)
         log_line(LEVEL_WARNING, "%s", fault.text);
+    return true;
 }
 
 void boot_end(struct boot *boot) {

@@ -44,8 +44,8 @@ int boot_open(struct manager *manager, struct boot **ret_boot, struct fault *fau
  * logged. 1: the manager is to end. -errno: a mount that is required failed, or could not be tried.
  */
 int boot_run(struct boot *boot, struct fault *fault);
-/* Units are asked for now. */
-void boot_units_begin(struct boot *boot);
+/* Units are asked for now. False: a manager before this one did so. */
+bool boot_units_begin(struct boot *boot);
 /* All is stopped: what the next boot reads is saved, and the record of this one removed. */
 void boot_end(struct boot *boot);
 void boot_free(struct boot *boot); /* accepts NULL */

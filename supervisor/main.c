@@ -306,7 +306,7 @@ static int run(const struct manager_options *options, struct fault *fault) {
     error = begin(manager, fault);
     if (error == 0) {
         begin_signs_of_life(manager);
-        boot_units_begin(manager->boot);
+        manager->continues = !boot_units_begin(manager->boot);
         if (!loop_is_to_stop())
             manager_boot(manager);
         sd_notifyf(false, "READY=1\nSTATUS=%zu units", manager->private->count);

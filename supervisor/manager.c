@@ -274,5 +274,7 @@ static bool is_wanted_at_boot(const struct service *service) {
 
 void manager_boot(struct manager *manager) {
     job_boot(manager, is_wanted_at_boot);
+    if (!manager->continues)
+        milestones_begin(manager);
     manager_event_ended(manager);
 }

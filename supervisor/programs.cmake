@@ -13,7 +13,7 @@ target_link_libraries(door PUBLIC protocol units)
 file(GLOB TOOL_SOURCES CONFIGURE_DEPENDS supervisor/ctl/*.c)
 if(EXISTS ${CMAKE_SOURCE_DIR}/units/describe.c)
     add_executable(ringfence ${TOOL_SOURCES})
-    target_link_libraries(ringfence PRIVATE protocol units logs)
+    target_link_libraries(ringfence PRIVATE protocol units logs m)
 endif()
 
 # The log files: what ringfence-logd writes and `ringfence logs` reads.

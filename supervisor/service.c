@@ -169,6 +169,7 @@ void service_enter(struct service *service, enum service_state state) {
         health_end(service);
     if (state_traits(state)->enter)
         state_traits(state)->enter(service);
+    milestones_pass(service);
     schedule_state_changed(service);
     if (manager->bus)
         bus_service_changed(manager->bus, service, before);

@@ -7,6 +7,7 @@
 
 #include "runtime/run.h"
 #include "runtime/sandbox.h"
+#include "supervisor/milestones.h"
 #include "units/base/fault.h"
 #include "units/base/list.h"
 #include "units/unit.h"
@@ -90,6 +91,8 @@ struct service {
     uint64_t restarts;                       /* automatic ones since a person's last command */
     uint64_t restart_at;    /* CLOCK_REALTIME, microseconds: end of the present delay; 0 */
     uint64_t restart_delay; /* microseconds, of the present delay */
+
+    struct milestones milestones; /* of the boot */
 
     struct service_private *private; /* timers, jobs, sockets: service.c's own */
 };

@@ -72,6 +72,8 @@ const struct verb verbs[] = {
      OPERANDS_UNITS, 0, 0, 0, true},
     {"events", "[UNIT...]", "each change of state, as it happens", verb_events, NULL,
      OPERANDS_UNITS, 0, 0, 0, true},
+    {"boot", "", "how long it took to come up, what waited for what; --svg: as a picture", verb_boot,
+     boot_flags, OPERANDS_NONE, 0, 0, 0, true},
     {"rm", "UNIT...", "remove what a stopped unit left: writable layer, id range", verb_rm,
      rm_flags, OPERANDS_UNITS, 1, 0, 0, false},
     {"verify", "FILE|DIR...", "check unit files; needs neither manager nor root", verb_verify,

@@ -65,8 +65,9 @@ verb_function verb_start, verb_stop, verb_restart, verb_reload;
 verb_function verb_apply, verb_enable, verb_disable, verb_attach;
 verb_function verb_kill, verb_pause, verb_resume, verb_rm, verb_exec;
 verb_function verb_poweroff, verb_reboot, verb_halt;
+verb_function verb_boot;
 verb_function verb_verify, verb_describe, verb_help, verb_completion;
 
 extern const struct flag list_flags[], status_flags[], inspect_flags[], command_flags[],
     kill_flags[], rm_flags[], wait_flags[], exec_flags[], logs_flags[], verify_flags[],
-    apply_flags[], enable_flags[], attach_flags[], machine_flags[];
+    apply_flags[], enable_flags[], attach_flags[], boot_flags[], machine_flags[];

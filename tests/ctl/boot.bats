@@ -1,0 +1,88 @@
+#!/usr/bin/env bats
+# `ringfence boot` of a made-up boot, in all its forms.
+
+load door
+
+@test "boot as text: stages, units along the time, the longest chain" {
+    serve
+    tool boot
+    is 0
+    same <<'END'
+The machine is coming up, 1 unit is not ready: kernel 1.204s, ringfenced 105ms, early boot 391ms, units 800ms.
+
+WHAT                AT       TOOK  · waits  ▒ is built  █ starts
+kernel          1.204s     1.204s  ██████████████████████████
+ringfenced      1.250s       46ms                            █
+loopback        1.262s      2.0ms                             █
+mount /data     1.650s      388ms                             █████████
+mount /usb      1.651s      1.0ms                                      █ skipped: LABEL=<usb> did not come within 0
+bad             1.701s      0.0ms   failed
+db              2.100s      399ms                                       ▒████████
+odd             1.730s       28ms                                       ·▒█
+web             2.500s      400ms                                       ·········▒███████
+slow            2.812s      0.0ms                                       ························… loaded, not ready yet
+
+THE LONGEST CHAIN
+web  ready at 2.500s (12ms building, 388ms starting)
+└─ db  ready at 2.100s (4.0ms building, 395ms starting)
+END
+    tool boot --color=always
+    grep -q $'\e\[1mweb' <<<"$output"
+}
+
+@test "boot as JSON" {
+    serve
+    tool boot --json
+    is 0
+    json '.version == 1 and .machine and (.complete | not) and .ended_usec == 2500000'
+    json '.stages | map(.part) == ["kernel", "ringfenced", "early", "early", "early"]'
+    json '.stages[4] | .name == "mount /usb" and .outcome == "skipped" and .begun_usec == 1650000
+                       and .words == "LABEL=<usb> did not come within 0"'
+    json '.units | map(.name + " " + .fate) ==
+          ["bad failed", "db ready", "odd ready", "web ready", "slow open"]'
+    json '.units[3] | .waiting_usec == 1701000 and .building_usec == 2100000 and
+          .starting_usec == 2112000 and .ended_usec == 2500000 and .waited_for == "db"'
+    json '.units[3].needs == [{"unit": "db", "kind": "requires"}, {"unit": "db", "kind": "binds-to"}]'
+    json '.units[4] | .ended_usec == null and .waited_for == null'
+    json '.longest_chain == ["db", "web"]'
+}
+
+@test "boot as a graph" {
+    serve
+    tool boot --dot
+    is 0
+    [ "$(head -1 <<<"$output")" = "digraph boot {" ]
+    [ "$(tail -1 <<<"$output")" = "}" ]
+    grep -qF '  "db" -> "web" [style=solid, tooltip="requires", penwidth=3];' <<<"$output"
+    grep -qF '  "db" -> "slow" [style=dashed, tooltip="wants"];' <<<"$output"
+    [ "$(grep -c -- '"db" -> "web"' <<<"$output")" = 1 ]
+    if command -v dot >/dev/null; then dot -Tsvg <<<"$output" >/dev/null; fi
+}
+
+@test "boot as a picture" {
+    serve
+    tool boot --svg
+    is 0
+    grep -qF 'LABEL=&lt;usb&gt; did not come' <<<"$output"
+    grep -q '<script' <<<"$output" && false
+    grep -q '>coming up\|is coming up, 1 unit is not ready<' <<<"$output"
+    # A bar a millisecond long is still seen, and one row is one group.
+    [ "$(grep -c '^<g>$' <<<"$output")" = 10 ]
+    [ "$(grep -c 'class="chain"' <<<"$output")" = 2 ] # the path, and its key in the legend
+    command -v xmllint >/dev/null || skip "xmllint is not installed"
+    xmllint --noout - <<<"$output"
+}
+
+@test "boot in two forms at once is a mistake" {
+    tool boot --svg --dot
+    is 2 "ringfence: boot: one of --json, --dot and --svg"
+    tool boot --svg --json
+    is 2 "ringfence: boot: one of --json, --dot and --svg"
+    tool boot web
+    is 2 'ringfence: boot: one argument too many: "web"'
+}
+
+@test "boot without a manager" {
+    tool boot
+    is 7 "ringfence: no manager answers on \"$scratch/run/control\": No such file or directory; is ringfenced running?"
+}
