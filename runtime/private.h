@@ -23,7 +23,8 @@ struct runtime {
     struct cgroup_root *cgroups;
     struct seccomp_cache *filters;
     struct id_ranges *ranges;
-    int init; /* the image of the init; -EBADF: not needed yet */
+    int init;          /* the image of the init; -EBADF: not needed yet */
+    int device_filter; /* likewise */
     struct list sandboxes;
     bool missing_controllers_warn;
     bool killed_at_birth; /* what is cloned into a fresh cgroup is, here */

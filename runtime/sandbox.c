@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
@@ -13,6 +14,7 @@
 #include <sys/socket.h>
 
 #include "runtime/build.h"
+#include "runtime/device-filter.h"
 #include "runtime/limits.h"
 #include "runtime/private.h"
 #include "runtime/report.h"
@@ -285,6 +287,36 @@ static int keep_namespaces(struct sandbox *sandbox, const struct report *report)
     return 0;
 }
 
+/* Whoever has the host's user namespace and a /dev of its own. One that has the host's mounts has
+ * the host's devices, as it says. */
+static bool needs_device_filter(const struct sandbox *sandbox) {
+    return sandbox->modes[NAMESPACE_USER] == NAMESPACE_HOST &&
+           sandbox->modes[NAMESPACE_MOUNT] != NAMESPACE_HOST;
+}
+
+/* Without one of these no device comes into being but those of our /dev. */
+static bool can_make_devices(const struct sandbox *sandbox) {
+    uint64_t makers = 1ULL << CAP_MKNOD | 1ULL << CAP_SYS_ADMIN;
+    return (sandbox->capabilities.root.bounding | sandbox->capabilities.other.bounding) & makers;
+}
+
+/* After the build, whose helper needs devices that the unit does not get. */
+static int filter_devices(struct sandbox *sandbox, struct fault *fault) {
+    int *program = &sandbox->runtime->device_filter;
+    struct fault why = {0};
+    if (!needs_device_filter(sandbox))
+        return 0;
+    if (*program < 0)
+        *program = device_filter_load(&why);
+    int error =
+        *program < 0 ? *program : device_filter_attach(*program, cgroup_fd(sandbox->cgroup), &why);
+    if (error < 0 && can_make_devices(sandbox))
+        return fault_say(fault, error, "devices: %s", why.text);
+    if (error < 0)
+        text_format(&sandbox->notes, "devices are not filtered: %s\n", why.text);
+    return 0;
+}
+
 int sandbox_advance(struct sandbox *sandbox, struct fault *fault) {
     for (;;) {
         struct report report;
@@ -302,7 +334,8 @@ int sandbox_advance(struct sandbox *sandbox, struct fault *fault) {
         }
         if (got == 0 && sandbox->created) {
             sandbox->report = close_fd(sandbox->report);
-            return SANDBOX_CREATED;
+            int error = filter_devices(sandbox, fault);
+            return error ? error : SANDBOX_CREATED;
         }
         if (got > 0 && report.kind == REPORT_FAULT)
             return fault_say(fault, report.error, "%s", report.text);
