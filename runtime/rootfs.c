@@ -222,6 +222,13 @@ static int assemble_layers(struct build *build, struct fault *fault) {
 
 /* ---- a directory ---- */
 
+static bool is_accepted(const struct security *security, const char *finding) {
+    for (size_t i = 0; i < security->accept.count; i++)
+        if (strcmp(security->accept.items[i], finding) == 0)
+            return true;
+    return false;
+}
+
 /* Whether others than the host's root may enter it, and all that leads to it. */
 static bool is_open_to_all(const char *directory) {
     char path[PATH_MAX];
@@ -237,14 +244,22 @@ static bool is_open_to_all(const char *directory) {
     }
 }
 
-/* On disk the unit's root is the host's: what it makes set-user-id there is so for everybody. */
-static void note_reach(const struct build *build, const char *path) {
-    if (build->ids.count && is_open_to_all(path))
-        build_note(
-            build,
-            "every user of this host can enter \"%s\", where the unit can make a program that "
-            "runs as the host's root: keep it below a directory of mode 0700",
-            path);
+/* On disk the unit's root is the host's: what it makes set-user-id there is so for everybody, and
+ * no mount of ours can change what others see. */
+static int check_reach(const struct build *build, const char *path, struct fault *fault) {
+    if (build->ids.count == 0 || !is_open_to_all(path))
+        return 0;
+    if (!is_accepted(&build->container->security, FINDING_OPEN_ROOT))
+        return fault_say(fault, -EPERM,
+                         "every user of this host can enter \"%s\", where the unit can make a "
+                         "program that runs as the host's root: keep it below a directory of mode "
+                         "0700, or make it read-only",
+                         path);
+    build_note(build,
+               "every user of this host can enter \"%s\", where the unit can make a program that "
+               "runs as the host's root (accepted)",
+               path);
+    return 0;
 }
 
 static int assemble_directory(struct build *build, struct fault *fault) {
@@ -259,8 +274,9 @@ static int assemble_directory(struct build *build, struct fault *fault) {
     if (error)
         return error;
     build->extendable = !rootfs->readonly;
-    if (!rootfs->readonly)
-        note_reach(build, rootfs->path);
+    error = rootfs->readonly ? 0 : check_reach(build, rootfs->path, fault);
+    if (error)
+        return error;
     scoped_fd int place = openat(build->scratch, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
     return tree_attach(tree, place, rootfs->path, fault);
 }

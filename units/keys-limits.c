@@ -169,8 +169,11 @@ const struct key security_keys[SECURITY_KEYS] = {
     {"keyring", &kind_enum, AT(container.security.keyring), .fallback = "private",
      .names = &keyrings, .since = "0.1",
      .doc = "Whether the program gets a session keyring of its own (keyrings(7))."},
-    {"accept", &kind_strings, AT(container.security.accept), .flags = KEY_LATER, .since = "0.1",
-     .doc = "Findings of `ringfence security` that are waived, and stay listed."},
+    {"accept", &kind_findings, AT(container.security.accept), .since = "0.1",
+     .doc = "Findings for which the unit would be refused and that are waived; a note in `status` "
+            "keeps telling of each. \"" FINDING_OPEN_ROOT "\": every user of the host can enter a "
+            "writable rootfs.path, where the unit's root can make programs that run as the host's "
+            "root."},
 };
 
 const struct key landlock_keys[LANDLOCK_KEYS] = {

@@ -86,6 +86,12 @@ static int check_any(const char *item, struct fault *why) {
 }
 LIST_KIND(strings, check_any, "string", "strings");
 
+static int check_finding(const char *item, struct fault *why) {
+    (void)why;
+    return strcmp(item, FINDING_OPEN_ROOT) == 0 ? 0 : -EINVAL;
+}
+LIST_KIND(findings, check_finding, "finding", "\"" FINDING_OPEN_ROOT "\"");
+
 static int check_unit_name(const char *item, struct fault *why) {
     size_t length = strlen(item), suffix = strlen(UNIT_SUFFIX);
     if (length > suffix && strcmp(item + length - suffix, UNIT_SUFFIX) == 0)

@@ -71,6 +71,7 @@ extern const struct kind kind_file_system;
 
 /* ---- kind-lists.c: struct strings, each item checked; struct commands ---- */
 extern const struct kind kind_strings;
+extern const struct kind kind_findings;
 extern const struct kind kind_unit_names;
 extern const struct kind kind_arguments;
 extern const struct kind kind_commands;

@@ -161,6 +161,9 @@ struct landlock_rule {
     char *access; /* letters of "rwm" */
 };
 
+/* Where others can enter a writable rootfs.path. */
+#define FINDING_OPEN_ROOT "open-root"
+
 struct security {
     uint64_t capabilities;      /* exact set, a bit per capability number; CAPABILITIES_UNSET */
     uint64_t capabilities_add;  /* 0 when not given */
@@ -174,7 +177,7 @@ struct security {
     char *apparmor, *selinux;
     struct strings masked_paths, readonly_paths; /* added to the built-in sets */
     enum keyring keyring;
-    struct strings accept;
+    struct strings accept; /* FINDING_* */
     struct {
         struct landlock_rule *items;
         size_t count;

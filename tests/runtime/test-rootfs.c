@@ -13,18 +13,40 @@ TEST(directory) {
         "bin\ndev\netc\nproc\nsys\ntmp\n0:0\n0");
     struct stat status;
     CHECK(stat(box_path(&box, "root/etc/new"), &status) == 0 && status.st_uid == 0);
-    CHECK(strstr(sandbox_notes(box.sandbox), "runs as the host's root"));
     box_remove(&box);
-    CHECK(chmod(box.directory, 0700) == 0);
-    box_built(&box);
-    CHECK(!strstr(sandbox_notes(box.sandbox), "runs as the host's root"));
-    box_remove(&box);
-    CHECK(chmod(box.directory, 0755) == 0);
     box.container.rootfs.readonly = true;
     box_built(&box);
-    CHECK(!strstr(sandbox_notes(box.sandbox), "runs as the host's root"));
     CHECK_TEXT(box_shell(&box, "touch /etc/other"), "touch: /etc/other: Read-only file system");
     CHECK_TEXT(box_shell(&box, "touch /dev/shm/x && echo fine"), "fine");
+    box_close(&box);
+}
+
+/* Where anybody can enter, what the unit's root makes set-user-id is so for everybody. */
+TEST(directory_that_others_can_enter) {
+    static char *accepted[] = {(char *)FINDING_OPEN_ROOT};
+    char sentence[PATH_MAX + 256], note[PATH_MAX + 256];
+    open_with_root();
+    CHECK(chmod(box.directory, 0755) == 0);
+    snprintf(sentence, sizeof sentence,
+             "rootfs: every user of this host can enter \"%s\", where the unit can make a program "
+             "that runs as the host's root: keep it below a directory of mode 0700, or make it "
+             "read-only",
+             box.container.rootfs.path);
+    expect_failure(sentence);
+    box.container.security.accept = (struct strings){accepted, 1};
+    box_built(&box);
+    snprintf(note, sizeof note,
+             "every user of this host can enter \"%s\", where the unit can make a program that "
+             "runs as the host's root (accepted)\n",
+             box.container.rootfs.path);
+    CHECK(strstr(sandbox_notes(box.sandbox), note));
+    CHECK_TEXT(box_shell(&box, "cp /bin/busybox /bin/su; chmod 4755 /bin/su; stat -c %a /bin/su"),
+               "4755"); /* which is why */
+    box_remove(&box);
+    box.container.security.accept.count = 0;
+    box.container.rootfs.readonly = true;
+    box_built(&box);
+    CHECK(!strstr(sandbox_notes(box.sandbox), "every user"));
     box_close(&box);
 }
 
@@ -340,6 +362,30 @@ TEST(volumes) {
     CHECK(access(box_path(&box, "state/volumes/data"), F_OK) < 0);
     CHECK(runtime_remove_volume(box.runtime, "../uppers", &box.fault) == -EINVAL);
     CHECK_TEXT(box.fault.text, "\"../uppers\" is no name of a unit or a volume");
+    box_close(&box);
+}
+
+TEST(volumes_whose_ids_cannot_be_mapped) {
+    struct volume volume = {.name = (char *)"data", .target = (char *)"/data", .mode = 0700};
+    char sentence[PATH_MAX + 256];
+    open_with_root();
+    box.container.volumes.items = &volume;
+    box.container.volumes.count = 1;
+    const char *place = box_keep(&box, box_path(&box, "state/volumes"));
+    CHECK(mount("ramfs", place, "ramfs", 0, "mode=0700") == 0);
+    int error = box_build(&box);
+    snprintf(sentence, sizeof sentence,
+             "mounts: volume \"data\": the file system of \"%s/data\" cannot map ids: keep volumes "
+             "on one that can, or use the host's user namespace",
+             place);
+    CHECK_TEXT(box.fault.text, sentence);
+    box_remove(&box);
+    box.container.namespaces.choices[NAMESPACE_USER].mode = NAMESPACE_HOST;
+    box_built(&box);
+    CHECK_TEXT(box_shell(&box, "echo fine >/data/file; cat /data/file"), "fine");
+    box_remove(&box);
+    CHECK(umount2(place, MNT_DETACH) == 0);
+    CHECK(error == -EOPNOTSUPP);
     box_close(&box);
 }
 
