@@ -74,7 +74,14 @@ static int own_directory(const char *path, mode_t mode, char **ret_path, struct 
     int error = directory_make(AT_FDCWD, path, 0755, fault);
     if (error)
         return error;
-    if (chmod(path, mode) < 0)
+    scoped_fd int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct stat status;
+    if (fd < 0 || fstat(fd, &status) < 0)
+        return fault_set(fault, errno, "cannot open \"%s\"", path);
+    if (status.st_uid != geteuid()) /* who could put things there, and take ours away */
+        return fault_say(fault, -EPERM, "\"%s\" belongs to user %u: it must be root's", path,
+                         status.st_uid);
+    if (fchmod(fd, mode) < 0)
         return fault_set(fault, errno, "cannot set the mode of \"%s\"", path);
     scoped_free char *real = realpath(path, NULL);
     if (!real)
@@ -143,7 +150,7 @@ int runtime_open(const struct runtime_options *options, struct runtime **ret_run
     if (!runtime)
         return fault_set(fault, ENOMEM, "cannot open the runtime");
     list_init(&runtime->sandboxes);
-    runtime->state = runtime->init = runtime->network = -EBADF;
+    runtime->state = runtime->network = runtime->init = runtime->device_filter = -EBADF;
     runtime->missing_controllers_warn = options->missing_controllers_warn;
     int error = open_directories(runtime, options, fault);
     if (!error) {
@@ -177,6 +184,7 @@ void runtime_close(struct runtime *runtime) {
     seccomp_cache_close(runtime->filters);
     id_ranges_close(runtime->ranges);
     close_fd(runtime->init);
+    close_fd(runtime->device_filter);
     close_fd(runtime->state);
     close_fd(runtime->network);
     free(runtime->runtime_directory);

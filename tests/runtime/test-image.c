@@ -54,7 +54,8 @@ static void expect_no_loop(void) {
 
 #define MAKE_SQUASHFS "mksquashfs $root $image -all-root -quiet -no-progress >/dev/null"
 #define MAKE_EROFS "mkfs.erofs --all-root --quiet $image $root >/dev/null 2>&1"
-#define MAKE_EXT4 "mke2fs -q -t ext4 -d $root -E root_owner=0:0 $image 16M >/dev/null && chmod 644 $image"
+#define MAKE_EXT4                                                                                  \
+    "mke2fs -q -t ext4 -d $root -E root_owner=0:0 $image 16M >/dev/null && chmod 644 $image"
 
 /* With an upper one above it, whatever the kernel: in the host's user namespace every file system
  * will do. */

@@ -393,6 +393,79 @@ TEST(a_namespace_file_is_joined) {
     box_close(&box);
 }
 
+/* A process in a new user namespace that maps nothing. */
+static pid_t start_stranger(void) {
+    char byte;
+    int ready[2];
+    CHECK(pipe2(ready, O_CLOEXEC) == 0);
+    pid_t child = fork();
+    if (child == 0) {
+        if (syscall(SYS_unshare, 0x10000000 /* CLONE_NEWUSER */) == 0 &&
+            write(ready[1], "", 1) == 1)
+            pause();
+        _exit(1);
+    }
+    close(ready[1]);
+    CHECK(read(ready[0], &byte, 1) == 1);
+    close(ready[0]);
+    return child;
+}
+
+/* A user namespace of somebody else's, with a map of its own. */
+TEST(a_user_namespace_file_is_joined) {
+    char path[64];
+    box_open(&box);
+    pid_t child = start_stranger();
+    snprintf(path, sizeof path, "/proc/%d/uid_map", child);
+    CHECK(file_write(AT_FDCWD, path, "0 700000 5000", NULL) == 0);
+    snprintf(path, sizeof path, "/proc/%d/gid_map", child);
+    CHECK(file_write(AT_FDCWD, path, "0 700000 5000", NULL) == 0);
+    snprintf(path, sizeof path, "/proc/%d/ns/user", child);
+    uint64_t inode = inode_of(path);
+    struct namespace_choice *choice = &box.container.namespaces.choices[NAMESPACE_USER];
+    *choice = (struct namespace_choice){.mode = NAMESPACE_PATH, .name = path};
+    int error = box_build(&box);
+    CHECK(kill(child, SIGKILL) == 0 && box_exit_code(child) == 128 + SIGKILL);
+    if (error)
+        printf("# %s\n", box.fault.text);
+    CHECK(error == 0);
+    CHECK(sandbox_namespace_inode(box.sandbox, NAMESPACE_USER) == inode);
+    CHECK_TEXT(box_shell(&box, "set -- $(cat /proc/self/uid_map); echo $*; id -u; "
+                               "touch /tmp/x && stat -c %u /tmp/x"),
+               "0 700000 5000\n0\n0");
+    box_close(&box);
+}
+
+/* An id map that does not begin with root's is none that a unit can live with. */
+TEST(a_user_namespace_without_root) {
+    char path[64];
+    box_open(&box);
+    pid_t child = start_stranger();
+    snprintf(path, sizeof path, "/proc/%d/ns/user", child);
+    box.container.namespaces.choices[NAMESPACE_USER] =
+        (struct namespace_choice){.mode = NAMESPACE_PATH, .name = path};
+    CHECK(box_build(&box) == -EINVAL);
+    CHECK_TEXT(box.fault.text, "user namespace: the user namespace does not map id 0");
+    CHECK(kill(child, SIGKILL) == 0 && box_exit_code(child) == 128 + SIGKILL);
+    box_close(&box);
+}
+
+/* Its owner could put things there, and take ours away. */
+TEST(a_directory_of_somebody_else) {
+    char sentence[PATH_MAX + 64];
+    box_open(&box);
+    const char *directory = box_keep(&box, box_path(&box, "theirs"));
+    CHECK(mkdir(directory, 0755) == 0 && chown(directory, 10001, 10001) == 0);
+    struct runtime_options options = {.runtime_directory = directory,
+                                      .state_directory = box_path(&box, "other")};
+    struct runtime *runtime = NULL;
+    CHECK(runtime_open(&options, &runtime, &box.fault) == -EPERM);
+    snprintf(sentence, sizeof sentence, "\"%s\" belongs to user 10001: it must be root's",
+             directory);
+    CHECK_TEXT(box.fault.text, sentence);
+    box_close(&box);
+}
+
 TEST(notify_directory_is_seen_read_only) {
     box_open(&box);
     CHECK(mkdir(box_path(&box, "notify"), 0755) == 0);
