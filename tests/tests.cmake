@@ -107,6 +107,12 @@ if(TESTS)
                           RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 endif()
 
+# The services of tests/supervisor/boot-graph.bats, and what is checked of them.
+if(TESTS)
+    add_executable(boot-graph tests/supervisor/boot-graph.c)
+    set_target_properties(boot-graph PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+endif()
+
 # What ringfenced keeps alive in tests/supervisor/keeper.bats.
 if(TESTS)
     add_executable(fake-child tests/supervisor/fake-child.c)
