@@ -68,6 +68,14 @@ if(TESTS)
     set_target_properties(pty-driver PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 endif()
 
+# What people write on the tool's command line.
+if(TESTS)
+    add_executable(ctl-test-when tests/ctl/test-when.c supervisor/ctl/when.c)
+    set_target_properties(ctl-test-when PROPERTIES
+                          RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+    target_link_libraries(ctl-test-when PRIVATE base)
+endif()
+
 # The log files.
 if(TESTS)
     foreach(name test-log test-log-chunks test-log-reader)

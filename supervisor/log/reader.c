@@ -24,7 +24,9 @@ struct source {
 
 struct log_reader {
     int directory, inotify, watch; /* LOG_DIR and the watch on it */
-    uint64_t since, skip;          /* records still to be left out, see count_back */
+    uint64_t since, until;         /* of the query */
+    uint64_t skip;                 /* records still to be left out, see count_back */
+    uint64_t skip_between;         /* the same, of those between since and until */
     bool follow, every_unit;
     bool told_all; /* the last call returned 0 */
     struct list sources;
@@ -113,6 +115,23 @@ static int count_back(struct log_reader *reader, uint64_t last, struct fault *fa
     return 0;
 }
 
+/* With an end in time nobody knows how far from the end of the files the last N begin: all are
+ * counted. */
+static int count_between(struct log_reader *reader, const char *log_directory,
+                         const struct log_query *query, struct fault *fault) {
+    scoped(log_reader_close) struct log_reader *counter = NULL;
+    struct log_query all = *query;
+    struct log_record record;
+    uint64_t total = 0;
+    all.last = LOG_ALL;
+    all.follow = false;
+    int result = log_reader_open(log_directory, &all, &counter, fault);
+    while (result >= 0 && (result = log_reader_next(counter, &record, fault)) > 0)
+        total++;
+    reader->skip_between = total > query->last ? total - query->last : 0;
+    return result;
+}
+
 /* ---- the reader ---- */
 
 static int open_watch(struct log_reader *reader, struct fault *fault) {
@@ -132,6 +151,7 @@ int log_reader_open(const char *log_directory, const struct log_query *query,
         return fault_set(fault, ENOMEM, "cannot read the logs");
     list_init(&reader->sources);
     reader->since = query->since;
+    reader->until = query->until ? query->until : UINT64_MAX;
     reader->follow = query->follow;
     reader->every_unit = query->unit_count == 0;
     reader->inotify = -EBADF;
@@ -146,7 +166,8 @@ int log_reader_open(const char *log_directory, const struct log_query *query,
     if (!error && reader->every_unit)
         error = add_every_source(reader, fault);
     if (!error && query->last != LOG_ALL)
-        error = count_back(reader, query->last, fault);
+        error = query->until ? count_between(reader, log_directory, query, fault)
+                             : count_back(reader, query->last, fault);
     if (error)
         return error;
     *ret_reader = take(reader);
@@ -216,6 +237,15 @@ static int fill_head(struct log_reader *reader, struct source *source, struct fa
     return 0;
 }
 
+static bool is_between(struct log_reader *reader, const struct log_record *record) {
+    if (record->time < reader->since || record->time > reader->until)
+        return false;
+    if (reader->skip_between == 0)
+        return true;
+    reader->skip_between--;
+    return false;
+}
+
 int log_reader_next(struct log_reader *reader, struct log_record *ret_record, struct fault *fault) {
     if (reader->told_all && reader->follow) {
         int error = heed_changes(reader, fault);
@@ -240,7 +270,7 @@ int log_reader_next(struct log_reader *reader, struct log_record *ret_record, st
         first->has_head = false;
         if (reader->skip > 0)
             reader->skip--;
-        else if (first->head.time >= reader->since) {
+        else if (is_between(reader, &first->head)) {
             *ret_record = first->head;
             return 1;
         }

@@ -26,6 +26,7 @@ struct log_query {
     size_t unit_count;        /* 0: every unit that has a log, and with follow every new one */
     uint64_t last;            /* so many records, of all units together; LOG_ALL: no limit */
     uint64_t since;           /* none older than this (microseconds since 1970); 0: no limit */
+    uint64_t until;           /* none younger; 0: no limit */
     bool follow;              /* log_reader_next goes on after a 0, over rotations */
 };
 

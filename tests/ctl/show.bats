@@ -259,8 +259,44 @@ EOF
     is 5 'ringfence: "../x" is not a unit'"'"'s name'
     tool logs -n x
     is 2 'ringfence: logs: "x" is not a number of lines'
-    tool logs --since yesterday
-    is 2 'ringfence: logs: "yesterday" is not a duration, as "10min"'
+    tool logs --since someday
+    is 2 'ringfence: logs: "someday" is not a time, as "10min", "yesterday" or "2026-11-21 20:00"'
+    tool logs --until 26:00
+    is 2 'ringfence: logs: "26:00" is not a time, as "10min", "yesterday" or "2026-11-21 20:00"'
+    tool logs --no-prefix --json
+    is 2 'ringfence: logs: --no-prefix and --json: one of the two'
+    tool logs --since 2026-11-21T20:52:12Z
+    is 0 && [ "$(awk '{ print $NF }' <<<"$output" | xargs)" = "two three" ]
+    tool logs --until "2026-11-21T21:52:12+01:00" -n all
+    is 0 && [ "$(awk '{ print $NF }' <<<"$output" | xargs)" = "one two" ]
+    tool logs --until 2026-11-21T20:52:12Z -n 1
+    is 0 && [ "$(awk '{ print $NF }' <<<"$output" | xargs)" = "two" ]
+}
+
+@test "logs --no-prefix: what was written, byte for byte" {
+    mkdir -p log/web
+    printf '%s\n' "2026-11-21T20:52:11.000000Z web[7] out+: begin, " \
+        "2026-11-21T20:52:12.000000Z web[7] out: "$'\x1b[31mend' >log/web/current
+    "$RINGFENCE_BUILD/ringfence" logs --log-dir log --no-prefix web | cmp - <(echo $'begin, \x1b[31mend')
+}
+
+@test "logs on a terminal: colours for units, and nothing that steers it" {
+    command -v script >/dev/null || skip "script is not installed"
+    mkdir -p log/web
+    printf '2026-11-21T20:52:12.000000Z web[7] err: \x1b[2J\x9b\0end\n' >log/web/current
+    TERM=xterm script -qec "$RINGFENCE_BUILD/ringfence logs --log-dir log web" /dev/null </dev/null >shown
+    grep -q $'\x1b\\[[0-9]*mweb\\[7\\]\x1b\\[0m' shown
+    ! grep -q $'\x1b\\[2J' shown
+    ! LC_ALL=C grep -q $'\x9b' shown
+    [ "$(tr -d -c '\000' <shown | wc -c)" = 0 ]
+    grep -q 'end' shown
+}
+
+@test "logs -f --until ends by itself" {
+    mkdir -p log/web
+    echo "2026-11-21T20:52:11.000000Z web[7] out: one" >log/web/current
+    timeout 20 "$RINGFENCE_BUILD/ringfence" logs --log-dir log -f --until +1s web >followed
+    grep -q one followed
 }
 
 @test "logs without a manager" {

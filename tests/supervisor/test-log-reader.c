@@ -132,6 +132,23 @@ TEST(none_older_than_since) {
     CHECK_TEXT(read_all(), "a:3 b:4 a:5 ");
 }
 
+TEST(none_younger_than_until) {
+    struct log_query query = {.units = two, .unit_count = 2, .last = LOG_ALL, .until = 4 * 1000000};
+    begin();
+    for (unsigned i = 1; i <= 6; i++)
+        say(i % 2 ? "a" : "b", i);
+    open_reader(&query);
+    CHECK_TEXT(read_all(), "a:1 b:2 a:3 b:4 ");
+    log_reader_close(reader);
+    query.last = 2;
+    open_reader(&query);
+    CHECK_TEXT(read_all(), "a:3 b:4 ");
+    log_reader_close(reader);
+    query.since = 4 * 1000000;
+    open_reader(&query);
+    CHECK_TEXT(read_all(), "b:4 ");
+}
+
 TEST(following_over_rotations) {
     const struct log_query query = {.units = two, .unit_count = 2, .last = 1, .follow = true};
     begin();
