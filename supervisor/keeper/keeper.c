@@ -41,6 +41,7 @@ static void begin_draining(struct keeper *keeper) {
 }
 
 static void begin_killing(struct keeper *keeper) {
+    say("no manager has stopped the services; what is left is killed");
     keeper->phase = PHASE_KILLING;
     keeper->deadline = now() + LAST_WORDS;
     keeper->exit_code = EXIT_FAILURE;
@@ -123,7 +124,6 @@ static void manager_ended(struct keeper *keeper, int wait_status) {
         child_ended(&keeper->manager, wait_status, true);
     } else {
         child_ended(&keeper->manager, wait_status, false);
-        say("no manager has stopped the services; what is left is killed");
         begin_killing(keeper);
     }
 }
@@ -170,14 +170,24 @@ static void exits_are_read(struct keeper *keeper, int fd) {
     reap(keeper);
 }
 
+/* The first manager of a machine may be checking its disks for hours before it can show anything.
+ */
+static void limit_start(struct keeper *keeper) {
+    unsigned patience = keeper->watchdog > FIRST_SIGN ? keeper->watchdog : FIRST_SIGN;
+    if (keeper->watchdog && keeper->manager.starts > 1)
+        child_limit(&keeper->manager, patience);
+}
+
 static void start(struct keeper *keeper, struct child *child) {
     child_start(keeper, child);
-    if (child != &keeper->manager || child->pid == 0)
+    if (child != &keeper->manager)
         return;
-    if (keeper->phase == PHASE_STOPPING)
+    if (keeper->phase == PHASE_KEEPING)
+        limit_start(keeper);
+    else
         tell_manager_to_stop(keeper);
-    else if (keeper->watchdog && child->starts > 1) /* the first may be checking disks for hours */
-        child_limit(child, keeper->watchdog > FIRST_SIGN ? keeper->watchdog : FIRST_SIGN);
+    if (child->pid == 0 && keeper->stops >= STOPS_MOST) /* not even a fork is possible */
+        begin_killing(keeper);
 }
 
 /* Starts what is due, kills what is overdue; returns when that is to be looked at again. */
@@ -283,7 +293,8 @@ static void set_up(struct keeper *keeper, const struct options *options, bool fi
         say("cannot tell my own path: %s", strerror(errno));
 }
 
-/* For `ringfence boot`; what executes us anew, in an initramfs or to replace us, has begun before. */
+/* For `ringfence boot`; what executes us anew, in an initramfs or to replace us, has begun before.
+ */
 static void note_beginning(void) {
     struct timespec time;
     char text[24];

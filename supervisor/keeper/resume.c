@@ -275,10 +275,11 @@ void resume_replace(struct keeper *keeper) {
 
 /* Of the handler below, which is told nothing but the signal. */
 static struct keeper *crashing;
+static pid_t crashing_pid;
 
 /* Nobody is to be left without a parent that reaps: a PID 1 that ends takes the kernel with it. */
 static _Noreturn void give_up(int number) {
-    if (crashing->may_end) {
+    if (crashing->may_end || getpid() != crashing_pid) {
         signal(number, SIG_DFL);
         raise(number);
         _exit(128 + number);
@@ -296,6 +297,8 @@ static _Noreturn void give_up(int number) {
 
 static void crash(int number) {
     struct keeper *keeper = crashing;
+    if (getpid() != crashing_pid) /* a child that has not become another program yet */
+        give_up(number);
     if (now() - keeper->crashed >= CRASH_FORGOTTEN)
         keeper->crashes = 0;
     keeper->crashes++;
@@ -316,6 +319,7 @@ void resume_catch_crashes(struct keeper *keeper) {
     struct sigaction action = {.sa_handler = crash, .sa_flags = SA_ONSTACK | SA_NODEFER};
     char name[32];
     crashing = keeper;
+    crashing_pid = getpid();
     if (keeper->crash_signal) {
         signal_describe(keeper->crash_signal, name, sizeof name);
         say("goes on after %s (%u of %d in a row)", name, keeper->crashes, CRASHES_MOST);

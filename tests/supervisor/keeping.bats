@@ -173,7 +173,8 @@ logged() { grep -qE "$2" "log/$1/current"; }
     manager=$(child ringfence-manager) logger=$(child ringfence-logd)
     kill -KILL "$keeper"
     both_end() { [ ! -e "/proc/$manager" ] && [ ! -e "/proc/$logger" ]; }
-    begin # at once: its predecessors may still be dying
+    wait "$keeper" || true
+    begin # the other two may still be dying
     eventually both_end
     ! grep -q "another ringfence" stderr
     finish
