@@ -2,14 +2,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 
 #include "runtime/devices.h"
 #include "runtime/private.h"
@@ -25,11 +23,10 @@ bool helper_is_beside(enum run_place place) {
 
 /* ---- steps ---- */
 
-/* A mount of the terminal, after a look that it is one of a devpts. */
+/* A mount of the terminal: of a devpts, or a line of the machine itself. */
 static int open_console(int terminal, struct fault *fault) {
-    struct statfs status;
-    if (fstatfs(terminal, &status) < 0 || status.f_type != DEVPTS_SUPER_MAGIC)
-        return fault_say(fault, -ENOTTY, "standard input is not a pseudo-terminal");
+    if (!isatty(terminal))
+        return fault_say(fault, -ENOTTY, "standard input is not a terminal");
     return tree_clone(terminal, "", false, fault);
 }
 

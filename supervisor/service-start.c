@@ -1,10 +1,12 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 #include "supervisor/condition.h"
 #include "supervisor/console.h"
 #include "supervisor/fd-store.h"
 #include "supervisor/health.h"
+#include "supervisor/host-terminal.h"
 #include "supervisor/job.h"
 #include "supervisor/log.h"
 #include "supervisor/notify.h"
@@ -210,13 +212,35 @@ static int hand_over(struct service *service, struct run_request *request, int l
     return names->failed ? -ENOMEM : 0;
 }
 
+static void close_streams(int (*streams)[3]) {
+    for (size_t i = 0; i < ELEMENTS(*streams); i++)
+        close_fd((*streams)[i]);
+}
+#define scoped_streams __attribute__((cleanup(close_streams)))
+
+/* -1: /dev/null, or a terminal that is made inside. */
+static int open_streams(struct service *service, int ret_streams[3], struct fault *fault) {
+    const char *terminal = service->unit->service.tty_path;
+    const struct output *output = service->private->output;
+    if (!terminal)
+        return output ? output_streams(output, &ret_streams[1], &ret_streams[2], fault) : 0;
+    int error = host_terminal_open(terminal, &ret_streams[0], fault);
+    for (int i = 1; i < 3 && error >= 0; i++) {
+        ret_streams[i] = fcntl(ret_streams[0], F_DUPFD_CLOEXEC, 3);
+        if (ret_streams[i] < 0)
+            error = fault_set(fault, errno, "cannot copy the terminal \"%s\"", terminal);
+    }
+    return error;
+}
+
 static int start_main(struct service *service, struct fault *fault) {
     static char notify_socket[] = "NOTIFY_SOCKET=" SANDBOX_NOTIFY_DIRECTORY "/notify";
     char *variables[] = {notify_socket, NULL};
     const struct strings environment = {variables, 1};
     const struct unit *unit = service->unit;
     struct service_private *own = service->private;
-    scoped_fd int out = -1, error_out = -1, ready = -1;
+    scoped_streams int streams[3] = {-1, -1, -1};
+    scoped_fd int ready = -1;
     scoped_text struct text names = {0};
     int listen[RUN_LISTEN_MAX];
 
@@ -233,16 +257,15 @@ static int start_main(struct service *service, struct fault *fault) {
     error = hand_over(service, &request, listen, &names);
     if (error < 0)
         return fault_set(fault, error, "cannot hand sockets to %s", service->name);
-    if (own->output)
-        error = output_streams(own->output, &out, &error_out, fault);
+    error = open_streams(service, streams, fault);
     if (error >= 0 && unit->service.type == SERVICE_FD) {
         error = ready_pipe_open(service, &own->ready_pipe, &ready, fault);
         request.ready_fd_number = (int)unit->service.ready_fd;
     }
     if (error < 0)
         return error;
-    request.standard[1] = out;
-    request.standard[2] = error_out;
+    memcpy(request.standard, streams, sizeof(streams));
+    request.tty = unit->service.tty_path;
     request.ready_fd = ready;
     error = run_start(service->sandbox, &request, NULL, &service->main, fault);
     return error < 0 ? error : service_watch_run(service, fault);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
@@ -143,6 +144,12 @@ void world_alarm(struct manager *manager, uint64_t at) {
 
 bool world_path_exists(const char *path) {
     return access(path, F_OK) == 0;
+}
+
+bool world_path_is_mount_point(const char *path) {
+    struct statx status;
+    return statx(AT_FDCWD, path, AT_NO_AUTOMOUNT, STATX_TYPE, &status) == 0 &&
+           status.stx_attributes & STATX_ATTR_MOUNT_ROOT;
 }
 
 /* ---- dates ---- */

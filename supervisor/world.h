@@ -42,6 +42,8 @@ int world_signal(int pidfd, int signal);
 
 /* On the host; symbolic links are followed. */
 bool world_path_exists(const char *path);
+/* Something is mounted on it. */
+bool world_path_is_mount_point(const char *path);
 
 /* The loop ends after the present event. */
 void world_finish(struct manager *manager);

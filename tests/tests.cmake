@@ -107,6 +107,12 @@ if(TESTS)
     set_target_properties(socket-peer PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 endif()
 
+# A serial line, for tests/supervisor/console.bats.
+if(TESTS)
+    add_executable(console-peer tests/supervisor/console-peer.c)
+    set_target_properties(console-peer PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+endif()
+
 # Devices by name, with what makes file systems.
 if(TESTS)
     add_executable(supervisor-test-block tests/supervisor/test-block.c supervisor/keeper/block.c)

@@ -173,6 +173,9 @@ static void check_service(struct draft *draft) {
     if (service->type != SERVICE_ONESHOT && service->remain_after_exit)
         draft_complain(draft, AT(service.remain_after_exit),
                        "only a service of type \"oneshot\" remains after its exit");
+    if (unit->container.process.tty && service->tty_path)
+        draft_complain(draft, AT(service.tty_path),
+                       "it has a terminal of its own; it can have one of the two");
     if (unit->container.process.tty && unit->logging.driver == LOG_NONE)
         draft_complain(draft, AT(container.process.tty),
                        "nobody reads the terminal where %s is \"none\"",

@@ -55,6 +55,11 @@ const struct key unit_keys[UNIT_KEYS] = {
     {"condition_path_exists", &kind_conditions, AT(condition_path_exists), .since = "0.1",
      .doc = "Absolute host paths that must exist (\"!\" before one: must not); where one does not "
             "hold the unit is skipped, which is no failure."},
+    {"condition_path_is_mount_point", &kind_conditions, AT(condition_path_is_mount_point),
+     .since = "0.1",
+     .doc =
+         "Absolute host paths on which something must be mounted (\"!\" before one: must not), as "
+         "by early boot where the device has come; else the unit is skipped."},
 };
 
 const struct key service_keys[SERVICE_KEYS] = {
@@ -114,6 +119,10 @@ const struct key service_keys[SERVICE_KEYS] = {
     {"tty", &kind_bool, AT(container.process.tty), .fallback = "false", .since = "0.1",
      .doc = "Whether the program gets a terminal of its own, as standard input, output and error; "
             "`ringfence attach` leads to it. Its output is logged."},
+    {"tty_path", &kind_path, AT(service.tty_path), .since = "0.1",
+     .doc = "A terminal of the host, \"/dev/ttyS0\" or \"/dev/console\", as standard input, output "
+            "and error and as the controlling terminal, for a shell or a getty. Nothing of it is "
+            "logged. A shell on it ends with stop_signal \"SIGHUP\"."},
     {"stdin", &kind_enum, AT(container.process.standard_input), .fallback = "null",
      .names = &standard_inputs, .since = "0.1",
      .doc = "What the program reads from: /dev/null, or its terminal where it has one."},

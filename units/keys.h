@@ -86,8 +86,8 @@ void keys_visit(const struct unit *unit, key_visitor visitor, void *context);
 /* ---- the tables, a file per group of sections ---- */
 
 enum {
-    UNIT_KEYS = 11,
-    SERVICE_KEYS = 32,
+    UNIT_KEYS = 12,
+    SERVICE_KEYS = 33,
     ROOTFS_KEYS = 7,
     MOUNT_KEYS = 11,
     VOLUME_KEYS = 5,

@@ -41,6 +41,7 @@ struct service_settings {
     enum kill_mode kill_mode;
     struct strings success_exit_status;
     bool remain_after_exit;
+    char *tty_path; /* NULL: no terminal of the host */
 };
 
 struct health {
@@ -96,7 +97,7 @@ struct unit {
     char *path;        /* of the unit file */
     char *description; /* "" when not given */
     struct strings documentation;
-    struct strings condition_path_exists;
+    struct strings condition_path_exists, condition_path_is_mount_point;
     struct dependencies dependencies;
     struct service_settings service;
     struct health health;

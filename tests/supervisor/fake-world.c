@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "supervisor/console.h"
+#include "supervisor/host-terminal.h"
 #include "supervisor/notify.h"
 #include "supervisor/output.h"
 #include "tests/supervisor/fake-runtime.h"
@@ -80,6 +81,10 @@ void world_finish(struct manager *manager) {
 }
 
 bool (*fake_path_exists)(const char *path);
+
+bool world_path_is_mount_point(const char *path) {
+    return path[1] == 'm';
+}
 
 bool world_path_exists(const char *path) {
     return fake_path_exists && fake_path_exists(path);
@@ -346,4 +351,10 @@ void fake_run(uint64_t duration) {
 
 struct service *fake_service(const char *name) {
     return manager_find(fake_manager, name);
+}
+
+/* No unit of the simulation has one. */
+int host_terminal_open(const char *path, int *ret_fd, struct fault *fault) {
+    (void)ret_fd;
+    return fault_say(fault, ENXIO, "cannot open the terminal \"%s\"", path);
 }
