@@ -143,7 +143,7 @@ is_resumed() { tr '\0' ' ' <"/proc/$keeper/cmdline" | grep -q "^./ringfenced --r
         kill -SEGV $first
         eventually said "SIGSEGV ($count of 5 in a row)$"
     done
-    manager=$(pgrep -P "$first" -f ringfence-manager)
+    manager=$(pgrep -x -P "$first" ringfence-manag)
     kill -ABRT $first
     eventually said "^ringfenced: I give up, but reap; nothing that ends is started again$"
     kill -TERM "$manager"
@@ -152,6 +152,24 @@ is_resumed() { tr '\0' ' ' <"/proc/$keeper/cmdline" | grep -q "^./ringfenced --r
     alone() { [ "$(wc -w <"/proc/$first/task/$first/children")" -eq 1 ]; }
     eventually alone # no zombie, and no new manager
     kill -0 $first
+}
+
+@test "PID 1 is replaced like any other" {
+    unshare --pid --fork --mount-proc true || skip "no pid namespace can be made here"
+    script manager "orphan 100000" "store 1 web/socket kept" "notify READY=1" "note first" wait "notify REEXEC=1" "exit 75"
+    unshare --pid --fork --mount-proc --kill-child ./ringfenced --foreground quiet \
+        --runtime-dir "$scratch/run" --log-dir "$scratch/log" 2>stderr 3>&- &
+    keeper=$!
+    eventually event "ringfence-manager first"
+    read -r first <"/proc/$keeper/task/$keeper/children" || true # no newline
+    orphan=$(pgrep -x -P "$first" orphan)
+    script manager held "note second" wait "exit 0"
+    kill -TERM "$(pgrep -x -P "$first" ringfence-manag)"
+    eventually event "ringfence-manager second"
+    event "ringfence-manager held web/socket=kept"
+    tr '\0' ' ' <"/proc/$first/cmdline" | grep -q "^./ringfenced --resume --foreground --runtime-dir"
+    [ "$(awk '/^PPid/ { print $2 }' "/proc/$orphan/status")" = "$first" ]
+    [ ! -s stderr ] || { cat stderr; false; }
 }
 
 @test "a crash while the services are being stopped" {

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # ringfenced under more of everything than a day brings. RINGFENCE_DEATHS is how often the manager
-# dies in a row (6; the delay grows to ten seconds, so that 100 take a quarter of an hour).
+# dies in a row (6; the delay grows to ten seconds, so that 100 take a quarter of an hour); what takes
+# a minute by its nature needs it too. `tests/soak keeper` sets it.
 
 load keeper.bash
 
@@ -80,6 +81,23 @@ end() {
     eventually event "ringfence-manager last"
     [ "$(grep -c 'ringfence-manager exit ' events)" -ge "$deaths" ] # each orphan was told
     end
+}
+
+@test "zombies that nobody asks for do not stay for ever" {
+    [ -n "${RINGFENCE_DEATHS:-}" ] || skip "it takes a minute: tests/soak keeper"
+    script manager "orphans 20000" "notify READY=1" "note parent" hang
+    begin
+    eventually event "ringfence-manager parent"
+    some_wait() { [ "$(wc -w <"/proc/$keeper/task/$keeper/children")" -gt 100 ]; }
+    eventually some_wait
+    sleep 60
+    eventually said "^ringfenced: how [0-9]* processes ended is lost: no manager has asked for a minute$"
+    none_waits() { [ "$(wc -w <"/proc/$keeper/task/$keeper/children")" -eq 2 ]; }
+    eventually none_waits
+    script manager wait "exit 0"
+    kill -KILL "$(child ringfence-manager)"
+    kill -TERM $keeper
+    finish 0
 }
 
 @test "a manager that is replaced a hundred times" {
