@@ -114,7 +114,10 @@ static int make_unit(int parent, const char *name) {
         if (error)
             return error;
     }
-    return cgroup_tree_open(parent, name);
+    int fd = cgroup_tree_open(parent, name);
+    if (fd < 0)
+        unlinkat(parent, name, AT_REMOVEDIR);
+    return fd;
 }
 
 static int open_events(struct cgroup *cgroup) {

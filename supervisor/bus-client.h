@@ -21,6 +21,7 @@ struct bus_client {
     sd_bus *connection;
     uid_t uid;
     uint64_t id;
+    bool spoke; /* a whole call */
     bool subscribed;
     bool gone;
     struct list calls; /* of struct bus_call.link */

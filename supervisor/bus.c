@@ -78,8 +78,10 @@ static int on_message(sd_bus_message *message, void *userdata, sd_bus_error *err
         bus_client_drop(client);
         return 1;
     }
-    if (sd_bus_message_is_method_call(message, NULL, NULL) > 0 &&
-        is_overflowing(client, UNREAD_CALLS_MAX))
+    if (sd_bus_message_is_method_call(message, NULL, NULL) <= 0)
+        return 0;
+    client->spoke = true;
+    if (is_overflowing(client, UNREAD_CALLS_MAX))
         return sd_bus_reply_method_errorf(message, bus_error_name(BUS_LIMITS_EXCEEDED),
                                           "%d answers wait to be read", UNREAD_CALLS_MAX);
     return 0;
@@ -113,16 +115,32 @@ static int connection_new(struct bus_client *client, int fd) {
     return setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)) < 0 ? -errno : 0;
 }
 
-/* Takes the descriptor. Whoever is one too many finds the connection closed. */
+/* The one that has been silent for longest makes room: it never said what it wants. Where all have
+ * spoken, whoever is one too many finds the connection closed. */
+static bool make_room(struct bus *bus, uid_t uid) {
+    bool enough = bus->client_count < BUS_CLIENTS_MAX;
+    bool for_readers = bus->unprivileged_count < BUS_CLIENTS_MAX - RESERVED_FOR_ROOT;
+    struct bus_client *client;
+
+    if (enough && (uid == 0 || for_readers))
+        return true;
+    list_for_each(client, &bus->clients, link) {
+        if (client->spoke || (uid != 0 && client->uid == 0))
+            continue;
+        bus_client_drop(client);
+        return true;
+    }
+    return false;
+}
+
+/* Takes the descriptor. */
 static void client_new(struct bus *bus, int fd) {
     scoped_fd int owned = fd;
     struct ucred peer = {0};
     socklen_t length = sizeof(peer);
     struct bus_client *client;
 
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0 ||
-        bus->client_count >= BUS_CLIENTS_MAX ||
-        (peer.uid != 0 && bus->unprivileged_count >= BUS_CLIENTS_MAX - RESERVED_FOR_ROOT))
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0 || !make_room(bus, peer.uid))
         return;
     client = calloc(1, sizeof(*client));
     if (!client)

@@ -21,12 +21,12 @@ static bool adds(const struct seccomp_data *data) {
 #define NEEDS_DESCRIPTOR EMFILE, ENFILE, ENOMEM
 #define WRITES_DIRECTORY ENOSPC, ENOMEM, EIO
 
-/* close(2) is not here: whatever it says, the descriptor is closed. Nor is what fails only for a
- * wrong argument. The manual pages, section ERRORS, tell what fits; EINTR is given also to calls
- * that a network or user-space file system can interrupt. */
+/* close(2) is not here: whatever it says, the descriptor is closed. Nor is brk(2), whose kernel
+ * side tells a failure by the old break, nor what fails only for a wrong argument. The manual
+ * pages, section ERRORS, tell what fits; EINTR is given also to calls that a network or user-space
+ * file system can interrupt. */
 const struct call calls[] = {
     /* memory */
-    {CALL(brk), NULL, 0, {ENOMEM}},
     {CALL(mmap), NULL, 0, {ENOMEM, EAGAIN}},
     {CALL(mremap), NULL, 0, {ENOMEM}},
     {CALL(mprotect), NULL, 0, {ENOMEM}},
@@ -91,7 +91,7 @@ const struct call calls[] = {
     {CALL(socket), NULL, 0, {NEEDS_DESCRIPTOR}},
     {CALL(socketpair), NULL, 0, {NEEDS_DESCRIPTOR}},
     {CALL(bind), NULL, 0, {ENOMEM, ENOSPC, EIO}},
-    {CALL(connect), NULL, 0, {EINTR, EAGAIN, ENOMEM}},
+    {CALL(connect), NULL, 0, {EINTR, ENOMEM}},
     {CALL(accept4), NULL, 0, {EMFILE, ENFILE, ENOMEM, EINTR, EAGAIN}},
     {CALL(sendmsg), NULL, 0, {ENOMEM, EINTR, EAGAIN}},
     {CALL(sendto), NULL, 0, {ENOMEM, EINTR, EAGAIN}},

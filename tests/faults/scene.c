@@ -129,9 +129,10 @@ void scene_close(struct scene *scene) {
 
 /* ---- the programs ---- */
 
-static bool answers(const struct scene *scene) {
+/* The bystander may be what a fault of the start concerns. */
+static bool answers(const struct scene *scene, bool faulty) {
     scoped_text struct text output = {0};
-    return scene_run(scene, "is-active " BYSTANDER, &output) == 0;
+    return scene_run(scene, faulty ? "list" : "is-active " BYSTANDER, &output) == 0;
 }
 
 int scene_begin(struct scene *scene, const struct point *point) {
@@ -146,7 +147,7 @@ int scene_begin(struct scene *scene, const struct point *point) {
                          paths[RUN], "--state-dir",  paths[STATE], "--log-dir",   paths[LOG],
                          "--config", paths[CONFIG],  "--cgroup",   scene->cgroup, NULL};
     int error = injector_start(arguments, paths[MESSAGES], point, &scene->injector, &scene->keeper);
-    for (unsigned waited = 0; error >= 0 && !answers(scene); waited += 10) {
+    for (unsigned waited = 0; error >= 0 && !answers(scene, point != NULL); waited += 10) {
         if (waited > PATIENCE)
             return -ETIMEDOUT;
         if (waitid(P_PID, (id_t)scene->keeper, &(siginfo_t){0}, WEXITED | WNOHANG | WNOWAIT) < 0)

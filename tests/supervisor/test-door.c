@@ -134,10 +134,14 @@ static int ask(sd_bus *bus, const char *method, const char *unit) {
     return result;
 }
 
-static bool answers(void) {
-    scoped(sd_bus_flush_close_unref) sd_bus *bus = bus_connect();
+static bool is_answered(sd_bus *bus) {
     return bus && sd_bus_call_method(bus, NULL, BUS_MANAGER_PATH, BUS_MANAGER, "ListUnits", NULL,
                                      NULL, NULL) >= 0;
+}
+
+static bool answers(void) {
+    scoped(sd_bus_flush_close_unref) sd_bus *bus = bus_connect();
+    return is_answered(bus);
 }
 
 /* Closed by the other side within five seconds, whatever is still to be read. */
@@ -165,7 +169,7 @@ TEST(the_65th_client_is_refused) {
 
     begin();
     for (size_t i = 0; i < BUS_CLIENTS_MAX; i++)
-        CHECK((clients[i] = bus_connect()) != NULL);
+        CHECK(is_answered(clients[i] = bus_connect()));
     scoped_fd int late = raw_connect();
     CHECK(late >= 0 && is_closed(late));
     CHECK(!bus_connect());
@@ -188,10 +192,86 @@ TEST(readers_leave_room_for_root) {
     for (size_t i = 0; i < BUS_CLIENTS_MAX; i++)
         CHECK((clients[i] = raw_connect()) >= 0);
     CHECK(seteuid(0) == 0);
-    CHECK(is_closed(clients[BUS_CLIENTS_MAX - 1]));
+    CHECK(is_closed(clients[0])); /* the oldest of those that say nothing */
     CHECK(answers());
     for (size_t i = 0; i < BUS_CLIENTS_MAX; i++)
         close(clients[i]);
+}
+
+/* A call of the manager, as the bytes of D-Bus (D-Bus specification, "Message Protocol"). */
+static size_t marshal_call(const char *member, unsigned char *ret_bytes) {
+    const struct {
+        unsigned char code, type;
+        const char *value;
+    } fields[] = {{1, 'o', BUS_MANAGER_PATH}, {2, 's', BUS_MANAGER}, {3, 's', member}};
+    size_t length = 16;
+    memset(ret_bytes, 0, 256);
+    memcpy(ret_bytes, "l\1\0\1\0\0\0\0\1", 9);
+    for (size_t i = 0; i < ELEMENTS(fields); i++) {
+        size_t size = strlen(fields[i].value);
+        length = (length + 7) & ~7UL;
+        memcpy(ret_bytes + length, (char[]){(char)fields[i].code, 1, (char)fields[i].type, 0}, 4);
+        ret_bytes[length + 4] = (unsigned char)size;
+        memcpy(ret_bytes + length + 8, fields[i].value, size + 1);
+        length += 8 + size + 1;
+    }
+    ret_bytes[12] = (unsigned char)(length - 16);
+    return (length + 7) & ~7UL;
+}
+
+/* Whatever it has in mind, it does more of it, and never reads. False: it was disconnected. */
+static bool harass(int fd, size_t kind, unsigned *seed) {
+    unsigned char bytes[256];
+    size_t length;
+    switch (kind % 4) {
+    case 0: /* says nothing at all */
+        return true;
+    case 1: /* one byte at a time of the first line */
+        return send(fd, "A", 1, MSG_NOSIGNAL | MSG_DONTWAIT) == 1 || errno == EAGAIN;
+    case 2: /* bytes of chance */
+        for (size_t i = 0; i < sizeof(bytes); i++)
+            bytes[i] = (unsigned char)(rand_r(seed) >> 8);
+        length = sizeof(bytes);
+        break;
+    default: /* calls, as many as fit */
+        length = marshal_call("ListUnits", bytes);
+    }
+    for (int i = 0; i < 200; i++) {
+        ssize_t sent = send(fd, bytes, length, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent < 0)
+            return errno == EAGAIN;
+        if ((size_t)sent < length)
+            return false; /* the rest of a message would be another's beginning */
+    }
+    return true;
+}
+
+TEST(hostile_clients_keep_nobody_else_out) {
+    int clients[BUS_CLIENTS_MAX], lost = 0;
+    unsigned seed = 1;
+
+    begin();
+    for (size_t i = 0; i < ELEMENTS(clients); i++)
+        clients[i] = -EBADF;
+    for (int round = 0; round < 30; round++) {
+        for (size_t i = 0; i < ELEMENTS(clients); i++) {
+            if (clients[i] < 0) {
+                CHECK((clients[i] = raw_connect()) >= 0);
+                if (i % 4 == 3)
+                    authenticate(clients[i]);
+            }
+            if (harass(clients[i], i, &seed))
+                continue;
+            clients[i] = close_fd(clients[i]);
+            lost++;
+        }
+        CHECK(answers());
+    }
+    CHECK(lost > 0);
+    CHECK(rss_is_bounded());
+    for (size_t i = 0; i < ELEMENTS(clients); i++)
+        close_fd(clients[i]);
+    CHECK(answers());
 }
 
 TEST(who_does_not_read_is_disconnected) {
