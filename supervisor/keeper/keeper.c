@@ -17,12 +17,11 @@
 #include "units/base/scoped.h"
 
 enum {
-    MESSAGES_A_TURN = 64, /* so that a child that never stops talking delays nothing else */
-    LAST_WORDS = 10000,   /* ms that logd has for draining, and killed processes for dying */
-    STOP_PATIENCE =
-        90000,         /* ms that a manager has for stopping all, unless it tells another time */
-    STOPS_MOST = 5,    /* managers that may try to */
-    FIRST_SIGN = 90000 /* ms until a watched manager first shows that it is alive */
+    MESSAGES_A_TURN = 64,  /* so that a child that never stops talking delays nothing else */
+    LAST_WORDS = 10000,    /* ms that logd has for draining, and killed processes for dying */
+    STOP_PATIENCE = 90000, /* ms that a manager has for stopping all where it tells no other time */
+    STOPS_MOST = 5,        /* managers that may try to */
+    FIRST_SIGN = 90000     /* ms until a watched manager first shows that it is alive */
 };
 
 /* ---- the order of the end ---- */
@@ -76,8 +75,7 @@ void keeper_stops(struct keeper *keeper) {
 
 /* The manager saved everything and ended, so that all programs are started anew from the disk. */
 static void replace_all(struct keeper *keeper) {
-    keeper->replacing = false;
-    keeper->manager.due = 0;
+    keeper->ready = keeper->replacing = false;
     end_logd(keeper);
     resume_replace(keeper);
 }
@@ -99,33 +97,44 @@ static void manager_crashed(struct keeper *keeper, int wait_status) {
     machine_manager_crashed(keeper);
 }
 
-static void manager_ended(struct keeper *keeper, int wait_status) {
-    bool exited = WIFEXITED(wait_status);
-    bool saved = exited && WEXITSTATUS(wait_status) == KEEPER_REEXEC && keeper->replacing;
-    bool refused = exited && (WEXITSTATUS(wait_status) == EXIT_USAGE ||
-                              WEXITSTATUS(wait_status) == EXIT_CONFIG);
-    bool first = keeper->manager.starts == 1 && !keeper->was_ready;
+static void ended_while_kept(struct keeper *keeper, int wait_status) {
+    struct child *manager = &keeper->manager;
+    int status = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1;
+    bool first = manager->starts == 1 && !keeper->was_ready;
+    bool refused = first && (status == EXIT_USAGE || status == EXIT_CONFIG);
 
     keeper->unready += !keeper->ready;
-    keeper->ready = false;
-    if (keeper->phase == PHASE_KEEPING && saved) {
-        keeper->manager.asked = true;
-        child_ended(&keeper->manager, wait_status, true);
+    if (keeper->replacing && status == KEEPER_REEXEC) {
+        manager->asked = true;
+        child_ended(manager, wait_status, true);
         replace_all(keeper);
-    } else if (keeper->phase == PHASE_KEEPING && !(refused && first && keeper->may_end)) {
-        keeper->replacing = false;
-        child_ended(&keeper->manager, wait_status, true);
-        manager_crashed(keeper, wait_status);
-    } else if (keeper->phase == PHASE_KEEPING || (exited && WEXITSTATUS(wait_status) == 0)) {
-        child_ended(&keeper->manager, wait_status, false);
-        keeper->exit_code = exited ? WEXITSTATUS(wait_status) : EXIT_FAILURE;
+    } else if (refused && keeper->may_end) {
+        child_ended(manager, wait_status, false);
+        keeper->exit_code = status;
         begin_draining(keeper);
-    } else if (keeper->stops < STOPS_MOST) {
-        child_ended(&keeper->manager, wait_status, true);
     } else {
-        child_ended(&keeper->manager, wait_status, false);
-        begin_killing(keeper);
+        child_ended(manager, wait_status, true);
+        manager_crashed(keeper, wait_status);
     }
+}
+
+static void ended_while_stopping(struct keeper *keeper, int wait_status) {
+    bool again = wait_status != 0 && keeper->stops < STOPS_MOST;
+    child_ended(&keeper->manager, wait_status, again);
+    if (wait_status == 0)
+        begin_draining(keeper);
+    else if (!again)
+        begin_killing(keeper);
+}
+
+static void manager_ended(struct keeper *keeper, int wait_status) {
+    if (keeper->phase == PHASE_KEEPING)
+        ended_while_kept(keeper, wait_status);
+    else if (keeper->phase == PHASE_STOPPING)
+        ended_while_stopping(keeper, wait_status);
+    else
+        child_ended(&keeper->manager, wait_status, false);
+    keeper->ready = keeper->replacing = false;
 }
 
 void keeper_child_ended(struct keeper *keeper, struct child *child, int wait_status) {
