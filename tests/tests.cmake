@@ -84,6 +84,9 @@ if(TESTS)
                               RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
         target_link_libraries(supervisor-${name} PRIVATE logs)
     endforeach()
+    add_executable(log-receiver tests/supervisor/log-receiver.c)
+    set_target_properties(log-receiver PROPERTIES RUNTIME_OUTPUT_DIRECTORY
+                          ${CMAKE_BINARY_DIR}/tests)
 endif()
 if(FUZZ) # with its sources, so that they too are instrumented
     add_executable(fuzz-log-record tests/fuzz/fuzz-log-record.c supervisor/log/record.c
