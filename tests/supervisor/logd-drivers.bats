@@ -66,16 +66,13 @@ journal() {
 
 # ---- devices, and /dev/log ----
 
-# A /dev of our own. The console is a FIFO here, and the kernel's log a file.
+# A /dev of our own, over the real one. The console is a FIFO here, and the kernel's log a file.
 devices() {
-    mkdir dev
-    mount -t tmpfs tmpfs dev
-    for name in null zero urandom; do
-        touch "dev/$name"
-        mount --bind "/dev/$name" "dev/$name"
-    done
-    ln -s /proc/self/fd dev/fd
-    mount --rbind dev /dev
+    mkdir over
+    mount -t tmpfs tmpfs over
+    mkdir over/upper over/work
+    mount -t overlay overlay -o lowerdir=/dev,upperdir=over/upper,workdir=over/work /dev
+    rm -f /dev/log /dev/console /dev/kmsg
 }
 
 syslog() {
