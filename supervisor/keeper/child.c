@@ -35,8 +35,10 @@ void say(const char *format, ...) {
     va_end(arguments);
     length = strlen(line);
     line[length++] = '\n';
-    if (write(STDERR_FILENO, line, length) < 0)
-        return; /* there is nobody left to tell */
+    /* Who does not read is told nothing: a full pipe, or Ctrl-S on a terminal, holds up nobody. */
+    struct pollfd writable = {STDERR_FILENO, POLLOUT, 0};
+    if (poll(&writable, 1, 0) != 1 || write(STDERR_FILENO, line, length) < 0)
+        return;
 }
 
 uint64_t now(void) {

@@ -64,6 +64,22 @@ end() {
     finish 0
 }
 
+@test "a standard error that nobody reads holds up nobody" {
+    script manager "exit 1"
+    mkfifo words
+    exec 7<>words
+    dd if=/dev/zero of=words bs=4096 count=16 2>/dev/null # as much as it takes
+    ./ringfenced --runtime-dir "$scratch/run" --log-dir "$scratch/log" 2>words 3>&- 7>&- &
+    keeper=$!
+    eventually event "ringfence-logd started"
+    sleep 0.5
+    script manager "note next" wait "exit 0"
+    eventually event "ringfence-manager next"
+    kill -TERM $keeper
+    finish 0
+    exec 7>&-
+}
+
 @test "a manager that dies again and again" {
     script manager "store 100 web/sandbox kept" "drop *" "store 1 web/socket kept" "drop web/socket" \
         "notify READY=1" "orphan 1" "raise 11"
