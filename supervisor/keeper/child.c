@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,6 +27,16 @@ static const char *const signal_names[] = {
     [SIGPWR] = "SIGPWR",   [SIGSYS] = "SIGSYS",       [SIGSTOP] = "SIGSTOP",
 };
 
+/* Who does not read is told nothing: a full pipe, or Ctrl-S on a terminal, must not hold us up as
+ * well. /dev/kmsg never waits, but poll(2) of it tells of reading alone. */
+static bool is_held_up(int fd) {
+    struct stat file;
+    struct pollfd writable = {fd, POLLOUT, 0};
+    bool may_wait =
+        fstat(fd, &file) == 0 && (S_ISFIFO(file.st_mode) || S_ISSOCK(file.st_mode) || isatty(fd));
+    return may_wait && poll(&writable, 1, 0) == 0;
+}
+
 void say(const char *format, ...) {
     char line[1024] = "ringfenced: ";
     size_t length = strlen(line);
@@ -35,10 +46,8 @@ void say(const char *format, ...) {
     va_end(arguments);
     length = strlen(line);
     line[length++] = '\n';
-    /* Who does not read is told nothing: a full pipe, or Ctrl-S on a terminal, holds up nobody. */
-    struct pollfd writable = {STDERR_FILENO, POLLOUT, 0};
-    if (poll(&writable, 1, 0) != 1 || write(STDERR_FILENO, line, length) < 0)
-        return;
+    if (!is_held_up(STDERR_FILENO) && write(STDERR_FILENO, line, length) < 0)
+        return; /* there is nobody left to tell */
 }
 
 uint64_t now(void) {
