@@ -55,7 +55,7 @@ static int prepare(struct build *build, struct fault *fault) {
     scoped_fd int null = devices_open_null(O_PATH, fault);
     if (null < 0)
         return null;
-    build->null = tree_clone(null, "", false, fault);
+    build->null = tree_clone(null, "", false, 0, fault);
     return build->null < 0 ? build->null : 0;
 }
 

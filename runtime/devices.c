@@ -17,6 +17,7 @@
 #define TTY_GROUP 5      /* the group of terminals, in every distribution's etc/group */
 #define DEV_SIZE "65536" /* bytes: nodes and links need none */
 #define SHM_SIZE "64M"
+#define SHM_ATTRIBUTES (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
 
 static const struct node {
     const char *name;
@@ -83,7 +84,7 @@ static int clone_shared_memory(const struct build *build, struct fault *fault) {
     scoped_fd int own = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
     if (own < 0 || setns(build->ipc_mounts, CLONE_NEWNS) < 0)
         return fault_set(fault, errno, "cannot enter the mounts of the unit whose ipc is shared");
-    int tree = tree_clone(AT_FDCWD, "/dev/shm", false, fault);
+    int tree = tree_clone(AT_FDCWD, "/dev/shm", false, SHM_ATTRIBUTES, fault);
     if (setns(own, CLONE_NEWNS) < 0) {
         close_fd(tree);
         return fault_set(fault, errno, "cannot leave the mounts of another unit");
@@ -93,17 +94,13 @@ static int clone_shared_memory(const struct build *build, struct fault *fault) {
 
 /* Shared memory goes with the ipc namespace: a new one, the host's or the other unit's. */
 static int attach_shared_memory(const struct build *build, int dev, struct fault *fault) {
-    const uint64_t attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
     bool hosts = build->modes[NAMESPACE_IPC] == NAMESPACE_HOST;
     if (!hosts && build->ipc_mounts < 0)
-        return attach(dev, "shm", tree_new("tmpfs", "mode=1777,size=" SHM_SIZE, attributes, fault),
-                      fault);
-    scoped_fd int tree =
-        hosts ? tree_clone(AT_FDCWD, "/dev/shm", false, fault) : clone_shared_memory(build, fault);
-    if (tree < 0)
-        return tree;
-    int error = tree_restrict(tree, attributes, false, fault);
-    return error ? error : attach(dev, "shm", take_fd(&tree), fault);
+        return attach(dev, "shm",
+                      tree_new("tmpfs", "mode=1777,size=" SHM_SIZE, SHM_ATTRIBUTES, fault), fault);
+    int tree = hosts ? tree_clone(AT_FDCWD, "/dev/shm", false, SHM_ATTRIBUTES, fault)
+                     : clone_shared_memory(build, fault);
+    return attach(dev, "shm", tree, fault);
 }
 
 /* Mounted here, where root is the host's: a file system of a user namespace honours no nodes. */

@@ -19,10 +19,9 @@ int executable_seal(char **arguments, struct fault *fault) {
         return fault_set(fault, errno, "cannot look at the own program");
     if (status.f_flag & ST_RDONLY)
         return 0;
-    scoped_fd int tree = tree_clone(AT_FDCWD, SELF, false, fault);
-    int error = tree < 0 ? tree : tree_restrict(tree, MOUNT_ATTR_RDONLY, false, fault);
-    if (error)
-        return fault_prefix(fault, error, "sealing the own program");
+    scoped_fd int tree = tree_clone(AT_FDCWD, SELF, false, MOUNT_ATTR_RDONLY, fault);
+    if (tree < 0)
+        return fault_prefix(fault, tree, "sealing the own program");
     syscall(SYS_execveat, tree, "", arguments, environ, AT_EMPTY_PATH);
     return fault_set(fault, errno, "cannot start from a sealed copy of the own program");
 }

@@ -2,12 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "runtime/devices.h"
 #include "runtime/private.h"
@@ -16,6 +17,8 @@
 #include "runtime/scheduling.h"
 #include "runtime/tree.h"
 #include "units/base/fault.h"
+
+#define PAYLOAD_STACK (128 * 1024)
 
 bool helper_is_beside(enum run_place place) {
     return place == RUN_BESIDE || place == RUN_PROBE;
@@ -27,7 +30,7 @@ bool helper_is_beside(enum run_place place) {
 static int open_console(int terminal, struct fault *fault) {
     if (!isatty(terminal))
         return fault_say(fault, -ENOTTY, "standard input is not a terminal");
-    return tree_clone(terminal, "", false, fault);
+    return tree_clone(terminal, "", false, 0, fault);
 }
 
 /* Of the manager's descriptors those that the run is about. */
@@ -73,7 +76,7 @@ static int prepare(struct helper *helper, struct fault *fault) {
         stage->streams.standard[i] = fd < 0 ? null : fd;
     }
     if (stage->own_mounts) {
-        stage->null = tree_clone(null, "", false, fault);
+        stage->null = tree_clone(null, "", false, 0, fault);
         if (stage->null < 0)
             return stage->null;
     }
@@ -159,28 +162,37 @@ static int look(struct helper *helper, struct fault *fault) {
     _exit(0);
 }
 
-/* The payload is the manager's child, not the helper's. */
+/* The first thing it does is to tell who it is: before it has executed the manager knows. */
+static int begin_payload(void *argument) {
+    struct helper *helper = argument;
+    struct fault fault = {0};
+    int pidfd = pidfd_open(getpid(), 0);
+    if (pidfd < 0) {
+        fault_set(&fault, errno, "cannot open the process");
+        report_send_fault(helper->report, "process", -errno, 0, &fault);
+        _exit(1);
+    }
+    struct report report = {.kind = REPORT_PROCESS, .descriptors = {pidfd}, .descriptor_count = 1};
+    report_send(helper->report, &report);
+    close(pidfd);
+    stage_run(&helper->stage);
+}
+
+/* The payload is the manager's child, not the helper's. Where nobody else is in its pid namespace
+ * it has the helper's memory, and the helper sleeps until it has executed: a copy would be made to
+ * be thrown away. The manager's own memory is never shared. */
 static int clone_payload(struct helper *helper, struct fault *fault) {
+    char stack[PAYLOAD_STACK] __attribute__((aligned(16)));
     const struct sandbox *sandbox = helper->sandbox;
-    int pidfd = -EBADF;
-    uint64_t flags = CLONE_PARENT | CLONE_PIDFD;
+    int flags = CLONE_PARENT;
     if (!helper_is_beside(helper->request->place)) {
         if (sandbox->modes[NAMESPACE_PID] == NAMESPACE_PRIVATE)
-            flags |= CLONE_NEWPID;
+            flags |= CLONE_NEWPID | CLONE_VM | CLONE_VFORK;
         if (helper->stage.own_mounts)
             flags |= CLONE_NEWNS;
     }
-    struct clone_args arguments = {.flags = flags, .pidfd = (uint64_t)(uintptr_t)&pidfd};
-    pid_t pid = process_clone(&arguments);
-    if (pid < 0)
-        return fault_set(fault, pid, "cannot start the process");
-    if (pid == 0)
-        stage_run(&helper->stage);
-    struct report report = {.kind = REPORT_PROCESS,
-                            .value = (uint32_t)pid,
-                            .descriptors = {pidfd},
-                            .descriptor_count = 1};
-    report_send(helper->report, &report);
+    if (clone(begin_payload, stack + sizeof stack, flags, helper) < 0)
+        return fault_set(fault, errno, "cannot start the process");
     return 0;
 }
 

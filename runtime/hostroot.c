@@ -65,13 +65,10 @@ static int attach_mount(int host, int place, const char *path, struct fault *fau
     scoped_fd int source = path_open_plain(host, path);
     if (target < 0 || source < 0)
         return 0;
-    scoped_fd int tree = tree_clone(source, "", false, fault);
+    scoped_fd int tree = tree_clone(source, "", false, HOST_ATTRIBUTES, fault);
     if (tree == -ENOENT || tree == -EACCES)
         return 0;
-    if (tree < 0)
-        return tree;
-    int error = tree_restrict(tree, HOST_ATTRIBUTES, false, fault);
-    return error ? error : tree_attach(tree, target, path, fault);
+    return tree < 0 ? tree : tree_attach(tree, target, path, fault);
 }
 
 /* Lines of mountinfo: id parent major:minor root MOUNTPOINT options [tags] - TYPE source options.
@@ -147,12 +144,10 @@ static int hide_own(const struct build *build, int root, struct fault *fault) {
 }
 
 int hostroot_assemble(struct build *build, int place, struct fault *fault) {
-    scoped_fd int tree = tree_clone(AT_FDCWD, "/", false, fault);
+    scoped_fd int tree = tree_clone(AT_FDCWD, "/", false, HOST_ATTRIBUTES, fault);
     if (tree < 0)
         return tree;
-    int error = tree_restrict(tree, HOST_ATTRIBUTES, false, fault);
-    if (!error)
-        error = tree_attach(tree, place, "the host's root", fault);
+    int error = tree_attach(tree, place, "the host's root", fault);
     if (!error)
         error = attach_mounts(build, tree, fault);
     if (!error)

@@ -20,11 +20,7 @@
 static int open_proc(struct build *build, struct fault *fault) {
     if (build->modes[NAMESPACE_PID] != NAMESPACE_HOST)
         return fcntl(build->proc, F_DUPFD_CLOEXEC, 0);
-    scoped_fd int tree = tree_clone(AT_FDCWD, "/proc", false, fault);
-    if (tree < 0)
-        return tree;
-    int error = tree_restrict(tree, build->user >= 0 ? PLAIN_READONLY : PLAIN, false, fault);
-    return error ? error : take_fd(&tree);
+    return tree_clone(AT_FDCWD, "/proc", false, build->user >= 0 ? PLAIN_READONLY : PLAIN, fault);
 }
 
 /* Consumes the tree. */

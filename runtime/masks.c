@@ -40,7 +40,7 @@ static int attach_again(int source, bool *attached, int target, const char *path
         *attached = !error;
         return error;
     }
-    scoped_fd int tree = tree_clone(source, "", false, fault);
+    scoped_fd int tree = tree_clone(source, "", false, 0, fault);
     return tree < 0 ? tree : tree_attach(tree, target, path, fault);
 }
 
@@ -61,11 +61,8 @@ static int hide(struct masks *masks, int target, const char *path, struct fault 
 
 static int freeze(struct masks *masks, int target, const char *path, struct fault *fault) {
     (void)masks;
-    scoped_fd int tree = tree_clone(target, "", true, fault);
-    if (tree < 0)
-        return tree;
-    int error = tree_restrict(tree, MOUNT_ATTR_RDONLY, true, fault);
-    return error ? error : tree_attach(tree, target, path, fault);
+    scoped_fd int tree = tree_clone(target, "", true, MOUNT_ATTR_RDONLY, fault);
+    return tree < 0 ? tree : tree_attach(tree, target, path, fault);
 }
 
 typedef int cover(struct masks *masks, int target, const char *path, struct fault *fault);

@@ -61,6 +61,10 @@ static int find_owner(const struct build *build, const char *owner, uid_t *ret_u
     return 0;
 }
 
+static uint64_t attributes(bool readonly) {
+    return MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (readonly ? MOUNT_ATTR_RDONLY : 0);
+}
+
 /* ---- tmpfs ---- */
 
 static mode_t tmpfs_mode(const struct mount *mount) {
@@ -83,9 +87,7 @@ static int apply_tmpfs(struct build *build, const struct mount *mount, struct fa
     char options[128];
     snprintf(options, sizeof options, "mode=%04o,size=%llu,uid=%u,gid=%u", tmpfs_mode(mount),
              (unsigned long long)mount->size, build_host_id(build, uid), build_host_id(build, gid));
-    scoped_fd int tree = tree_new(
-        "tmpfs", options,
-        MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (mount->readonly ? MOUNT_ATTR_RDONLY : 0), fault);
+    scoped_fd int tree = tree_new("tmpfs", options, attributes(mount->readonly), fault);
     return tree < 0 ? tree : tree_attach(tree, target, mount->target, fault);
 }
 
@@ -99,14 +101,10 @@ static int apply_bind(struct build *build, const struct mount *mount, struct fau
         return fault_set(fault, errno, "cannot bind \"%s\" to \"%s\"", mount->source,
                          mount->target);
     }
-    scoped_fd int tree = tree_clone(AT_FDCWD, mount->source, mount->recursive, fault);
+    scoped_fd int tree =
+        tree_clone(AT_FDCWD, mount->source, mount->recursive, attributes(mount->readonly), fault);
     if (tree < 0)
         return tree;
-    int error = tree_restrict(
-        tree, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (mount->readonly ? MOUNT_ATTR_RDONLY : 0),
-        mount->recursive, fault);
-    if (error)
-        return error;
     scoped_fd int target =
         path_target(build->root, mount->target,
                     S_ISDIR(status.st_mode) ? PATH_DIRECTORY : PATH_FILE, build->extendable, fault);
@@ -139,7 +137,7 @@ static int apply_volume(struct build *build, const struct volume *volume, struct
     int error = make_volume(build, volume, path, fault);
     if (error)
         return error;
-    scoped_fd int tree = tree_clone(AT_FDCWD, path, false, fault);
+    scoped_fd int tree = tree_clone(AT_FDCWD, path, false, attributes(volume->readonly), fault);
     if (tree < 0)
         return tree;
     if (build->user >= 0 && build->ids.base != 0) {
@@ -152,11 +150,6 @@ static int apply_volume(struct build *build, const struct volume *volume, struct
         if (error)
             return fault_set(fault, error, "cannot map the ids of \"%s\"", path);
     }
-    error = tree_restrict(
-        tree, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (volume->readonly ? MOUNT_ATTR_RDONLY : 0),
-        false, fault);
-    if (error)
-        return error;
     scoped_fd int target =
         path_target(build->root, volume->target, PATH_DIRECTORY, build->extendable, fault);
     return target < 0 ? target : tree_attach(tree, target, volume->target, fault);

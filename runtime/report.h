@@ -13,7 +13,7 @@ enum report_kind {
     REPORT_FAULT,      /* a step failed: error, text */
     REPORT_NOTE,       /* text: a line a person should know */
     REPORT_NAMESPACES, /* value: bits of enum namespace_kind; a descriptor for each, in order */
-    REPORT_PROCESS,    /* value: the payload's pid; its pidfd */
+    REPORT_PROCESS,    /* the pidfd of the payload */
     REPORT_PROGRAM,    /* the pidfd of the program, where the payload is its init */
     REPORT_FOUND,      /* the file that was looked for */
     REPORT_TERMINAL,   /* the master of the terminal that the payload has */

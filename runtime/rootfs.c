@@ -71,22 +71,14 @@ static int map_ids(struct build *build, int tree, const char *path, struct fault
     return error ? fault_set(fault, error, "cannot map the ids of \"%s\"", path) : 0;
 }
 
-/* A directory of the host as a detached mount. */
-static int clone_directory(const char *path, struct fault *fault) {
-    scoped_fd int tree = tree_clone(AT_FDCWD, path, false, fault);
-    if (tree < 0)
-        return tree;
-    int error = tree_restrict(tree, MOUNT_ATTR_NODEV, false, fault);
-    return error ? error : take_fd(&tree);
-}
-
 /* A directory, or a file that holds a file system: a detached mount whose ids are the unit's. */
 static int open_layer(struct build *build, const char *path, struct fault *fault) {
     struct stat status;
     if (stat(path, &status) < 0)
         return fault_set(fault, errno, "cannot open \"%s\"", path);
-    scoped_fd int tree =
-        S_ISDIR(status.st_mode) ? clone_directory(path, fault) : image_mount(path, fault);
+    scoped_fd int tree = S_ISDIR(status.st_mode)
+                             ? tree_clone(AT_FDCWD, path, false, MOUNT_ATTR_NODEV, fault)
+                             : image_mount(path, fault);
     if (tree < 0)
         return tree;
     int error = map_ids(build, tree, path, fault);
@@ -150,11 +142,7 @@ static int open_upper(struct build *build, struct fault *fault) {
              build->container->name);
     if (mkdir(path, 0700) < 0 && errno != EEXIST)
         return fault_set(fault, errno, "cannot make directory \"%s\"", path);
-    scoped_fd int tree = tree_clone(AT_FDCWD, path, false, fault);
-    if (tree < 0)
-        return tree;
-    int error = tree_restrict(tree, MOUNT_ATTR_NODEV, false, fault);
-    return error ? error : take_fd(&tree);
+    return tree_clone(AT_FDCWD, path, false, MOUNT_ATTR_NODEV, fault);
 }
 
 static int attach_upper(struct build *build, struct fault *fault) {
@@ -195,11 +183,8 @@ static int mount_overlay(struct build *build, bool upper, struct fault *fault) {
 static int single_layer(struct build *build, struct fault *fault) {
     scoped_fd int layer = openat(build->scratch, "0", O_PATH | O_DIRECTORY | O_CLOEXEC);
     scoped_fd int root = openat(build->scratch, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    scoped_fd int tree = tree_clone(layer, "", false, fault);
-    if (tree < 0)
-        return tree;
-    int error = tree_restrict(tree, MOUNT_ATTR_RDONLY, false, fault);
-    return error ? error : tree_attach(tree, root, "the layer", fault);
+    scoped_fd int tree = tree_clone(layer, "", false, MOUNT_ATTR_RDONLY, fault);
+    return tree < 0 ? tree : tree_attach(tree, root, "the layer", fault);
 }
 
 static int assemble_layers(struct build *build, struct fault *fault) {
@@ -270,7 +255,7 @@ static int assemble_directory(struct build *build, struct fault *fault) {
     scoped_fd int tree = open_layer(build, rootfs->path, fault);
     if (tree < 0)
         return tree;
-    int error = rootfs->readonly ? tree_restrict(tree, MOUNT_ATTR_RDONLY, false, fault) : 0;
+    int error = rootfs->readonly ? tree_restrict(tree, MOUNT_ATTR_RDONLY, fault) : 0;
     if (error)
         return error;
     build->extendable = !rootfs->readonly;
@@ -306,7 +291,7 @@ int rootfs_assemble(struct build *build, struct fault *fault) {
 }
 
 int rootfs_seal(struct build *build, struct fault *fault) {
-    return build->seal_root ? tree_restrict(build->root, MOUNT_ATTR_RDONLY, false, fault) : 0;
+    return build->seal_root ? tree_restrict(build->root, MOUNT_ATTR_RDONLY, fault) : 0;
 }
 
 /* Where "/" is the initramfs itself, pivot_root(2) is EINVAL: the root is moved over it instead.

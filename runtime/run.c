@@ -166,7 +166,7 @@ int run_report_fd(const struct run *run) {
 
 /* ---- what the helper tells ---- */
 
-/* A process that told its number as its own namespace counts; the descriptor tells ours. */
+/* A process knows its number as its own namespace counts; the descriptor tells ours. */
 static pid_t pid_of(int pidfd) {
     scoped_free char *info = NULL;
     char path[48];
@@ -202,7 +202,7 @@ static void keep_process(struct run *run, const struct report *report) {
     if (report->descriptor_count != 1)
         return;
     run->pidfd = report->descriptors[0];
-    identify(&run->payload, (pid_t)report->value, run->pidfd);
+    identify(&run->payload, pid_of(run->pidfd), run->pidfd);
     if (run->place == RUN_MAIN)
         run_become_main(run);
 }

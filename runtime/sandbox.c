@@ -157,14 +157,11 @@ static int start_builder(struct sandbox *sandbox, const char *notify_directory, 
                          struct fault *fault) {
     scoped_fd int notify = -EBADF;
     if (notify_directory) {
-        notify = tree_clone(AT_FDCWD, notify_directory, false, fault);
+        notify = tree_clone(
+            AT_FDCWD, notify_directory, false,
+            MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, fault);
         if (notify < 0)
             return notify;
-        int error = tree_restrict(
-            notify, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
-            false, fault);
-        if (error)
-            return error;
     }
     int ends[2];
     int error = report_open(ends, fault);

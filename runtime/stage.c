@@ -120,7 +120,7 @@ static int make_terminal(struct progress *progress, struct fault *fault) {
     if (ioctl(terminal, TIOCSWINSZ, &size) < 0)
         return fault_set(fault, errno, "cannot set the size of a terminal");
     if (stage->own_mounts) {
-        progress->console = tree_clone(terminal, "", false, fault);
+        progress->console = tree_clone(terminal, "", false, 0, fault);
         if (progress->console < 0)
             return progress->console;
     }

@@ -47,7 +47,8 @@ int tree_new(const char *type, const char *options, uint64_t attributes, struct 
     return tree;
 }
 
-int tree_clone(int directory, const char *path, bool recursive, struct fault *fault) {
+int tree_clone(int directory, const char *path, bool recursive, uint64_t attributes,
+               struct fault *fault) {
     unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_NO_AUTOMOUNT;
     if (recursive)
         flags |= AT_RECURSIVE;
@@ -58,17 +59,16 @@ int tree_clone(int directory, const char *path, bool recursive, struct fault *fa
         return fault_set(fault, errno, "cannot clone the mount of \"%s\"", path);
 
     /* A shared mount would hand what is mounted on it later back to the host. */
-    struct mount_attr attributes = {.propagation = MS_PRIVATE};
-    if (mount_setattr(tree, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), &attributes,
-                      sizeof attributes) < 0)
-        return fault_set(fault, errno, "cannot make the mount of \"%s\" private", path);
+    struct mount_attr change = {.attr_set = attributes, .propagation = MS_PRIVATE};
+    if (mount_setattr(tree, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), &change,
+                      sizeof change) < 0)
+        return fault_set(fault, errno, "cannot restrict the mount of \"%s\"", path);
     return take_fd(&tree);
 }
 
-int tree_restrict(int tree, uint64_t attributes, bool recursive, struct fault *fault) {
+int tree_restrict(int tree, uint64_t attributes, struct fault *fault) {
     struct mount_attr change = {.attr_set = attributes};
-    if (mount_setattr(tree, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), &change,
-                      sizeof change) < 0)
+    if (mount_setattr(tree, "", AT_EMPTY_PATH, &change, sizeof change) < 0)
         return fault_set(fault, errno, "cannot restrict a mount");
     return 0;
 }

@@ -13,11 +13,13 @@ int tree_new(const char *type, const char *options, uint64_t attributes, struct 
 
 /* A copy of what is mounted at a path (that of an O_PATH descriptor where the path is ""), and of
  * all that is mounted below it if recursive; it starts at the path, whatever that is: a directory
- * or a file. Propagation is private. Returns a descriptor, or -errno. */
-int tree_clone(int directory, const char *path, bool recursive, struct fault *fault);
+ * or a file. attributes: MOUNT_ATTR_* that it has beside those of the original, all of it.
+ * Propagation is private. Returns a descriptor, or -errno. */
+int tree_clone(int directory, const char *path, bool recursive, uint64_t attributes,
+               struct fault *fault);
 
-/* Adds MOUNT_ATTR_* to a detached tree, all of it if recursive. */
-int tree_restrict(int tree, uint64_t attributes, bool recursive, struct fault *fault);
+/* Adds MOUNT_ATTR_* to a mount. */
+int tree_restrict(int tree, uint64_t attributes, struct fault *fault);
 
 /* Ids on disk are seen through the user namespace's map. -EOPNOTSUPP, without a sentence, where
  * the file system cannot do that. The tree is one that nobody else can see (5.12). */
