@@ -177,6 +177,14 @@ if(TESTS)
                           RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 endif()
 
+# The manager's own log.
+if(TESTS)
+    add_executable(supervisor-test-log-line tests/supervisor/test-log-line.c supervisor/log.c)
+    target_link_libraries(supervisor-test-log-line PRIVATE base)
+    set_target_properties(supervisor-test-log-line PROPERTIES
+                          RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+endif()
+
 # What ringfenced keeps for the manager, from the manager's side.
 if(TESTS)
     add_executable(supervisor-test-keeping tests/supervisor/test-keeping.c supervisor/keeping.c)
