@@ -70,8 +70,8 @@ journal() {
 devices() {
     mkdir over
     mount -t tmpfs tmpfs over
-    mkdir over/upper over/work
-    mount -t overlay overlay -o lowerdir=/dev,upperdir=over/upper,workdir=over/work /dev
+    mkdir over/upper over/spare
+    mount -t overlay overlay -o lowerdir=/dev,upperdir=over/upper,workdir=over/spare /dev
     rm -f /dev/log /dev/console /dev/kmsg
 }
 
