@@ -37,6 +37,7 @@ struct notify {
 /* What came with it: all is closed in the end but what was taken. */
 struct delivery {
     pid_t sender;
+    uid_t user; /* on the host */
     int descriptors[DESCRIPTORS_MAX];
     size_t count;
 };
@@ -94,19 +95,26 @@ static void store(struct notify *notify, const struct notify_message *message,
 }
 
 /* The socket is reached through the unit's own directory alone. A sender that has ended already
- * cannot be looked up any more, and is believed for what concerns nobody but the unit. */
-static bool is_ours(struct notify *notify, pid_t sender) {
+ * cannot be looked up any more, and is believed where its user is one of the unit's range: what it
+ * says concerns nobody else. */
+static bool has_range_user(const struct service *service, uid_t user) {
+    uint32_t base, count;
+    return !sandbox_id_range(service->sandbox, &base, &count) ||
+           (user >= base && user - base < count);
+}
+
+static bool is_ours(struct notify *notify, const struct delivery *delivery) {
     struct service *service = notify->service;
-    int member = service->sandbox && sender > 0
-                     ? membership_of(sandbox_cgroup(service->sandbox), sender)
+    int member = service->sandbox && delivery->sender > 0
+                     ? membership_of(sandbox_cgroup(service->sandbox), delivery->sender)
                      : 0;
-    if (member == -ESRCH || member > 0)
+    if (member > 0 || (member == -ESRCH && has_range_user(service, delivery->user)))
         return true;
     if (!notify->refused)
         log_line(LEVEL_WARNING,
                  "%s: a notification from process %d, which is not the unit's, is "
                  "not believed",
-                 service->name, (int)sender);
+                 service->name, (int)delivery->sender);
     notify->refused = true;
     return false;
 }
@@ -165,6 +173,7 @@ static void read_control(struct msghdr *header, struct delivery *delivery) {
             struct ucred credentials;
             memcpy(&credentials, CMSG_DATA(part), sizeof(credentials));
             delivery->sender = credentials.pid;
+            delivery->user = credentials.uid;
         } else if (part->cmsg_type == SCM_RIGHTS) {
             delivery->count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
             memcpy(delivery->descriptors, CMSG_DATA(part), delivery->count * sizeof(int));
@@ -192,7 +201,7 @@ static int receive_one(struct notify *notify) {
     int cost = delivery.count ? WITH_DESCRIPTORS : 1;
     bool whole = !(header.msg_flags & MSG_TRUNC) && !memchr(message, '\0', (size_t)length);
     message[length] = '\0';
-    if (whole && is_ours(notify, delivery.sender) && may_speak(notify, delivery.sender))
+    if (whole && is_ours(notify, &delivery) && may_speak(notify, delivery.sender))
         take_message(notify, message, &delivery);
     delivery_clear(&delivery);
     return cost;
