@@ -248,6 +248,12 @@ static void deadline_passed(struct deadline *deadline) {
     manager_event_ended(manager);
 }
 
+bool health_is_connected(const struct service *service) {
+    const struct health_monitor *monitor = service->private->health;
+    const struct health *health = &service->unit->health;
+    return monitor && monitor->probe && (health->http || health->tcp);
+}
+
 /* ---- begin and end ---- */
 
 static struct health_monitor *monitor_of(struct service *service) {

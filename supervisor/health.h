@@ -58,6 +58,8 @@ void health_explain(const struct service *service, struct text *text);
 
 /* From now on it is probed. Nothing where it is already, or has no health check. */
 void health_begin(struct service *service);
+/* A connection of our own may be open to it. */
+bool health_is_connected(const struct service *service);
 /* No more: it goes down. The running probe is ended. */
 void health_end(struct service *service);
 /* While it is frozen no answer could come. */

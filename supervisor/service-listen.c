@@ -1,3 +1,4 @@
+#include "supervisor/health.h"
 #include "supervisor/job.h"
 #include "supervisor/log.h"
 #include "supervisor/service-actions.h"
@@ -126,6 +127,10 @@ void service_look_for_use(struct service *service) {
     struct service_private *own = service->private;
     struct manager *manager = service->manager;
     uint64_t now = world_now(manager);
+    if (health_is_connected(service)) { /* what is open may be ours: nothing can be said yet */
+        timers_set(&manager->private->timers, &own->idle, later(now, LOOK_FIRST));
+        return;
+    }
     if (service->paused || sockets_are_busy(own->sockets))
         own->busy_at = now;
     if (now - own->busy_at >= network_of(service)->idle_stop)

@@ -212,6 +212,33 @@ TEST(idle_it_is_stopped_and_listens) {
     end();
 }
 
+/* Each look at its sockets would meet a probe, or what a probe has open. */
+static bool is_being_probed(const char *name) {
+    (void)name;
+    return fake_probes > 0;
+}
+static void answer_slowly(const char *name, struct fake_probe_plan *ret_plan) {
+    (void)name;
+    *ret_plan = (struct fake_probe_plan){.healthy = true, .after = 900 * MSEC};
+}
+
+TEST(its_own_probes_are_no_use) {
+    struct unit *unit = unit_with_sockets(true);
+    unit->container.network.idle_stop = 10 * SEC;
+    unit->health.http = strdup("http://127.0.0.1/");
+    unit->health.interval = 100 * MSEC;
+    struct service *web = begin(unit);
+    fake_busy = is_being_probed;
+    fake_choose_probe = answer_slowly;
+    command(COMMAND_START, "web");
+    CHECK(fake_connect("web"));
+    fake_run(5 * SEC);
+    CHECK(web->state == SERVICE_READY);
+    fake_run(8 * SEC);
+    CHECK(web->state == SERVICE_LISTENING);
+    end();
+}
+
 TEST(paused_it_is_not_idle) {
     struct fault fault;
     struct unit *unit = unit_with_sockets(true);
