@@ -300,13 +300,11 @@ static int make_root(struct cgroup_root *root, struct fault *fault) {
         if (root->fd < 0)
             return root->fd;
     }
-    int error = lock(root, fault);
-    if (error) {
-        root->made = false;
-        return error;
-    }
     mark_made(root);
-    return 0;
+    int error = lock(root, fault);
+    if (error)
+        root->made = false;
+    return error;
 }
 
 int cgroup_root_open(const char *path, struct cgroup_root **ret_root, struct fault *fault) {
