@@ -157,6 +157,19 @@ enum service_state fail_to_build(struct service *service) {
     return settle(service);
 }
 
+/* What was written could not be done when it comes to it: it is said before. */
+static bool may_reboot(struct service *service) {
+    const struct unit *unit = service->unit;
+    bool health = unit->health.on_failure == HEALTH_REBOOT;
+    if ((!health && !unit->restart.on_limit.reboot) || world_machine_is_ours())
+        return true;
+    service_fail(service,
+                 "%s reboots the machine, which ringfence can only as its first process; here "
+                 "choose another action",
+                 health ? "health.on_failure" : "restart.on_limit");
+    return false;
+}
+
 enum service_state build(struct service *service) {
     struct fault fault = {{0}};
     attempt_begins(service);
@@ -164,6 +177,10 @@ enum service_state build(struct service *service) {
         return SERVICE_SKIPPED;
     if (service->unit->service.type == SERVICE_GROUP)
         return SERVICE_READY;
+    if (!may_reboot(service)) {
+        service->result = RESULT_LAUNCH; /* and not tried again: it is the file that is to change */
+        return remove_sandbox(service, SERVICE_FAILED);
+    }
     int listens = service_listen(service, &fault);
     if (listens > 0)
         return SERVICE_LISTENING;

@@ -258,6 +258,13 @@ enum service_state time_out_running(struct service *service) {
     return stop_process(service);
 }
 
+/* The keeper has us stop everything first. */
+static void reboot(struct service *service) {
+    log_line(LEVEL_ERROR, "%s: the machine is rebooted: %s", service->name,
+             service->failure ? service->failure : "as its file says");
+    world_tell_keeper(service->manager, "REBOOT=1");
+}
+
 /* The process may hang: it gets its stop signal all the same, and its stop_timeout. */
 enum service_state act_on_health(struct service *service) {
     const char *complaint = health_complaint(service);
@@ -265,6 +272,8 @@ enum service_state act_on_health(struct service *service) {
         return service->state;
     service->private->cause = RESULT_UNHEALTHY;
     service_fail(service, "unhealthy: %s", complaint ? complaint : "its probes failed");
+    if (service->unit->health.on_failure == HEALTH_REBOOT)
+        reboot(service);
     return stop_process(service);
 }
 
@@ -419,6 +428,8 @@ static enum service_state decide(struct service *service) {
         service_fail(service, "restarted too often (%lld times): %s",
                      (long long)service->unit->restart.limit_burst,
                      last.data ? last.data : "ended");
+        if (service->unit->restart.on_limit.reboot)
+            reboot(service);
         return SERVICE_FAILED;
     }
     service->restarts++;

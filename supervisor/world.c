@@ -17,6 +17,7 @@
 
 #include "supervisor/log.h"
 #include "supervisor/loop.h"
+#include "supervisor/machine.h"
 #include "supervisor/manager-private.h"
 #include "supervisor/membership.h"
 
@@ -70,6 +71,10 @@ int world_signal(int pidfd, int signal) {
 pid_t world_pid_inside(pid_t pid) {
     pid_t inside = membership_inside(pid);
     return inside > 0 ? inside : pid;
+}
+
+bool world_machine_is_ours(void) {
+    return machine_is_ours();
 }
 
 /* ---- descriptors ---- */

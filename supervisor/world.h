@@ -37,6 +37,9 @@ pid_t world_pid_inside(pid_t pid);
 /* To whoever keeps us alive, in the lines of sd_notify(3). Best effort. */
 void world_tell_keeper(struct manager *manager, const char *message);
 
+/* Whether the machine begins and ends with us: then the keeper obeys REBOOT=1. */
+bool world_machine_is_ours(void);
+
 /* To a process held by a pidfd; 0 or -errno. */
 int world_signal(int pidfd, int signal);
 

@@ -72,9 +72,11 @@ const struct key health_keys[HEALTH_KEYS] = {
      .most = INT64_MAX, .flags = KEY_LIVE, .since = "0.1",
      .doc = "The time between two probes as long as failures do not count."},
     {"on_failure", &kind_enum, AT(health.on_failure), .fallback = "restart", .names = &actions,
-     .later_values = 1u << HEALTH_REBOOT, .flags = KEY_LIVE, .since = "0.1",
+     .flags = KEY_LIVE, .since = "0.1",
      .doc = "What is done with an unhealthy unit: it is stopped and its restart policy followed as "
-            "after a crash (restart), stopped for good (stop), or nothing but said (none)."},
+            "after a crash (restart), stopped for good (stop), nothing but said (none), or the "
+            "machine is rebooted, after all units were stopped (reboot). A unit with reboot starts "
+            "only where ringfence is the first process of the machine or container."},
     {"gates_ready", &kind_bool, AT(health.gates_ready), .fallback = "true", .flags = KEY_LIVE,
      .since = "0.1", .doc = "Whether the unit is ready only once it is healthy."},
 };
@@ -99,8 +101,10 @@ const struct key restart_keys[RESTART_KEYS] = {
     {"limit_interval", &kind_duration, AT(restart.limit_interval), .fallback = "10min", .least = 1,
      .most = INT64_MAX, .since = "0.1", .doc = "The time over which restarts are counted."},
     {"on_limit", &kind_limit_action, AT(restart.on_limit), .fallback = "fail", .since = "0.1",
-     .doc = "What is done at the limit: the unit fails (fail), or is tried again after that long "
-            "(\"retry-after:DURATION\"); \"reboot\" and \"rollback\" come with a later version."},
+     .doc = "What is done at the limit: the unit fails (fail), is tried again after that long "
+            "(\"retry-after:DURATION\"), or the machine is rebooted, after all units were stopped "
+            "(reboot). A unit with reboot starts only where ringfence is the first process of the "
+            "machine or container; rollback comes with a later version."},
     {"prevent_exit_status", &kind_statuses, AT(restart.prevent_exit_status), .since = "0.1",
      .doc = "Exit codes and signals after which the service is not started again."},
     {"force_exit_status", &kind_statuses, AT(restart.force_exit_status), .since = "0.1",

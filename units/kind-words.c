@@ -301,15 +301,18 @@ static int limit_action_parse(const struct key *key, const char *text, void *tar
                               struct fault *fault) {
     struct limit_action *action = target;
     uint64_t pause = 0;
-    bool fails = strcmp(text, "fail") == 0;
+    bool fails = strcmp(text, "fail") == 0, reboots = strcmp(text, "reboot") == 0;
     bool retries = strncmp(text, "retry-after:", 12) == 0 &&
                    duration_parse(text + 12, &pause) == 0 && pause > 0 && pause != DURATION_OFF;
-    if (fails || retries) {
+    if (fails || retries || reboots) {
         action->pause = pause;
+        action->reboot = reboots;
         return word_set(text, &action->text, fault);
     }
-    if (strcmp(text, "reboot") == 0 || strcmp(text, "rollback") == 0)
-        return fault_say(fault, -EOPNOTSUPP, "\"%s\" is not supported by this version", text);
+    if (strcmp(text, "rollback") == 0)
+        return fault_say(fault, -EOPNOTSUPP,
+                         "\"rollback\" is not supported by this version: there is no earlier "
+                         "version of a unit to go back to");
     return kind_refuse(key->kind, text, -EINVAL, fault);
 }
 

@@ -56,6 +56,7 @@ struct health {
 struct limit_action {
     char *text;     /* as a person wrote it: "fail", "retry-after:5min" */
     uint64_t pause; /* until it is tried again; 0: it fails */
+    bool reboot;    /* and the machine is rebooted */
 };
 
 struct restart {

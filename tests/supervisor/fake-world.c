@@ -75,6 +75,12 @@ void world_tell_keeper(struct manager *manager, const char *message) {
     snprintf(fake_told, sizeof(fake_told), "%s", message);
 }
 
+bool fake_machine_is_ours;
+
+bool world_machine_is_ours(void) {
+    return fake_machine_is_ours;
+}
+
 void world_finish(struct manager *manager) {
     (void)manager;
     fake_finished = true;

@@ -229,6 +229,28 @@ TEST(what_is_done_with_the_unhealthy) {
     }
 }
 
+TEST(the_machine_is_rebooted_where_it_is_ours) {
+    struct unit *unit = checked(SERVICE_EXEC);
+    unit->health.on_failure = HEALTH_REBOOT;
+    struct service *web = begin_checked(unit);
+    command(COMMAND_START, "web");
+    CHECK(ended && web->state == SERVICE_FAILED && fake_processes == 0);
+    CHECK_TEXT(web->failure, "health.on_failure reboots the machine, which ringfence can only as "
+                             "its first process; here choose another action");
+    fake_run(10 * 60 * SEC);
+    CHECK(web->state == SERVICE_FAILED && web->restarts == 0);
+    fake_machine_is_ours = true;
+    command(COMMAND_START, "web");
+    fake_run(SEC);
+    CHECK(web->state == SERVICE_READY);
+    fake_told[0] = '\0';
+    probe.healthy = false;
+    fake_run(29 * SEC + 20 * MSEC);
+    CHECK_TEXT(fake_told, "REBOOT=1");
+    CHECK(web->state == SERVICE_FAILED && web->result == RESULT_UNHEALTHY);
+    end();
+}
+
 TEST(the_last_five_answers_are_kept) {
     struct service *web = begin_checked(checked(SERVICE_EXEC));
     command(COMMAND_START, "web");

@@ -110,6 +110,27 @@ TEST(the_limit_ends_it_and_a_command_does_not_mind) {
     end();
 }
 
+TEST(at_the_limit_the_machine_is_rebooted) {
+    struct unit *unit = fake_unit("crash", SERVICE_EXEC);
+    unit->restart.limit_burst = 2;
+    unit->restart.on_limit.reboot = true;
+    struct service *crash = begin(unit);
+    plan.exit_after = 10 * MSEC;
+    plan.exit_status = EXITED(7);
+    command(COMMAND_START, "crash");
+    CHECK_TEXT(crash->failure, "restart.on_limit reboots the machine, which ringfence can only as "
+                               "its first process; here choose another action");
+    CHECK(crash->state == SERVICE_FAILED && fake_processes == 0);
+    fake_machine_is_ours = true;
+    fake_told[0] = '\0';
+    command(COMMAND_START, "crash");
+    CHECK_TEXT(fake_told, "");
+    fake_run(60 * SEC);
+    CHECK_TEXT(fake_told, "REBOOT=1");
+    CHECK(crash->state == SERVICE_FAILED && crash->result == RESULT_LIMIT);
+    end();
+}
+
 TEST(a_launch_failure_counts_like_a_crash) {
     struct service *web = begin(fake_unit("web", SERVICE_EXEC));
     fake_observe = note_delay;
