@@ -164,9 +164,9 @@ static bool may_reboot(struct service *service) {
     if ((!health && !unit->restart.on_limit.reboot) || world_machine_is_ours())
         return true;
     service_fail(service,
-                 "%s reboots the machine, which ringfence can only as its first process; here "
-                 "choose another action",
-                 health ? "health.on_failure" : "restart.on_limit");
+                 "its file has the machine rebooted %s, which ringfence can only as the machine's "
+                 "first process; choose another action",
+                 health ? "when it is unhealthy" : "at the limit of its restarts");
     return false;
 }
 

@@ -235,8 +235,9 @@ TEST(the_machine_is_rebooted_where_it_is_ours) {
     struct service *web = begin_checked(unit);
     command(COMMAND_START, "web");
     CHECK(ended && web->state == SERVICE_FAILED && fake_processes == 0);
-    CHECK_TEXT(web->failure, "health.on_failure reboots the machine, which ringfence can only as "
-                             "its first process; here choose another action");
+    CHECK_TEXT(web->failure,
+               "its file has the machine rebooted when it is unhealthy, which ringfence can "
+               "only as the machine's first process; choose another action");
     fake_run(10 * 60 * SEC);
     CHECK(web->state == SERVICE_FAILED && web->restarts == 0);
     fake_machine_is_ours = true;

@@ -118,8 +118,9 @@ TEST(at_the_limit_the_machine_is_rebooted) {
     plan.exit_after = 10 * MSEC;
     plan.exit_status = EXITED(7);
     command(COMMAND_START, "crash");
-    CHECK_TEXT(crash->failure, "restart.on_limit reboots the machine, which ringfence can only as "
-                               "its first process; here choose another action");
+    CHECK_TEXT(crash->failure,
+               "its file has the machine rebooted at the limit of its restarts, which ringfence "
+               "can only as the machine's first process; choose another action");
     CHECK(crash->state == SERVICE_FAILED && fake_processes == 0);
     fake_machine_is_ours = true;
     fake_told[0] = '\0';
