@@ -185,8 +185,12 @@ if(TESTS)
                           RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 endif()
 
-# What ringfenced keeps for the manager, from the manager's side.
+# What ringfenced keeps for the manager, from its own side and from the manager's.
 if(TESTS)
+    add_executable(supervisor-test-store tests/supervisor/test-store.c supervisor/keeper/store.c)
+    target_link_libraries(supervisor-test-store PRIVATE base)
+    set_target_properties(supervisor-test-store PROPERTIES
+                          RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
     add_executable(supervisor-test-keeping tests/supervisor/test-keeping.c supervisor/keeping.c)
     target_link_libraries(supervisor-test-keeping PRIVATE base)
     set_target_properties(supervisor-test-keeping PROPERTIES

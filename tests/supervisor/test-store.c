@@ -1,0 +1,101 @@
+/* The keeper's store of descriptors (supervisor/keeper/store.h). */
+
+#include <fcntl.h>
+#include <sys/mman.h>
+
+#include "supervisor/keeper/store.h"
+#include "tests/test.h"
+
+static struct store store;
+
+static int add(const char *name, int fd) {
+    return store_add(&store, name, &fd, 1);
+}
+
+/* "NUMBER NAME" of all, one a line. */
+static const char *written(const char *before) {
+    static char text[1 << 16];
+    int file = memfd_create("names", MFD_CLOEXEC);
+    CHECK(store_write(&store, file, before) == 0);
+    ssize_t length = pread(file, text, sizeof(text) - 1, 0);
+    CHECK(length >= 0);
+    text[length] = '\0';
+    close(file);
+    return text;
+}
+
+TEST(an_empty_store) {
+    CHECK_TEXT(written(""), "");
+    store_drop(&store, "*");
+    store_drop(&store, "web/socket");
+    store_hand_over(&store, true);
+    CHECK(store.count == 0 && store.length == 0);
+}
+
+/* Negative numbers are nobody's descriptors: nothing is closed. */
+TEST(the_order_stays_whatever_is_dropped) {
+    static const int pair[] = {-20, -21};
+    CHECK(add("web/socket", -10) == 0);
+    CHECK(store_add(&store, "web/sandbox", pair, 2) == 0);
+    CHECK(add("db/socket", -30) == 0);
+    CHECK(add("web/socket", -11) == 0);
+    CHECK(add("webber/socket", -40) == 0);
+    CHECK_TEXT(written("fd "), "fd -10 web/socket\nfd -20 web/sandbox\nfd -21 web/sandbox\n"
+                               "fd -30 db/socket\nfd -11 web/socket\nfd -40 webber/socket\n");
+    store_drop(&store, "web/sock"); /* no name of anybody */
+    CHECK(store.count == 6);
+    store_drop(&store, "web/socket");
+    CHECK_TEXT(written(""), "-20 web/sandbox\n-21 web/sandbox\n-30 db/socket\n-40 webber/socket\n");
+    store_drop(&store, "web/*");
+    CHECK_TEXT(written(""), "-30 db/socket\n-40 webber/socket\n");
+    CHECK(add("web/socket", -12) == 0);
+    CHECK_TEXT(written(""), "-30 db/socket\n-40 webber/socket\n-12 web/socket\n");
+    store_drop(&store, "*");
+    CHECK(store.count == 0 && store.length == 0);
+}
+
+TEST(what_is_dropped_is_closed_and_what_is_kept_is_no_childs) {
+    int kept = memfd_create("kept", MFD_CLOEXEC), dropped = memfd_create("dropped", MFD_CLOEXEC);
+    CHECK(add("a", kept) == 0 && add("b", dropped) == 0);
+    store_hand_over(&store, true);
+    CHECK(fcntl(kept, F_GETFD) == 0 && fcntl(dropped, F_GETFD) == 0);
+    store_hand_over(&store, false);
+    CHECK(fcntl(kept, F_GETFD) == FD_CLOEXEC);
+    store_drop(&store, "b");
+    CHECK(fcntl(kept, F_GETFD) == FD_CLOEXEC);
+    CHECK(fcntl(dropped, F_GETFD) < 0 && errno == EBADF);
+}
+
+TEST(as_many_as_there_may_be) {
+    for (int i = 0; i < STORE_MOST; i++)
+        CHECK(add("web/sandbox", -1) == 0);
+    CHECK(add("web/sandbox", -1) == -ENOSPC);
+    CHECK(store.count == STORE_MOST);
+    store_drop(&store, "web/*");
+    CHECK(add("web/sandbox", -1) == 0);
+}
+
+TEST(as_much_as_there_may_be) {
+    char name[257];
+    size_t count = 0;
+    memset(name, 'x', sizeof(name));
+    name[256] = '\0';
+    CHECK(add(name, -1) == -ENOSPC);
+    name[255] = '\0';
+    while (add(name, -1) == 0)
+        count++;
+    CHECK(count == STORE_BYTES / (2 + 255 + sizeof(int)));
+    CHECK(store.length <= STORE_BYTES);
+    CHECK(add("short", -2) == 0); /* what still fits */
+    store_drop(&store, name);
+    CHECK_TEXT(written(""), "-2 short\n");
+}
+
+TEST(a_list_that_cannot_be_written) {
+    CHECK(add("web/socket", -1) == 0);
+    int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+    CHECK(full >= 0);
+    CHECK(store_write(&store, full, "") == -ENOSPC);
+}
+
+TEST_MAIN
