@@ -24,14 +24,6 @@ struct fd_store {
     size_t count;
 };
 
-bool fd_store_name_is_valid(const char *name) {
-    size_t length = strlen(name);
-    for (size_t i = 0; i < length; i++)
-        if (name[i] < ' ' || name[i] > '~' || name[i] == ':')
-            return false;
-    return length > 0 && length <= FD_STORE_NAME_MAX;
-}
-
 /* Its descriptor is left open. */
 static int item_free(struct item *item) {
     int fd = item->fd;

@@ -20,5 +20,3 @@ void fd_store_remove(struct fd_store *store, const char *name); /* accepts NULL 
 size_t fd_store_count(const struct fd_store *store);            /* accepts NULL */
 int fd_store_at(const struct fd_store *store, size_t index, const char **ret_name);
 void fd_store_free(struct fd_store *store); /* closes them; accepts NULL */
-/* 1 to 255 printable characters of ASCII, without ":". */
-bool fd_store_name_is_valid(const char *name);

@@ -82,12 +82,21 @@ static void take_value(const char *line, struct notify_message *message) {
     }
 }
 
+/* 1 to 255 printable characters of ASCII, without ":". */
+static bool is_name(const char *name) {
+    size_t length = strlen(name);
+    for (size_t i = 0; i < length; i++)
+        if (name[i] < ' ' || name[i] > '~' || name[i] == ':')
+            return false;
+    return length > 0 && length <= FD_STORE_NAME_MAX;
+}
+
 void notify_message_parse(char *text, struct notify_message *ret_message) {
     struct notify_message message = {.said.main_pidfd = -1, .poll = true};
     for (char *line; (line = strsep(&text, "\n"));)
         if (!take_flag(line, &message))
             take_value(line, &message);
-    if (message.fd_name && !fd_store_name_is_valid(message.fd_name))
+    if (message.fd_name && !is_name(message.fd_name))
         message.fd_name = NULL;
     *ret_message = message;
 }

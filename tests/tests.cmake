@@ -205,6 +205,25 @@ if(TESTS)
                           ${CMAKE_BINARY_DIR}/tests)
 endif()
 
+# What services say by sd_notify(3).
+if(FUZZ)
+    add_executable(fuzz-notify-message tests/fuzz/fuzz-notify-message.c
+                   supervisor/notify-message.c ${BASE_SOURCES})
+    target_compile_options(fuzz-notify-message PRIVATE -fsanitize=fuzzer,address,undefined)
+    target_link_options(fuzz-notify-message PRIVATE -fsanitize=fuzzer,address,undefined)
+    set_target_properties(fuzz-notify-message PROPERTIES
+                          RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
+endif()
+if(TESTS)
+    add_executable(supervisor-test-fuzz-notify-message tests/fuzz/fuzz-notify-message.c
+                   tests/fuzz/replay.c supervisor/notify-message.c)
+    target_link_libraries(supervisor-test-fuzz-notify-message PRIVATE base)
+    target_compile_definitions(supervisor-test-fuzz-notify-message PRIVATE
+        CORPUS_DIRECTORY="${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/notify-message")
+    set_target_properties(supervisor-test-fuzz-notify-message PROPERTIES
+                          RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+endif()
+
 # Each system call of the manager fails once. Not of a sanitized one, which ends without memory.
 if(TESTS AND NOT SANITIZE)
     add_executable(supervisor-test-faults tests/faults/calls.c tests/faults/faults.c
