@@ -20,9 +20,8 @@ const uint64_t capabilities_root_default = BIT(CAP_CHOWN) | BIT(CAP_DAC_OVERRIDE
 /* The header that this was built with may know more or fewer capabilities than the kernel. */
 static unsigned last_capability(void) {
     unsigned last = 0;
-    for (unsigned i = 0; i < 63; i++)
-        if (prctl(PR_CAPBSET_READ, i, 0, 0, 0) >= 0)
-            last = i;
+    while (last < 62 && prctl(PR_CAPBSET_READ, last + 1, 0, 0, 0) >= 0)
+        last++;
     return last;
 }
 

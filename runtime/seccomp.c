@@ -30,6 +30,7 @@
 struct seccomp_cache {
     int directory; /* -EBADF: nothing is kept on disk */
     struct list entries;
+    struct seccomp_program *latest; /* the one that was asked for last; NULL: none yet */
 };
 
 struct entry {
@@ -43,6 +44,11 @@ struct entry {
 
 static struct entry *entry_of(struct seccomp_program *program) {
     return list_entry(program, struct entry, program);
+}
+
+static struct seccomp_program *ref(struct seccomp_program *program) {
+    entry_of(program)->references++;
+    return program;
 }
 
 void seccomp_unref(struct seccomp_program *program) {
@@ -118,6 +124,7 @@ void seccomp_cache_close(struct seccomp_cache *cache) {
     if (!cache)
         return;
     struct entry *entry, *following;
+    seccomp_unref(cache->latest);
     list_for_each_safe(entry, following, &cache->entries, link) list_remove(&entry->link);
     close_fd(cache->directory);
     free(cache);
@@ -282,6 +289,13 @@ static int compile_apart(const struct security *security, uint64_t capabilities,
 
 /* ---- get ---- */
 
+/* Most units have the default one: it stays while none of them runs. */
+static void keep_latest(struct seccomp_cache *cache, struct seccomp_program *program) {
+    struct seccomp_program *before = cache->latest;
+    cache->latest = ref(program);
+    seccomp_unref(before);
+}
+
 static struct entry *find_entry(struct seccomp_cache *cache, const char *key) {
     struct entry *entry;
     list_for_each(entry, &cache->entries, link) if (strcmp(entry->key, key) == 0) return entry;
@@ -304,8 +318,8 @@ int seccomp_get(struct seccomp_cache *cache, const struct security *security, ui
         return fault_set(fault, ENOMEM, "cannot make the system call filter");
     struct entry *entry = find_entry(cache, key.data);
     if (entry) {
-        entry->references++;
-        *ret_program = &entry->program;
+        *ret_program = ref(&entry->program);
+        keep_latest(cache, *ret_program);
         return 0;
     }
 
@@ -319,5 +333,8 @@ int seccomp_get(struct seccomp_cache *cache, const struct security *security, ui
         file_save(cache, key.data, &answer->code);
     }
     int error = add_entry(cache, key.data, answer->code.items, answer->code.count, ret_program);
-    return error ? fault_set(fault, error, "cannot make the system call filter") : 0;
+    if (error)
+        return fault_set(fault, error, "cannot make the system call filter");
+    keep_latest(cache, *ret_program);
+    return 0;
 }
