@@ -81,6 +81,19 @@ int begin_place(struct keeper *keeper, const char *directory) {
 
 /* ---- the process ---- */
 
+/* What would end us and means nothing. Fatal faults are resume.c's; SIGQUIT is left to a person at
+ * the terminal who wants out at once. */
+static void ignore_the_rest(const sigset_t *read) {
+    static const int meaningless[] = {SIGPIPE, SIGUSR1,   SIGUSR2, SIGALRM, SIGPWR,   SIGIO,
+                                      SIGXCPU, SIGVTALRM, SIGPROF, SIGXFSZ, SIGSTKFLT};
+    for (size_t i = 0; i < ELEMENTS(meaningless); i++)
+        if (!sigismember(read, meaningless[i]))
+            signal(meaningless[i], SIG_IGN);
+    for (int number = SIGRTMIN; number <= SIGRTMAX; number++)
+        if (!sigismember(read, number))
+            signal(number, SIG_IGN);
+}
+
 static int open_signals(struct keeper *keeper) {
     sigset_t set;
     sigemptyset(&set);
@@ -90,7 +103,7 @@ static int open_signals(struct keeper *keeper) {
     sigaddset(&set, SIGHUP);
     machine_add_signals(&keeper->machine, &set);
     sigprocmask(SIG_SETMASK, &set, NULL);
-    signal(SIGPIPE, SIG_IGN);
+    ignore_the_rest(&set);
     keeper->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (keeper->signals < 0) {
         say("cannot receive signals: %s", strerror(errno));

@@ -32,6 +32,9 @@ end() {
         kill -CHLD $keeper
         kill -PIPE $keeper
     done
+    for signal in USR1 USR2 ALRM PWR IO XCPU XFSZ VTALRM PROF STKFLT RTMIN+3 RTMAX WINCH URG CONT; do
+        kill -$signal $keeper
+    done
     [ ! -s stderr ] || { tail -n 5 stderr; false; }
     kill -KILL "$(child ringfence-manager)"
     script manager "note next" wait "exit 0"
