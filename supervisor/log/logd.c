@@ -85,6 +85,23 @@ static struct output *find(struct logger *logger, const char *unit) {
     return NULL;
 }
 
+/* When the first unit is there and not before, since early boot may mount what it lies on. Without
+ * it there is nothing to do: ringfenced starts us again in a while. */
+static void need_log_directory(struct logger *logger) {
+    struct fault fault;
+    if (logger->log_directory >= 0)
+        return;
+    int error = directory_make(AT_FDCWD, logger->log_path, 0750, &fault);
+    if (!error)
+        logger->log_directory = open(logger->log_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (!error && logger->log_directory >= 0)
+        return;
+    if (!error)
+        fault_set(&fault, errno, "cannot open the log directory \"%s\"", logger->log_path);
+    logger_say("%s", fault.text);
+    exit(EXIT_FAILURE);
+}
+
 /* A directory of this name came, went, or may have done so while we did not look. */
 static void look_at(struct logger *logger, const char *unit) {
     struct fault fault;
@@ -102,6 +119,7 @@ static void look_at(struct logger *logger, const char *unit) {
         logger_say("\"%s\" among the outputs is no unit's directory and is left alone", unit);
         return;
     }
+    need_log_directory(logger);
     int error = output_open(logger, unit, &fault);
     if (error && error != -ENOENT)
         logger_say("%s", fault.text);
@@ -134,6 +152,7 @@ static void recover(struct logger *logger) {
         return;
     char unit[LOG_UNIT_MOST];
     memcpy(unit, logger->ledger.entry->unit, sizeof unit);
+    need_log_directory(logger);
     look_at(logger, unit);
     logger_recover_orphan(logger);
 }
@@ -309,16 +328,6 @@ static int open_outputs(struct logger *logger, const char *runtime, struct fault
     return error ? error : ledger_open(&logger->ledger, directory, fault);
 }
 
-static int open_log_directory(struct logger *logger, const char *path, struct fault *fault) {
-    int error = directory_make(AT_FDCWD, path, 0750, fault);
-    if (error)
-        return error;
-    logger->log_directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (logger->log_directory < 0)
-        return fault_set(fault, errno, "cannot open the log directory \"%s\"", path);
-    return 0;
-}
-
 /* First of all, so that a SIGTERM that comes early is heeded as a late one is: by draining. */
 static int open_signals(struct logger *logger, struct fault *fault) {
     sigset_t set;
@@ -384,7 +393,8 @@ int main(int argc, char **argv) {
     if (result)
         return result < 0 ? 2 : 0;
 
-    static struct logger logger = {.units = LIST(logger.units),
+    static struct logger logger = {.log_directory = -EBADF,
+                                   .units = LIST(logger.units),
                                    .holding = LIST(logger.holding),
                                    .dropping = LIST(logger.dropping),
                                    .waiting = LIST(logger.waiting),
@@ -392,11 +402,11 @@ int main(int argc, char **argv) {
                                    .sinks = {{-EBADF}, {-EBADF}, {-EBADF}, {-EBADF}},
                                    .writable.turn = take_writable};
     struct fault fault;
+    logger.log_path = directories.log;
     umask(022);
     raise_descriptor_limit();
     if (open_signals(&logger, &fault) < 0 ||
         open_outputs(&logger, directories.runtime, &fault) < 0 ||
-        open_log_directory(&logger, directories.log, &fault) < 0 ||
         open_events(&logger, &fault) < 0) {
         logger_say("%s", fault.text);
         return EXIT_FAILURE;

@@ -14,14 +14,16 @@ struct readable {
 /* What all outputs share. */
 struct logger {
     int epoll, signals, inotify;
-    int outputs, log_directory; /* RUNTIME_DIR/output and LOG_DIR */
-    int watch;                  /* of outputs */
-    struct list units;          /* of struct output.link */
-    struct list holding;        /* of struct stream.link, the longest waiting first */
-    struct list dropping;       /* of struct output.dropping: some of its lines were dropped */
-    struct list waiting;        /* of struct output.waiting, the longest waiting first */
-    struct list blocked;        /* of struct output.blocked */
-    struct ledger ledger;       /* the one chunk that is under way */
+    int outputs;          /* RUNTIME_DIR/output */
+    const char *log_path; /* LOG_DIR */
+    int log_directory;    /* the same, open once there is a unit */
+    int watch;            /* of outputs */
+    struct list units;    /* of struct output.link */
+    struct list holding;  /* of struct stream.link, the longest waiting first */
+    struct list dropping; /* of struct output.dropping: some of its lines were dropped */
+    struct list waiting;  /* of struct output.waiting, the longest waiting first */
+    struct list blocked;  /* of struct output.blocked */
+    struct ledger ledger; /* the one chunk that is under way */
     struct sink sinks[SINKS];
     struct readable writable; /* one of the sinks takes more again */
     uint64_t short_of_room;   /* when the disk was full for the last time, ms; 0: it is not */

@@ -22,7 +22,9 @@ load logd
     run "$logd" --runtime-dir file --log-dir log
     [ "$status" -eq 1 ]
     [[ "$output" == "ringfence-logd: cannot make directory \"file/output\": Not a directory" ]]
-    run "$logd" --runtime-dir run --log-dir file/log
+    # Early boot may mount it: it is looked at when there is a unit.
+    mkdir -p run/output/web
+    run timeout 20 "$logd" --runtime-dir run --log-dir file/log
     [ "$status" -eq 1 ]
     [[ "$output" == "ringfence-logd: cannot make directory \"file/log\": Not a directory" ]]
 }
@@ -225,7 +227,6 @@ numbers() {
 
 @test "at the end everything is drained" {
     begin
-    eventually test -d log
     kill -STOP $daemon
     unit web # it has not seen this one yet
     exec 7<>run/output/web/out 8<>run/output/web/err
