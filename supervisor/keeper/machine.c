@@ -16,6 +16,7 @@
 #include "supervisor/keeper/console.h"
 #include "supervisor/keeper/keeper.h"
 #include "supervisor/keeper/mounts.h"
+#include "supervisor/keeper/switch-root.h"
 #include "units/base/scoped.h"
 
 enum {
@@ -71,6 +72,9 @@ void machine_begin(struct machine *machine, int *argc, char ***argv) {
     setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 0);
     mounts_make();
     command_line_read(&machine->line);
+    if (machine->place == PLACE_MACHINE && machine->line.root && root_is_initramfs())
+        root_switch(&machine->line, *argv);
+    mounts_share();
     join_arguments(&machine->line, argc, argv);
     /* It would drop most of what we say while many units come up. */
     if (machine->place == PLACE_MACHINE)

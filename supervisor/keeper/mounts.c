@@ -103,7 +103,9 @@ void mounts_make(void) {
             rmdir(row->target); /* empty directories for what is not there would mislead */
     }
     make_links();
-    /* What is mounted later, by a service too, is seen by those that look through the host. */
+}
+
+void mounts_share(void) {
     if (mount(NULL, "/", NULL, MS_REC | MS_SHARED, NULL) < 0)
         say("cannot share the mounts below \"/\": %s", strerror(errno));
 }

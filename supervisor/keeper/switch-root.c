@@ -1,0 +1,212 @@
+#include "supervisor/keeper/switch-root.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "supervisor/keeper/block.h"
+#include "supervisor/keeper/command-line.h"
+#include "supervisor/keeper/console.h"
+#include "supervisor/keeper/keeper.h"
+#include "units/base/scoped.h"
+
+#define PLACE "/sysroot"
+#define DRIVERS "/etc/ringfence/initramfs.modules"
+
+enum {
+    LOOK_AGAIN = 50,    /* ms */
+    PATIENT = 2000,     /* ms after which a person is told what is waited for */
+    OPTIONS_MOST = 512, /* bytes of rootflags= */
+    DESCRIPTORS = 32    /* of nftw(3), for a directory each; where one is deeper it opens anew */
+};
+
+bool root_is_initramfs(void) {
+    struct statfs status;
+    return statfs("/", &status) == 0 &&
+           (status.f_type == RAMFS_MAGIC || status.f_type == TMPFS_MAGIC);
+}
+
+/* ---- drivers ---- */
+
+/* A path a line, in the order of loading: whoever made the initramfs knows what depends on what. */
+static void load_drivers(void) {
+    scoped_file FILE *list = fopen(DRIVERS, "re");
+    char path[PATH_MAX];
+    while (list && fgets(path, sizeof path, list)) {
+        path[strcspn(path, "\n")] = '\0';
+        if (*path != '/')
+            continue;
+        scoped_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0 || (syscall(SYS_finit_module, fd, "", 0) < 0 && errno != EEXIST))
+            say("cannot load \"%s\": %s", path, strerror(errno));
+    }
+}
+
+/* ---- the device ---- */
+
+static int await_device(const struct command_line *line, char *ret_path, size_t size) {
+    uint64_t begun = now();
+    bool told = false;
+    for (;;) {
+        int error = block_find(line->root, ret_path, size);
+        uint64_t waited = now() - begun;
+        if (error != -ENODEV ||
+            (line->root_wait >= 0 && waited >= (uint64_t)line->root_wait * 1000))
+            return error;
+        if (!told && waited >= PATIENT) {
+            console_say("ringfence: waiting for the root, %s", line->root);
+            told = true;
+        }
+        poll(NULL, 0, LOOK_AGAIN);
+    }
+}
+
+/* ---- mounting ---- */
+
+static const struct {
+    const char *word;
+    unsigned long flag;
+} flag_words[] = {
+    {"noatime", MS_NOATIME},
+    {"nodev", MS_NODEV},
+    {"nodiratime", MS_NODIRATIME},
+    {"noexec", MS_NOEXEC},
+    {"nosuid", MS_NOSUID},
+    {"relatime", MS_RELATIME},
+    {"ro", MS_RDONLY},
+    {"strictatime", MS_STRICTATIME},
+    {"sync", MS_SYNCHRONOUS},
+};
+
+static unsigned long flag_of(const char *word) {
+    for (size_t i = 0; i < ELEMENTS(flag_words); i++)
+        if (strcmp(flag_words[i].word, word) == 0)
+            return flag_words[i].flag;
+    return 0;
+}
+
+/* What concerns every file system becomes a flag, the rest is the file system's own. */
+static unsigned long split_options(const char *given, char *ret_rest, size_t size) {
+    char words[OPTIONS_MOST], *at = words;
+    unsigned long flags = 0;
+    size_t length = 0;
+    snprintf(words, sizeof words, "%s", given);
+    *ret_rest = '\0';
+    for (char *word; (word = strsep(&at, ","));) {
+        unsigned long flag = flag_of(word);
+        flags |= flag;
+        if (!flag && *word && length + strlen(word) + 2 < size)
+            length +=
+                (size_t)snprintf(ret_rest + length, size - length, "%s%s", length ? "," : "", word);
+    }
+    return flags;
+}
+
+static int mount_root(const struct command_line *line, const char *device) {
+    char options[OPTIONS_MOST];
+    struct superblock superblock = {.type = line->root_type};
+    unsigned long flags =
+        split_options(line->root_options ? line->root_options : "", options, sizeof options);
+    if (!superblock.type) {
+        scoped_fd int fd = open(device, O_RDONLY | O_CLOEXEC);
+        int error = fd < 0 ? -errno : superblock_read(fd, &superblock);
+        if (error < 0) {
+            say("cannot tell the file system of \"%s\": %s; rootfstype= names it", device,
+                strerror(-error));
+            return error;
+        }
+    }
+    if (!line->root_writable)
+        flags |= MS_RDONLY;
+    mkdir(PLACE, 0755);
+    if (mount(device, PLACE, superblock.type, flags, options) == 0)
+        return 0;
+    int error = -errno;
+    say("cannot mount \"%s\" (%s) as the root: %s", device, superblock.type, strerror(-error));
+    return error;
+}
+
+/* ---- the change ---- */
+
+/* A link may lead to what is there only when the root has changed. */
+static bool has(int root, const char *path) {
+    struct stat status;
+    return fstatat(root, path + strspn(path, "/"), &status, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static const char *find_init(const struct command_line *line) {
+    static const char *const usual[] = {"/usr/sbin/ringfenced", "/sbin/ringfenced", "/sbin/init"};
+    scoped_fd int root = open(PLACE, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (line->init)
+        return has(root, line->init) ? line->init : NULL;
+    for (size_t i = 0; i < ELEMENTS(usual); i++)
+        if (has(root, usual[i]))
+            return usual[i];
+    return NULL;
+}
+
+/* What has no place there is mounted anew by the next PID 1, where it can be. */
+static void move_mounts(void) {
+    static const char *const moved[] = {"/proc", "/sys", "/dev", "/run"};
+    char target[64];
+    for (size_t i = 0; i < ELEMENTS(moved); i++) {
+        snprintf(target, sizeof target, PLACE "%s", moved[i]);
+        if (mount(moved[i], target, NULL, MS_MOVE, NULL) < 0)
+            umount2(moved[i], MNT_DETACH);
+    }
+}
+
+static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *place) {
+    (void)status, (void)place;
+    if (kind == FTW_DP || kind == FTW_DNR)
+        rmdir(path);
+    else
+        unlink(path);
+    return 0;
+}
+
+static _Noreturn void enter(const char *init, char **arguments) {
+    char *path = strdup(init);
+    move_mounts();
+    /* It is memory that nobody could reach any more. */
+    nftw("/", remove_one, DESCRIPTORS, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+    if (chdir(PLACE) == 0 && mount(".", "/", NULL, MS_MOVE, NULL) == 0 && chroot(".") == 0 &&
+        chdir("/") == 0 && path) {
+        arguments[0] = path;
+        execv(path, arguments);
+    }
+    console_say("ringfence: cannot run \"%s\" in the new root: %s", init, strerror(errno));
+    for (;;)
+        pause(); /* there is no way back, and to end would be a panic */
+}
+
+void root_switch(const struct command_line *line, char **arguments) {
+    char device[PATH_MAX];
+    load_drivers();
+    int error = await_device(line, device, sizeof device);
+    if (error < 0) {
+        console_say("ringfence: the root %s is not there (%s); going on in the initramfs",
+                    line->root, strerror(-error));
+        return;
+    }
+    if (mount_root(line, device) < 0)
+        return;
+    const char *init = find_init(line);
+    if (init)
+        enter(init, arguments);
+    console_say("ringfence: there is no %s in the root %s; going on in the initramfs",
+                line->init ? line->init : "/usr/sbin/ringfenced, /sbin/ringfenced or /sbin/init",
+                line->root);
+    umount2(PLACE, MNT_DETACH);
+}
