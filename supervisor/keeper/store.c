@@ -29,17 +29,37 @@ static int record_fd(const struct record *record, size_t index) {
     return fd;
 }
 
+static bool is_named(const struct record *record, const char *name, size_t length) {
+    return record->name_length == length && memcmp(record->name, name, length) == 0;
+}
+
+/* Of the same name as the last one, one by one as resume.c finds them again: in its record. */
+static bool append(struct store *store, const char *name, const int *fds, size_t count) {
+    struct record last = record_at(store, store->last);
+    if (store->length == 0 || !is_named(&last, name, strlen(name)) ||
+        last.count + count > UINT8_MAX || store->length + count * sizeof(int) > STORE_BYTES)
+        return false;
+    store->records[store->last + 1] = (unsigned char)(last.count + count);
+    memcpy(store->records + store->length, fds, count * sizeof(int));
+    store->length += count * sizeof(int);
+    return true;
+}
+
 int store_add(struct store *store, const char *name, const int *fds, size_t count) {
     size_t name_length = strlen(name), size = 2 + name_length + count * sizeof(int);
-    if (name_length > UINT8_MAX || count > UINT8_MAX || store->count + count > STORE_MOST ||
-        store->length + size > STORE_BYTES)
+    if (name_length > UINT8_MAX || count > UINT8_MAX || store->count + count > STORE_MOST)
         return -ENOSPC;
-    unsigned char *at = store->records + store->length;
-    *at++ = (unsigned char)name_length;
-    *at++ = (unsigned char)count;
-    memcpy(at, name, name_length);
-    memcpy(at + name_length, fds, count * sizeof(int));
-    store->length += size;
+    if (!append(store, name, fds, count)) {
+        if (store->length + size > STORE_BYTES)
+            return -ENOSPC;
+        unsigned char *at = store->records + store->length;
+        *at++ = (unsigned char)name_length;
+        *at++ = (unsigned char)count;
+        memcpy(at, name, name_length);
+        memcpy(at + name_length, fds, count * sizeof(int));
+        store->last = store->length;
+        store->length += size;
+    }
     store->count += count;
     return 0;
 }
@@ -48,7 +68,7 @@ static bool is_meant(const struct record *record, const char *name) {
     size_t length = strlen(name);
     if (length > 0 && name[length - 1] == '*')
         return record->name_length >= length - 1 && memcmp(record->name, name, length - 1) == 0;
-    return record->name_length == length && memcmp(record->name, name, length) == 0;
+    return is_named(record, name, length);
 }
 
 void store_drop(struct store *store, const char *name) {
@@ -62,6 +82,7 @@ void store_drop(struct store *store, const char *name) {
         } else {
             if (kept != at)
                 memmove(store->records + kept, store->records + at, record.size);
+            store->last = kept;
             kept += record.size;
         }
         at += record.size;

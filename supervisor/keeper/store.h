@@ -13,6 +13,7 @@ enum {
  * Zero-initialised is empty. */
 struct store {
     size_t length, count; /* bytes, descriptors */
+    size_t last;          /* where the last record begins, if there is one */
     bool complained;      /* that it is full */
     unsigned char records[STORE_BYTES];
 };

@@ -54,6 +54,30 @@ TEST(the_order_stays_whatever_is_dropped) {
     CHECK(store.count == 0 && store.length == 0);
 }
 
+TEST(what_comes_one_by_one_takes_no_more_room) {
+    static const int all[] = {-1, -2, -3};
+    CHECK(store_add(&store, "web/sandbox", all, 3) == 0);
+    size_t length = store.length;
+    store_drop(&store, "web/sandbox");
+    for (size_t i = 0; i < 3; i++)
+        CHECK(add("web/sandbox", all[i]) == 0);
+    CHECK(store.length == length && store.count == 3);
+    CHECK_TEXT(written(""), "-1 web/sandbox\n-2 web/sandbox\n-3 web/sandbox\n");
+    /* The last one is not what it was once another is gone. */
+    CHECK(add("db/sandbox", -4) == 0);
+    store_drop(&store, "db/*");
+    CHECK(add("web/sandbox", -5) == 0);
+    CHECK(add("db/sandbox", -6) == 0);
+    CHECK(add("web/sandbox", -7) == 0);
+    CHECK_TEXT(written(""), "-1 web/sandbox\n-2 web/sandbox\n-3 web/sandbox\n-5 web/sandbox\n"
+                            "-6 db/sandbox\n-7 web/sandbox\n");
+    for (int i = 0; i < 600; i++) /* more than one record counts */
+        CHECK(add("web/sandbox", -100 - i) == 0);
+    CHECK(store.count == 606);
+    store_drop(&store, "web/*");
+    CHECK_TEXT(written(""), "-6 db/sandbox\n");
+}
+
 TEST(what_is_dropped_is_closed_and_what_is_kept_is_no_childs) {
     int kept = memfd_create("kept", MFD_CLOEXEC), dropped = memfd_create("dropped", MFD_CLOEXEC);
     CHECK(add("a", kept) == 0 && add("b", dropped) == 0);
@@ -82,12 +106,14 @@ TEST(as_much_as_there_may_be) {
     name[256] = '\0';
     CHECK(add(name, -1) == -ENOSPC);
     name[255] = '\0';
-    while (add(name, -1) == 0)
+    while (add(name, -1) == 0) {
+        name[1] = (char)('a' + count % 2); /* so that each has a record of its own */
         count++;
+    }
     CHECK(count == STORE_BYTES / (2 + 255 + sizeof(int)));
     CHECK(store.length <= STORE_BYTES);
     CHECK(add("short", -2) == 0); /* what still fits */
-    store_drop(&store, name);
+    store_drop(&store, "x*");
     CHECK_TEXT(written(""), "-2 short\n");
 }
 
