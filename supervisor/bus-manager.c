@@ -66,9 +66,10 @@ static int on_get_unit(sd_bus_message *message, void *userdata, sd_bus_error *un
     int error = sd_bus_message_read(message, "s", &name);
     if (error < 0)
         return error;
-    if (!find(userdata, message, name))
+    const struct service *service = find(userdata, message, name);
+    if (!service)
         return 1;
-    error = sd_bus_path_encode(BUS_UNIT_PATH, name, &path);
+    error = sd_bus_path_encode(BUS_UNIT_PATH, service->name, &path); /* not where an alias is */
     return error < 0 ? error : sd_bus_reply_method_return(message, "o", path);
 }
 

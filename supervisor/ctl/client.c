@@ -187,6 +187,34 @@ int client_unit_names(sd_bus *bus, char ***ret_names, struct fault *fault) {
     return EXIT_OK;
 }
 
+/* NULL: there is none of that name. */
+static char *own_name(sd_bus *bus, const char *name) {
+    scoped(sd_bus_message_unref) sd_bus_message *found = NULL;
+    struct fault fault;
+    const char *path;
+    char *own = NULL;
+
+    if (client_call(bus, "GetUnit", &found, &fault, "s", name) != EXIT_OK ||
+        sd_bus_message_read(found, "o", &path) < 0 ||
+        sd_bus_path_decode(path, BUS_UNIT_PATH, &own) <= 0)
+        return NULL;
+    return own;
+}
+
+char **client_own_names(sd_bus *bus, const char *const *names) {
+    size_t count = 0;
+
+    while (names && names[count])
+        count++;
+    scoped(client_names_free) char **own = calloc(count + 1, sizeof(char *));
+    for (size_t i = 0; own && i < count; i++) {
+        own[i] = own_name(bus, names[i]);
+        if (!own[i] && !(own[i] = strdup(names[i])))
+            return NULL;
+    }
+    return take(own);
+}
+
 void client_suggest(sd_bus *bus, const char *name, struct fault *fault) {
     scoped(client_names_free) char **names = NULL;
     size_t count = 0, length = strlen(fault->text);

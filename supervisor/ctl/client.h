@@ -27,5 +27,9 @@ int client_unit_names(sd_bus *bus, char ***ret_names, struct fault *fault);
 void client_names_free(char **names);
 SCOPED(client_names_free, char **)
 
+/* The own names of units, where second ones (install.alias) are among those given; a name that no
+ * unit has stays as it is. NULL-terminated, client_names_free() frees; NULL: out of memory. */
+char **client_own_names(sd_bus *bus, const char *const *names);
+
 /* Adds `; did you mean "NAME"?` to a sentence about a unit that is not there. */
 void client_suggest(sd_bus *bus, const char *name, struct fault *fault);

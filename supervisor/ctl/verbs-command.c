@@ -26,6 +26,7 @@ struct pending {
     const char *verb, *unit;
     size_t *left;
     int code;
+    struct fault fault; /* where it failed */
 };
 
 /* Sentences of the manager often begin with the unit's name already. */
@@ -38,16 +39,15 @@ static int tell(const char *verb, const char *unit, int code, const struct fault
 /* A failure is told as it happens, not when the last unit is done. */
 static int on_answer(sd_bus_message *reply, void *userdata, sd_bus_error *unused) {
     struct pending *pending = userdata;
-    struct fault fault;
     (void)unused;
 
     --*pending->left;
     if (!sd_bus_message_is_method_error(reply, NULL))
         return 0;
-    pending->code =
-        client_error(sd_bus_message_get_error(reply), -sd_bus_message_get_errno(reply), &fault);
+    pending->code = client_error(sd_bus_message_get_error(reply), -sd_bus_message_get_errno(reply),
+                                 &pending->fault);
     if (pending->code != EXIT_NO_UNIT) /* whose sentence comes with a suggestion, later */
-        tell(pending->verb, pending->unit, pending->code, &fault);
+        tell(pending->verb, pending->unit, pending->code, &pending->fault);
     return 0;
 }
 
@@ -75,15 +75,13 @@ static int await(sd_bus *bus, const size_t *left) {
 }
 
 /* The worst that happened: of several codes the one with the most to say is the last failure. */
-static int judge(sd_bus *bus, const struct pending *pending, size_t count) {
+static int judge(sd_bus *bus, struct pending *pending, size_t count) {
     int code = EXIT_OK;
 
     for (size_t i = 0; i < count; i++) {
-        struct fault fault;
         if (pending[i].code == EXIT_NO_UNIT) {
-            fault_say(&fault, ENOENT, "there is no unit \"%s\"", pending[i].unit);
-            client_suggest(bus, pending[i].unit, &fault);
-            tool_fail(EXIT_NO_UNIT, "%s", fault.text);
+            client_suggest(bus, pending[i].unit, &pending[i].fault);
+            tool_fail(EXIT_NO_UNIT, "%s", pending[i].fault.text);
         }
         if (pending[i].code != EXIT_OK)
             code = pending[i].code;
@@ -102,7 +100,8 @@ static int command(const struct tool *tool, const struct arguments *arguments, c
     if (code != EXIT_OK)
         return tool_fail(code, "%s", fault.text);
     for (size_t i = 0; pending && i < arguments->count && error >= 0; i++) {
-        pending[i] = (struct pending){bus, tool->verb->name, arguments->operands[i], &left, 0};
+        pending[i] =
+            (struct pending){bus, tool->verb->name, arguments->operands[i], &left, 0, {""}};
         left++;
         error = ask(bus, method, wait, &pending[i]);
     }

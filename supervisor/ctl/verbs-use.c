@@ -82,15 +82,6 @@ static void sharers_json(const struct namespaces_seen *seen, const struct namesp
     json_close(text, '}');
 }
 
-static bool is_named(char *const *names, const char *name) {
-    if (!*names)
-        return name[0] != '\0';
-    for (; *names; names++)
-        if (strcmp(*names, name) == 0)
-            return true;
-    return false;
-}
-
 int verb_ns(const struct tool *tool, const struct arguments *arguments) {
     static const char *const titles[] = {"UNIT", "KIND", ">INODE", "SHARED WITH"};
     scoped(sd_bus_flush_close_unref) sd_bus *bus = NULL;
@@ -110,7 +101,7 @@ int verb_ns(const struct tool *tool, const struct arguments *arguments) {
     for (size_t i = 0; i < seen.count; i++) {
         const struct namespace *one = &seen.items[i];
         scoped_text struct text cell = {0};
-        if (!one->unit[0] || !is_named(arguments->operands, one->unit))
+        if (!views_find(&views, one->unit)) /* also what is nobody's */
             continue;
         sharers_json(&seen, one, &json);
         table_add(&table, COLOUR_BOLD, one->unit);

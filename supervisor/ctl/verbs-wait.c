@@ -158,10 +158,16 @@ static int on_health(sd_bus_message *message, void *userdata, sd_bus_error *unus
 int verb_events(const struct tool *tool, const struct arguments *arguments) {
     static const bool never = false;
     scoped(sd_bus_flush_close_unref) sd_bus *bus = NULL;
-    struct listener listener = {tool, (const char *const *)arguments->operands};
+    scoped(client_names_free) char **own = NULL;
+    struct listener listener = {.tool = tool};
     struct fault fault;
     int code = client_open(tool, &bus, &fault);
 
+    if (code == EXIT_OK) {
+        own = client_own_names(bus, (const char *const *)arguments->operands);
+        listener.names = (const char *const *)own;
+        code = own ? EXIT_OK : client_broken(-ENOMEM, &fault);
+    }
     if (code == EXIT_OK && sd_bus_match_signal(bus, NULL, NULL, BUS_MANAGER_PATH, BUS_MANAGER,
                                                "HealthChanged", on_health, &listener) < 0)
         code = client_broken(-ENOMEM, &fault);

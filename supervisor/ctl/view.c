@@ -263,7 +263,7 @@ static int read_row(sd_bus_message *message, struct view *view) {
 }
 
 static bool is_wanted(char *const *names, const char *name) {
-    if (!names || !*names)
+    if (!*names)
         return true;
     for (; *names; names++)
         if (strcmp(*names, name) == 0)
@@ -316,19 +316,22 @@ static int read_stats(sd_bus_message *reply, const struct views *views) {
 
 int views_list(sd_bus *bus, char *const *names, struct views *views, struct fault *fault) {
     scoped(sd_bus_message_unref) sd_bus_message *units = NULL, *stats = NULL;
+    scoped(client_names_free) char **own = client_own_names(bus, (const char *const *)names);
+    if (!own)
+        return client_broken(-ENOMEM, fault);
     int error, code = client_call(bus, "ListUnits", &units, fault, NULL);
 
     if (code != EXIT_OK || (code = client_call(bus, "Stats", &stats, fault, NULL)) != EXIT_OK)
         return code;
-    if ((error = read_units(units, names, views)) < 0 || (error = read_stats(stats, views)) < 0)
+    if ((error = read_units(units, own, views)) < 0 || (error = read_stats(stats, views)) < 0)
         return client_broken(error, fault);
     if ((code = health_words_read(bus, views, fault)) != EXIT_OK ||
         (code = timers_read(bus, views, fault)) != EXIT_OK)
         return code;
-    for (; names && *names; names++)
-        if (!views_find(views, *names)) {
-            fault_say(fault, ENOENT, "there is no unit \"%s\"", *names);
-            client_suggest(bus, *names, fault);
+    for (char **name = own; *name; name++)
+        if (!views_find(views, *name)) {
+            fault_say(fault, ENOENT, "there is no unit \"%s\"", *name);
+            client_suggest(bus, *name, fault);
             return EXIT_NO_UNIT;
         }
     return EXIT_OK;
