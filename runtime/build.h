@@ -9,12 +9,14 @@
 
 struct fault;
 struct runtime;
+struct device_node;
 
 struct build {
     const struct runtime *runtime;
     const struct container *container;
     enum namespace_mode modes[NAMESPACE_KINDS]; /* as sandbox.modes */
     struct id_range ids;                        /* count 0: the host's */
+    const struct device_node *devices;          /* container.devices, as they are on the host */
     int user;                                   /* the user namespace; -EBADF: the host's */
     int joined[NAMESPACE_KINDS];
     int ipc_mounts; /* mount namespace of the unit whose ipc is shared; -EBADF: none */

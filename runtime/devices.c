@@ -2,8 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -12,6 +15,7 @@
 #include "runtime/path.h"
 #include "runtime/tree.h"
 #include "units/base/fault.h"
+#include "units/base/file.h"
 #include "units/base/scoped.h"
 
 #define TTY_GROUP 5      /* the group of terminals, in every distribution's etc/group */
@@ -44,6 +48,52 @@ int devices_open_null(int flags, struct fault *fault) {
     if (!S_ISCHR(status.st_mode) || status.st_rdev != makedev(1, 3))
         return fault_say(fault, -ENODEV, "/dev/null of the host is not the null device");
     return take_fd(&fd);
+}
+
+int devices_find(const struct container *container, struct device_node **ret_nodes,
+                 struct fault *fault) {
+    size_t count = container->devices.count;
+    scoped_free struct device_node *found = count ? calloc(count, sizeof *found) : NULL;
+    if (count && !found)
+        return fault_set(fault, ENOMEM, "cannot look for devices");
+    for (size_t i = 0; i < count; i++) {
+        const struct device *device = &container->devices.items[i];
+        struct stat *status = &found[i].status;
+        if (strncmp(device->path, "/dev/", strlen("/dev/")) != 0)
+            return fault_say(fault, -EINVAL, "\"%s\" is not below /dev", device->path);
+        if (stat(device->path, status) < 0)
+            return fault_set(fault, errno, "cannot find device \"%s\"", device->path);
+        if (!S_ISCHR(status->st_mode) && !S_ISBLK(status->st_mode))
+            return fault_say(fault, -ENODEV, "\"%s\" is not a device", device->path);
+        found[i].path = device->path;
+        found[i].read = strchr(device->access, 'r') != NULL;
+        found[i].write = strchr(device->access, 'w') != NULL;
+        found[i].make = strchr(device->access, 'm') != NULL;
+    }
+    *ret_nodes = take(found);
+    return 0;
+}
+
+/* Those that the unit is given beside, at the same place. */
+static int make_given(const struct build *build, int dev, struct fault *fault) {
+    for (size_t i = 0; i < build->container->devices.count; i++) {
+        const struct device_node *node = &build->devices[i];
+        char name[PATH_MAX];
+        snprintf(name, sizeof name, "%s", node->path + strlen("/dev/"));
+        char *slash = strrchr(name, '/');
+        if (slash) {
+            *slash = '\0';
+            int error = directory_make(dev, name, 0755, fault);
+            if (error)
+                return fault_prefix(fault, error, "/dev");
+            *slash = '/';
+        }
+        if (mknodat(dev, name, node->status.st_mode, node->status.st_rdev) < 0 ||
+            fchownat(dev, name, build_host_id(build, node->status.st_uid),
+                     build_host_id(build, node->status.st_gid), AT_SYMLINK_NOFOLLOW) < 0)
+            return fault_set(fault, errno, "cannot make \"%s\"", node->path);
+    }
+    return 0;
 }
 
 static int make_entries(int dev, struct fault *fault) {
@@ -117,6 +167,8 @@ int devices_mount(struct build *build, struct fault *fault) {
     int error = tree_attach(dev, target, "/dev", fault);
     if (!error)
         error = make_entries(dev, fault);
+    if (!error)
+        error = make_given(build, dev, fault);
     if (!error)
         error = attach_terminals(build, dev, fault);
     if (!error)

@@ -24,7 +24,7 @@ struct runtime {
     struct seccomp_cache *filters;
     struct id_ranges *ranges;
     int init;          /* the image of the init; -EBADF: not needed yet */
-    int device_filter; /* likewise */
+    int device_filter; /* without a device that one unit is given; likewise */
     struct list sandboxes;
     bool missing_controllers_warn;
     bool killed_at_birth; /* what is cloned into a fresh cgroup is, here */
@@ -40,6 +40,7 @@ struct sandbox {
     struct id_range ids; /* count 0: the host's */
     struct capabilities capabilities;
     struct seccomp_program *filter; /* NULL: unconfined */
+    struct device_node *devices;    /* until it is built: those that it is given */
     struct text notes;
     /* Held; -EBADF: the host's. NAMESPACE_PID only where it is another unit's or a path's. */
     int namespaces[NAMESPACE_KINDS];

@@ -15,6 +15,7 @@
 
 #include "runtime/build.h"
 #include "runtime/device-filter.h"
+#include "runtime/devices.h"
 #include "runtime/limits.h"
 #include "runtime/private.h"
 #include "runtime/report.h"
@@ -145,6 +146,7 @@ void sandbox_free(struct sandbox *sandbox) {
     cgroup_free(sandbox->cgroup);
     seccomp_unref(sandbox->filter);
     text_free(&sandbox->notes);
+    free(sandbox->devices);
     for (int kind = 0; kind < NAMESPACE_KINDS; kind++)
         close_fd(sandbox->namespaces[kind]);
     close_fd(sandbox->report);
@@ -180,6 +182,7 @@ static int start_builder(struct sandbox *sandbox, const char *notify_directory, 
         struct build build = {.runtime = sandbox->runtime,
                               .container = sandbox->container,
                               .ids = sandbox->ids,
+                              .devices = sandbox->devices,
                               .user = -EBADF,
                               .ipc_mounts = ipc_mounts,
                               .report = report,
@@ -223,6 +226,9 @@ static int prepare(struct sandbox *sandbox, struct sandbox *const joined[NAMESPA
     error = choose_namespaces(sandbox, joined, fault);
     if (error)
         return fault_prefix(fault, error, "namespaces");
+    error = devices_find(container, &sandbox->devices, fault);
+    if (error)
+        return fault_prefix(fault, error, "devices");
     error = sandbox_confine(sandbox, fault);
     if (error)
         return error;
@@ -284,30 +290,37 @@ static int keep_namespaces(struct sandbox *sandbox, const struct report *report)
     return 0;
 }
 
-/* Whoever has the host's user namespace and a /dev of its own. One that has the host's mounts has
- * the host's devices, as it says. */
+/* Whoever was given devices, or has the host's user namespace and a /dev of its own. One that has
+ * the host's mounts has the host's devices, as it says. */
 static bool needs_device_filter(const struct sandbox *sandbox) {
-    return sandbox->modes[NAMESPACE_USER] == NAMESPACE_HOST &&
-           sandbox->modes[NAMESPACE_MOUNT] != NAMESPACE_HOST;
+    return sandbox->container->devices.count > 0 ||
+           (sandbox->modes[NAMESPACE_USER] == NAMESPACE_HOST &&
+            sandbox->modes[NAMESPACE_MOUNT] != NAMESPACE_HOST);
 }
 
-/* Without one of these no device comes into being but those of our /dev. */
-static bool can_make_devices(const struct sandbox *sandbox) {
+/* Where none was given, and without one of these, no device comes into being but those of our
+ * /dev. */
+static bool can_have_devices(const struct sandbox *sandbox) {
     uint64_t makers = 1ULL << CAP_MKNOD | 1ULL << CAP_SYS_ADMIN;
-    return (sandbox->capabilities.root.bounding | sandbox->capabilities.other.bounding) & makers;
+    return sandbox->container->devices.count > 0 ||
+           (sandbox->capabilities.root.bounding | sandbox->capabilities.other.bounding) & makers;
+}
+
+static int attach_device_filter(struct sandbox *sandbox, struct fault *fault) {
+    size_t count = sandbox->container->devices.count;
+    int *common = &sandbox->runtime->device_filter;
+    if (count == 0 && *common < 0)
+        *common = device_filter_load(NULL, 0, fault);
+    scoped_fd int own = count ? device_filter_load(sandbox->devices, count, fault) : -EBADF;
+    int program = count ? own : *common;
+    return program < 0 ? program : device_filter_attach(program, cgroup_fd(sandbox->cgroup), fault);
 }
 
 /* After the build, whose helper needs devices that the unit does not get. */
 static int filter_devices(struct sandbox *sandbox, struct fault *fault) {
-    int *program = &sandbox->runtime->device_filter;
     struct fault why = {0};
-    if (!needs_device_filter(sandbox))
-        return 0;
-    if (*program < 0)
-        *program = device_filter_load(&why);
-    int error =
-        *program < 0 ? *program : device_filter_attach(*program, cgroup_fd(sandbox->cgroup), &why);
-    if (error < 0 && can_make_devices(sandbox))
+    int error = needs_device_filter(sandbox) ? attach_device_filter(sandbox, &why) : 0;
+    if (error < 0 && can_have_devices(sandbox))
         return fault_say(fault, error, "devices: %s", why.text);
     if (error < 0)
         text_format(&sandbox->notes, "devices are not filtered: %s\n", why.text);

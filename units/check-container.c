@@ -148,6 +148,18 @@ static void check_volume_names(struct draft *draft, const struct section *sectio
             }
 }
 
+static void check_devices(struct draft *draft) {
+    const struct container *container = &draft->unit->container;
+    const struct section *section = section_of_list(AT(container.devices));
+    const struct key *path = key_of_element(section, offsetof(struct device, path));
+    for (size_t i = 0; i < container->devices.count; i++)
+        if (!is_below(container->devices.items[i].path, "/dev") ||
+            strcmp(container->devices.items[i].path, "/dev") == 0)
+            draft_complain_item(draft, section, path, i,
+                                "\"%s\" is not below /dev, which is where devices are",
+                                container->devices.items[i].path);
+}
+
 void check_mounts(struct draft *draft) {
     const struct unit *unit = draft->unit;
     struct target_list lists[] = {
@@ -164,6 +176,7 @@ void check_mounts(struct draft *draft) {
     for (size_t i = 0; i < unit->container.mounts.count; i++)
         check_mount(draft, lists[0].section, &unit->container.mounts.items[i], i);
     check_volume_names(draft, lists[1].section);
+    check_devices(draft);
 }
 
 /* ---- namespaces ---- */
@@ -206,6 +219,8 @@ void check_namespaces(struct draft *draft) {
         (container->mounts.count || container->volumes.count))
         draft_complain(draft, CHOICE(NAMESPACE_MOUNT),
                        "mounts and volumes would be the host's too");
+    if (choices[NAMESPACE_MOUNT].mode != NAMESPACE_PRIVATE && container->devices.count)
+        draft_complain(draft, CHOICE(NAMESPACE_MOUNT), "devices need a /dev of the unit's own");
     if (choices[NAMESPACE_USER].mode == NAMESPACE_RANGE && choices[NAMESPACE_USER].count < 1000)
         draft_complain(draft, CHOICE(NAMESPACE_USER),
                        "a range of fewer than 1000 ids leaves no place for a user");

@@ -109,8 +109,11 @@ const struct key secret_keys[SECRET_KEYS] = {
 };
 
 const struct key device_keys[DEVICE_KEYS] = {
-    {"path", &kind_path, IN_DEVICE(path), .flags = KEY_REQUIRED | KEY_IDENTITY | KEY_LATER,
-     .since = "0.1", .doc = "The device's file on the host, for example /dev/ttyS0."},
-    {"access", &kind_access, IN_DEVICE(access), .fallback = "rw", .flags = KEY_LATER,
-     .since = "0.1", .doc = "Letters of \"r\" (read), \"w\" (write) and \"m\" (make nodes)."},
+    {"path", &kind_path, IN_DEVICE(path), .flags = KEY_REQUIRED | KEY_IDENTITY, .since = "0.1",
+     .doc =
+         "The device's file on the host, for example /dev/ttyS0. It is at the same place inside, "
+         "with the same mode; its owner and group are those ids inside the unit."},
+    {"access", &kind_access, IN_DEVICE(access), .fallback = "rw", .since = "0.1",
+     .doc = "Letters of \"r\" (read), \"w\" (write) and \"m\" (make nodes): what the unit may do, "
+            "whatever the mode of the file says."},
 };

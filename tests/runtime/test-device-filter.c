@@ -1,4 +1,4 @@
-/* Devices in the host's user namespace: those of the private /dev, whatever root may make. */
+/* Devices: those of the private /dev and those that a unit is given, whatever root may make. */
 
 #include <linux/capability.h>
 
@@ -26,8 +26,8 @@ TEST(what_root_makes) {
     CHECK_TEXT(make_nodes(), "2\nmade random2");
     CHECK_TEXT(box_shell(&box, "for name in null zero full random urandom; do "
                                "head -c 1 /dev/$name | wc -c; done; echo x >/dev/null; "
-                               "script -qec 'tty' /dev/null 2>/dev/null | cut -c 1-9"),
-               "0\n1\n1\n1\n1\n/dev/pts/");
+                               "(: <>/dev/ptmx) && echo terminal"),
+               "0\n1\n1\n1\n1\nterminal");
     CHECK(!strstr(sandbox_notes(box.sandbox), "devices"));
     box_close(&box);
 }
@@ -72,6 +72,108 @@ TEST(in_a_user_namespace) {
     box_built(&box);
     CHECK_TEXT(box_shell(&box, "mknod /dev/x c 1 3 2>&1 | sed 's/.*: //'"),
                "Operation not permitted");
+    box_close(&box);
+}
+
+/* ---- devices that a unit is given ---- */
+
+#define BLOCK "/dev/loop7"
+#define CHARACTER "/dev/loop-control"
+
+static struct device given[2];
+
+static void give(const char *first, const char *access, const char *second) {
+    struct stat status;
+    box_open(&box);
+    if (stat(first, &status) < 0 || (second && stat(second, &status) < 0))
+        SKIP("this host has no such device");
+    given[0] = (struct device){.path = (char *)first, .access = (char *)access};
+    given[1] = (struct device){.path = (char *)second, .access = (char *)"rw"};
+    box.container.devices.items = given;
+    box.container.devices.count = second ? 2 : 1;
+}
+
+/* What opening it for reading, then for writing, comes to; nothing is read or written. */
+#define TRY(path)                                                                                  \
+    "(: <" path ") 2>/dev/null && echo read; (: >>" path ") 2>/dev/null && echo write; true"
+
+TEST(one_that_is_given) {
+    give(BLOCK, "r", CHARACTER);
+    box_built(&box);
+    CHECK_TEXT(box_shell(&box, TRY(BLOCK)), "read");
+    CHECK_TEXT(box_shell(&box, TRY(CHARACTER)), "read\nwrite");
+    CHECK_TEXT(box_shell(&box, TRY("/dev/null") "; stat -c '%u %F' " BLOCK),
+               "read\nwrite\n0 block special file");
+    box_remove(&box);
+    given[0].access = (char *)"w";
+    box_built(&box);
+    CHECK_TEXT(box_shell(&box, TRY(BLOCK)), "write");
+    box_close(&box);
+}
+
+/* Its mode and its group are those of the host. */
+TEST(for_a_user_of_its_group) {
+    struct stat status;
+    char group[16];
+    give(BLOCK, "rw", NULL);
+    CHECK(stat(BLOCK, &status) == 0);
+    if ((status.st_mode & 0777) != 0660 || status.st_gid == 0)
+        SKIP("the device belongs to no group here");
+    snprintf(group, sizeof group, "%u", status.st_gid);
+    char *groups[] = {group};
+    box.container.process.user = (char *)"10001:10001";
+    box_built(&box);
+    CHECK_TEXT(box_shell(&box, TRY(BLOCK)), "");
+    box_remove(&box);
+    box.container.process.supplementary_groups = (struct strings){groups, 1};
+    box_built(&box);
+    CHECK_TEXT(box_shell(&box, TRY(BLOCK)), "read\nwrite");
+    box_close(&box);
+}
+
+/* With the host's ids, and the power to make nodes: still nothing but what is given. */
+TEST(in_the_hosts_user_namespace) {
+    give(BLOCK, "rwm", NULL);
+    box.container.namespaces.choices[NAMESPACE_USER].mode = NAMESPACE_HOST;
+    box.container.security.capabilities_add = 1ULL << CAP_MKNOD;
+    box_built(&box);
+    CHECK_TEXT(box_shell(&box, TRY(BLOCK) "; mknod /dev/again b 7 7 && " TRY(
+                                   "/dev/again") "; "
+                                                 "mknod /dev/other b 7 6 2>/dev/null || echo none"),
+               "read\nwrite\nread\nwrite\nnone");
+    box_remove(&box);
+    given[0].access = (char *)"rw";
+    box_built(&box);
+    CHECK_TEXT(box_shell(&box, "mknod /dev/again b 7 7 2>/dev/null || echo none"), "none");
+    box_close(&box);
+}
+
+TEST(in_a_directory_of_dev) {
+    struct stat status;
+    char line[128];
+    give("/dev/net/tun", "rw", NULL);
+    CHECK(stat("/dev/net/tun", &status) == 0);
+    box_built(&box);
+    snprintf(line, sizeof line, "stat -c %%t:%%T /dev/net/tun; ls -ld /dev/net | cut -c 1-10");
+    CHECK_TEXT(box_shell(&box, line), "a:c8\ndrwxr-xr-x");
+    box_close(&box);
+}
+
+TEST(what_is_no_device) {
+    give("/dev/null", "rw", NULL);
+    CHECK(box_build(&box) == -EEXIST);
+    CHECK_TEXT(box.fault.text, "devices: cannot make \"/dev/null\": File exists");
+    box_remove(&box);
+    given[0].path = (char *)"/dev/nothing-of-that-name";
+    CHECK(box_build(&box) == -ENOENT);
+    CHECK_TEXT(box.fault.text, "devices: cannot find device \"/dev/nothing-of-that-name\": No such "
+                               "file or directory");
+    given[0].path = (char *)"/dev/pts";
+    CHECK(box_build(&box) == -ENODEV);
+    CHECK_TEXT(box.fault.text, "devices: \"/dev/pts\" is not a device");
+    given[0].path = (char *)"/proc/kcore";
+    CHECK(box_build(&box) == -EINVAL);
+    CHECK_TEXT(box.fault.text, "devices: \"/proc/kcore\" is not below /dev");
     box_close(&box);
 }
 

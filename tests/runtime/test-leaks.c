@@ -120,7 +120,10 @@ TEST(what_an_earlier_manager_left) {
     CHECK(helper == 0); /* the payload lives on */
     box_open_runtime(&box);
     CHECK(runtime_settle(box.runtime, &box.fault) == 0);
-    CHECK(box_exit_code(-1) == 128 + SIGKILL);
+    int status, killed = 0;
+    while (waitpid(-1, &status, 0) > 0) /* the payload, and a helper that took its time */
+        killed += WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+    CHECK(killed == 1);
     expect_no_child();
     box_built(&box);
     CHECK_TEXT(box_shell(&box, "echo again"), "again");
