@@ -89,12 +89,17 @@ if(TESTS)
                           ${CMAKE_BINARY_DIR}/tests)
 endif()
 if(FUZZ) # with its sources, so that they too are instrumented
-    add_executable(fuzz-log-record tests/fuzz/fuzz-log-record.c supervisor/log/record.c
-                   ${BASE_SOURCES})
-    target_compile_options(fuzz-log-record PRIVATE -fsanitize=fuzzer,address,undefined)
-    target_link_options(fuzz-log-record PRIVATE -fsanitize=fuzzer,address,undefined)
-    set_target_properties(fuzz-log-record PROPERTIES
-                          RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
+    set(FUZZED_log-record supervisor/log/record.c)
+    set(FUZZED_log-lines supervisor/log/lines.c supervisor/log/rate.c supervisor/log/record.c)
+    set(FUZZED_log-settings supervisor/log/settings.c supervisor/log/sink.c supervisor/log/record.c)
+    set(FUZZED_when supervisor/ctl/when.c)
+    foreach(name log-record log-lines log-settings when)
+        add_executable(fuzz-${name} tests/fuzz/fuzz-${name}.c ${FUZZED_${name}} ${BASE_SOURCES})
+        target_compile_options(fuzz-${name} PRIVATE -fsanitize=fuzzer,address,undefined)
+        target_link_options(fuzz-${name} PRIVATE -fsanitize=fuzzer,address,undefined)
+        set_target_properties(fuzz-${name} PROPERTIES
+                              RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
+    endforeach()
     add_executable(fuzz-credentials tests/fuzz/fuzz-credentials.c runtime/credentials.c
                    ${BASE_SOURCES})
     target_compile_options(fuzz-credentials PRIVATE -fsanitize=fuzzer,address,undefined)
