@@ -190,7 +190,7 @@ const struct key manager_keys[MANAGER_KEYS] = {
      .doc = "Whether what the section boot says is done also where ringfenced is not PID 1 of the "
             "machine; where it is, it is done in any case."},
     {"shutdown_timeout", &kind_duration, IN_MANAGER(shutdown_timeout), .fallback = "5min",
-     .least = 1, .most = INT64_MAX, .flags = KEY_OFF, .since = "0.1",
+     .least = 1000000, .most = INT64_MAX, .flags = KEY_OFF, .since = "0.1",
      .doc = "How long all units together may take to stop when ringfence ends. Each has its own "
             "service.stop_timeout; what is still there when this time is over is killed."},
 };

@@ -78,7 +78,7 @@ void machine_begin(struct machine *machine, int *argc, char ***argv) {
     join_arguments(&machine->line, argc, argv);
     /* It would drop most of what we say while many units come up. */
     if (machine->place == PLACE_MACHINE)
-        write_file("/proc/sys/kernel/printk_devkmsg", "on");
+        write_file("/proc/sys/kernel/printk_devkmsg", "on\n");
 }
 
 /* ---- what ends it ---- */

@@ -4,6 +4,7 @@ setup() {
     export RINGFENCE_BUILD=${RINGFENCE_BUILD:-$top/build/gcc}
     unset NOTIFY_SOCKET
     manager=
+    options=() # more of them, for begin
     scratch=$(mktemp -d "${BATS_TMPDIR:-/tmp}/manager.XXXXXX")
     chmod 755 "$scratch"
     [ "$(id -u)" = 0 ] || skip "needs root"
@@ -31,7 +32,7 @@ unit() { cat >"$scratch/units/$1.unit"; }
 begin() {
     "$RINGFENCE_BUILD/ringfence-manager" --foreground --units "$scratch/units" \
         --runtime-dir "$scratch/run" --state-dir "$scratch/state" --log-dir "$scratch/log" \
-        --cgroup "$cgroup" --config "$scratch/ringfence.conf" 2>"$scratch/stderr" 3>&- &
+        --cgroup "$cgroup" --config "$scratch/ringfence.conf" "${options[@]}" 2>"$scratch/stderr" 3>&- &
     manager=$!
 }
 ring() { "$RINGFENCE_BUILD/ringfence" --runtime-dir "$scratch/run" "$@"; }
