@@ -1,0 +1,120 @@
+#!/usr/bin/env bats
+# The output of real services, from the FIFO to `ringfence logs`.
+load real
+
+logger() {
+    "$RINGFENCE_BUILD/ringfence-logd" --runtime-dir "$scratch/run" --log-dir "$scratch/log" \
+        2>>"$scratch/logd" 3>&- &
+    logger=$!
+}
+quit() { # ends the logger, then the manager
+    kill -TERM "$logger"
+    wait "$logger" || true
+    finish
+}
+logged() { ring logs "$1" | grep -q "$2"; }
+
+@test "aliases, several units, and a unit that logs elsewhere" {
+    unit web <<'U'
+service = { exec = [ "/bin/sh", "-c", "echo from web; exec sleep 1000" ]; };
+install = { alias = "www"; };
+U
+    unit db <<'U'
+service = { exec = [ "/bin/sh", "-c", "echo from db >&2; exec sleep 1000" ]; };
+U
+    unit far <<'U'
+service = { exec = [ "/bin/sleep", "1000" ]; };
+logging = { driver = "syslog"; };
+U
+    begin
+    logger
+    eventually logged web "out: from web$"
+    eventually logged www "web\[$(main_pids web)\] out: from web$"
+    eventually logged db "err: from db$"
+    [ "$(ring logs --no-prefix www)" = "from web" ]
+    [ "$(ring logs www db | sed 's/.*: //' | sort | xargs)" = "from db from web" ]
+    ring logs far 2>complaint
+    [ "$(cat complaint)" = 'ringfence: the output of far goes elsewhere: its log driver is "syslog"' ]
+    quit
+}
+
+@test "each run's words have its pid, and a start is one write for the logger" {
+    unit short <<'U'
+service = { exec = [ "/bin/sh", "-c", "echo I am $(awk '/^NSpid/ { print $2 }' /proc/self/status); sleep 0.2; printf unfinished; exit 1" ]; };
+restart = { policy = "always"; delay = "50ms"; };
+U
+    begin
+    logger
+    runs() { [ "$(ring logs short | grep -c "out+: unfinished$")" -ge 4 ]; }
+    eventually logged short "out+: unfinished$"
+    inode=$(stat -c %i "$scratch/run/output/short/pid" "$scratch/run/output/short/settings")
+    eventually runs
+    [ "$(stat -c %i "$scratch/run/output/short/pid" "$scratch/run/output/short/settings")" = "$inode" ]
+    ring stop short
+    ring logs short | sed -E 's/^[^ ]+ short\[([0-9]+)\].*/\1/' | uniq -c |
+        awk '$1 != 2 { print; wrong = 1 } END { exit wrong }'
+    quit
+}
+
+@test "a service goes on while the logger is away, and all it says is there" {
+    unit counter <<'U'
+service = { exec = [ "/bin/sh", "-c", "i=0; while i=$((i + 1)); do echo $i; sleep 0.005; done" ]; };
+U
+    begin
+    logger
+    eventually logged counter "out: 5$"
+    pid=$(main_pids counter | head -n 1)
+    for i in 1 2 3 4 5; do
+        kill -KILL "$logger"
+        wait "$logger" || true
+        sleep 0.2
+        logger
+    done
+    eventually logged counter "out: 300$"
+    [ "$(main_pids counter | head -n 1)" = "$pid" ]
+    ring stop counter
+    quit
+    "$RINGFENCE_BUILD/ringfence" logs --log-dir "$scratch/log" --no-prefix counter >have
+    seq 1 "$(wc -l <have)" | cmp - have
+    rm have
+}
+
+@test "logs -f over rotations and over a logger that is killed" {
+    unit fast <<'U'
+service = { exec = [ "/bin/sh", "-c", "seq 1 200000; echo done; exec sleep 1000" ]; };
+logging = { max_size = "400K"; max_files = 200; };
+install = { enabled = false; };
+U
+    begin
+    logger
+    eventually ring list
+    ring logs -f --no-prefix fast >"$scratch/followed" 3>&- &
+    follower=$!
+    ring start fast
+    sleep 0.1
+    kill -KILL "$logger"
+    wait "$logger" || true
+    logger
+    eventually grep -q "^done$" "$scratch/followed"
+    kill "$follower"
+    { seq 1 200000; echo done; } | cmp - "$scratch/followed"
+    quit
+}
+
+@test "a rate is heeded at once when it changes" {
+    unit noisy <<'U'
+service = { exec = [ "/bin/sh", "-c", "while echo line; do sleep 0.01; done" ]; };
+U
+    begin
+    logger
+    eventually logged noisy "out: line$"
+    pid=$(main_pids noisy | head -n 1)
+    unit noisy <<'U'
+service = { exec = [ "/bin/sh", "-c", "while echo line; do sleep 0.01; done" ]; };
+logging = { rate = "5/s"; };
+U
+    ring apply
+    eventually logged noisy "note: [0-9]* lines were dropped: there were more than 5 in 1s$"
+    [ "$(main_pids noisy | head -n 1)" = "$pid" ]
+    quit
+}
