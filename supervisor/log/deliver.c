@@ -14,7 +14,8 @@
 
 enum {
     ROOM_AGAIN = 64 << 10, /* bytes: a disk with so many is no longer full */
-    CALM = 3000            /* ms without a file removed for want of room */
+    CALM = 3000,           /* ms without a file removed for want of room */
+    BARREN = 500           /* ms after which a disk is searched again for files to remove */
 };
 
 /* ---- waiting ---- */
@@ -62,12 +63,28 @@ static void say_it_works(struct output *output) {
 
 /* ---- log files ---- */
 
-static void note_full(struct logger *logger, const char *removed) {
-    if (logger->short_of_room == 0)
-        logger_say("the disk of the logs is full: the oldest files of whoever has most of them go, "
-                   "\"%s\" first",
-                   removed);
-    logger->short_of_room = logger_now();
+/* Removes a file where there is one to remove. A disk on which there is none is not searched again
+ * and again: a thousand units may wait for it. */
+static bool make_room(struct logger *logger) {
+    char removed[512];
+    uint64_t now = logger_now();
+    bool first = logger->short_of_room == 0;
+    logger->short_of_room = now;
+    if (now < logger->barren)
+        return false;
+    if (log_reclaim(logger->log_directory, removed, sizeof removed)) {
+        if (first)
+            logger_say("the disk of the logs is full: the oldest files of whoever has most of them "
+                       "go, \"%s\" first",
+                       removed);
+        return true;
+    }
+    if (!logger->full)
+        logger_say("the disk of the logs is full, and no old file is left to be removed: output "
+                   "waits until there is room");
+    logger->full = true;
+    logger->barren = now + BARREN;
+    return false;
 }
 
 void logger_check_room(struct logger *logger) {
@@ -77,21 +94,20 @@ void logger_check_room(struct logger *logger) {
         (uint64_t)status.f_bavail * status.f_frsize < ROOM_AGAIN)
         return;
     logger->short_of_room = 0;
+    logger->full = false;
     logger_say("the disk of the logs has room again");
 }
 
-static size_t to_file(struct output *output, size_t length, size_t from, struct fault *fault) {
+static size_t to_file(struct output *output, size_t length, size_t from, int *ret_error,
+                      struct fault *fault) {
     struct logger *logger = output->logger;
-    char removed[512];
-    for (;;) {
-        int error =
+    bool full;
+    do {
+        *ret_error =
             log_file_append(&output->file, &output->settings.limits, &logger->ledger.entry->marks,
                             logger->ledger.batch, length, from, &from, fault);
-        if ((error != -ENOSPC && error != -EDQUOT) ||
-            !log_reclaim(logger->log_directory, removed, sizeof removed))
-            break;
-        note_full(logger, removed);
-    }
+        full = *ret_error == -ENOSPC || *ret_error == -EDQUOT;
+    } while (full && make_room(logger));
     logger_check_room(logger);
     return from;
 }
@@ -135,12 +151,13 @@ size_t output_deliver(struct output *output, size_t from) {
     if (driver < SINKS)
         from = to_sink(output, from, &error, &fault);
     else
-        from = to_file(output, length, from, &fault);
+        from = to_file(output, length, from, &error, &fault);
     if (from == length) {
         say_it_works(output);
         return length;
     }
-    output_block(output, error == -EAGAIN ? NULL : &fault);
+    bool told = error == -EAGAIN || error == -ENOSPC || error == -EDQUOT; /* or not worth a word */
+    output_block(output, told ? NULL : &fault);
     if (error == -EAGAIN)
         await(output->logger, driver);
     return from;

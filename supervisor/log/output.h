@@ -27,6 +27,8 @@ struct logger {
     struct sink sinks[SINKS];
     struct readable writable; /* one of the sinks takes more again */
     uint64_t short_of_room;   /* when the disk was full for the last time, ms; 0: it is not */
+    uint64_t barren;          /* until when it is known that no old file is left, ms */
+    bool full;                /* that output waits for room has been said */
 };
 
 /* Bytes of a chunk, but for a line that is longer; no unit gets more before all others had one. */

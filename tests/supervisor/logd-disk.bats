@@ -24,7 +24,7 @@ full_disk() {
     seq 30001 60000 >&7 3>&- &
     writer=$!
     pids+=" $writer"
-    eventually said "^ringfence-logd: cannot write the log of web: No space left on device; its output waits until that works$"
+    eventually said "^ringfence-logd: the disk of the logs is full, and no old file is left to be removed: output waits until there is room$"
     sleep 1.5
     kill -0 $writer # it is held back
     [ "$(wc -l <stderr)" -eq 2 ]
@@ -32,7 +32,6 @@ full_disk() {
     rm log/filler
     settings web 50000 20
     wait $writer
-    eventually said "^ringfence-logd: the log of web is written again$"
     eventually logged web "out: 60000"
     rm -f log/web/current.*
     eventually said "^ringfence-logd: the disk of the logs has room again$"
@@ -44,4 +43,31 @@ full_disk() {
 @test "a full disk" {
     mkdir log
     privately full_disk
+}
+
+full_runtime() {
+    trap 'kill -KILL $pids 2>/dev/null || true' EXIT
+    mount -t tmpfs -o size=100k tmpfs run
+    ! "$logd" --runtime-dir run --log-dir log 2>complaint
+    [ "$(cat complaint)" = "ringfence-logd: cannot have memory for the ledger: No space left on device" ]
+    # One that has begun does not care.
+    mount -o remount,size=400k run
+    mkdir run/output 2>/dev/null || true
+    unit web
+    begin
+    dd if=/dev/zero of=run/filler bs=4k 2>/dev/null || true
+    seq 1 30000 >run/output/web/out
+    eventually logged web "out: 30000"
+    kill -KILL "$daemon"
+    wait "$daemon" || true
+    begin
+    echo more >run/output/web/out
+    eventually logged web "out: more"
+    finish
+    [ "$(texts web | wc -l)" = 30001 ]
+    [ ! -s stderr ]
+}
+
+@test "a full runtime directory" {
+    privately full_runtime
 }
