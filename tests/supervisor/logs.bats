@@ -33,8 +33,8 @@ U
     eventually logged db "err: from db$"
     [ "$(ring logs --no-prefix www)" = "from web" ]
     [ "$(ring logs www db | sed 's/.*: //' | sort | xargs)" = "from db from web" ]
-    ring logs far 2>complaint
-    [ "$(cat complaint)" = 'ringfence: the output of far goes elsewhere: its log driver is "syslog"' ]
+    ring logs far 2>"$scratch/complaint"
+    [ "$(cat "$scratch/complaint")" = 'ringfence: the output of far goes elsewhere: its log driver is "syslog"' ]
     quit
 }
 
@@ -74,9 +74,8 @@ U
     [ "$(main_pids counter | head -n 1)" = "$pid" ]
     ring stop counter
     quit
-    "$RINGFENCE_BUILD/ringfence" logs --log-dir "$scratch/log" --no-prefix counter >have
-    seq 1 "$(wc -l <have)" | cmp - have
-    rm have
+    "$RINGFENCE_BUILD/ringfence" logs --log-dir "$scratch/log" --no-prefix counter >"$scratch/have"
+    seq 1 "$(wc -l <"$scratch/have")" | cmp - "$scratch/have"
 }
 
 @test "logs -f over rotations and over a logger that is killed" {
