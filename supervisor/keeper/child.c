@@ -137,25 +137,42 @@ static int write_names(const struct keeper *keeper) {
     return store_write(&keeper->store, KEEPER_NAMES, "");
 }
 
-void child_start(struct keeper *keeper, struct child *child) {
-    pid_t parent = getpid(), pid = -1;
-    int error = child_find(child);
-    if (!error && child == &keeper->manager)
-        error = write_names(keeper);
-    if (!error) {
-        pid = fork();
-        if (pid == 0)
-            become(keeper, child, parent);
-        error = -errno;
+/* A keeper that crashes before it has noted the pid of its new child would start another: the child
+ * goes on when it is told to, and ends when the pipe is closed, as exec closes it. */
+static int fork_noted(struct keeper *keeper, struct child *child) {
+    scoped_fd int hold = -EBADF, release = -EBADF;
+    pid_t parent = getpid();
+    int pipe_ends[2];
+    char byte = 0;
+    if (pipe2(pipe_ends, O_CLOEXEC) < 0)
+        return -errno;
+    hold = pipe_ends[0];
+    release = pipe_ends[1];
+    pid_t pid = fork();
+    if (pid < 0)
+        return -errno;
+    if (pid == 0) {
+        release = close_fd(release);
+        if (read(hold, &byte, 1) != 1)
+            _exit(EXIT_FAILURE);
+        become(keeper, child, parent);
     }
+    child->pid = pid;
+    return write(release, &byte, 1) == 1 ? 0 : -errno;
+}
+
+void child_start(struct keeper *keeper, struct child *child) {
+    int error = child_find(child);
     child->started = now();
     child->starts++;
     child->asked = false;
     child->limit = NEVER;
-    if (pid > 0) {
-        child->pid = pid;
-        return;
-    }
+    if (!error && child == &keeper->manager)
+        error = write_names(keeper);
+    if (!error)
+        error = fork_noted(keeper, child);
+    if (!error || child->pid > 0)
+        return; /* a child that was not released ends, and is started again */
     schedule(child);
     say("cannot start %s: %s; trying again in %u ms", child->name, strerror(-error), child->delay);
 }

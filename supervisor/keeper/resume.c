@@ -103,8 +103,10 @@ int resume_save(struct keeper *keeper) {
     static char text[PATH_MAX + ELEMENTS(rows) * 64];
     size_t length =
         (size_t)snprintf(text, sizeof text, "%s%d %s\n", magic, STATE_VERSION, RINGFENCE_VERSION);
-    for (size_t i = 0; i < ELEMENTS(rows); i++)
+    for (size_t i = 0; i < ELEMENTS(rows) && length < sizeof text; i++)
         length += print(keeper, &rows[i], text + length, sizeof text - length);
+    if (length >= sizeof text)
+        return -ENOSPC;
     if (ftruncate(KEEPER_STATE, 0) < 0 || lseek(KEEPER_STATE, 0, SEEK_SET) < 0 ||
         write(KEEPER_STATE, text, length) != (ssize_t)length)
         return -errno;

@@ -23,6 +23,15 @@ static struct record record_at(const struct store *store, size_t offset) {
     return record;
 }
 
+/* False at the end, and where the end is no longer where a record ends: a keeper that crashed in
+ * the middle of a change has to find its way through what is there. */
+static bool record_next(const struct store *store, size_t offset, struct record *ret_record) {
+    if (offset + 2 > store->length || store->length > STORE_BYTES)
+        return false;
+    *ret_record = record_at(store, offset);
+    return offset + ret_record->size <= store->length;
+}
+
 static int record_fd(const struct record *record, size_t index) {
     int fd;
     memcpy(&fd, record->fds + index * sizeof fd, sizeof fd);
@@ -73,8 +82,8 @@ static bool is_meant(const struct record *record, const char *name) {
 
 void store_drop(struct store *store, const char *name) {
     size_t kept = 0;
-    for (size_t at = 0; at < store->length;) {
-        struct record record = record_at(store, at);
+    struct record record;
+    for (size_t at = 0; record_next(store, at, &record); at += record.size) {
         if (is_meant(&record, name)) {
             for (size_t i = 0; i < record.count; i++)
                 close_fd(record_fd(&record, i));
@@ -85,7 +94,6 @@ void store_drop(struct store *store, const char *name) {
             store->last = kept;
             kept += record.size;
         }
-        at += record.size;
     }
     store->length = kept;
     store->complained = false;
@@ -111,8 +119,8 @@ static void flush(struct lines *lines) {
 
 int store_write(const struct store *store, int file, const char *before) {
     struct lines lines = {.file = file};
-    for (size_t at = 0; at < store->length;) {
-        struct record record = record_at(store, at);
+    struct record record;
+    for (size_t at = 0; record_next(store, at, &record); at += record.size) {
         for (size_t i = 0; i < record.count; i++) {
             if (sizeof lines.text - lines.length < UINT8_MAX + 64)
                 flush(&lines);
@@ -120,17 +128,14 @@ int store_write(const struct store *store, int file, const char *before) {
                 lines.text + lines.length, sizeof lines.text - lines.length, "%s%d %.*s\n", before,
                 record_fd(&record, i), (int)record.name_length, (const char *)record.name);
         }
-        at += record.size;
     }
     flush(&lines);
     return lines.error;
 }
 
 void store_hand_over(const struct store *store, bool handed_over) {
-    for (size_t at = 0; at < store->length;) {
-        struct record record = record_at(store, at);
+    struct record record;
+    for (size_t at = 0; record_next(store, at, &record); at += record.size)
         for (size_t i = 0; i < record.count; i++)
             fcntl(record_fd(&record, i), F_SETFD, handed_over ? 0 : FD_CLOEXEC);
-        at += record.size;
-    }
 }

@@ -358,7 +358,7 @@ int main(int argc, char **argv) {
     sigprocmask(SIG_BLOCK, &set, NULL);
     snprintf(path, sizeof path, "%s/%s.script", directory, name);
     scoped_file FILE *script = fopen(path, "re");
-    static char text[4096];
+    static char text[1 << 16];
     size_t size = script ? fread(text, 1, sizeof text - 1, script) : 0;
     text[size] = '\0';
     char *rest = text;

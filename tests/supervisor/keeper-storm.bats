@@ -67,6 +67,32 @@ end() {
     finish 0
 }
 
+@test "crashes in the middle of anything" {
+    mapfile -t churn < <(for ((i = 0; i < 400; i++)); do
+        echo "store 40 web/sandbox$((i % 7)) x"
+        echo "store 1 web/socket$i y"
+        echo "drop web/sandbox$((i % 5))"
+    done)
+    script manager "notify READY=1" "note begins" "${churn[@]}" "note ends" "drop *" \
+        "store 1 web/socket kept" "orphans 100" "note settled" wait "exit 0"
+    begin
+    eventually event "ringfence-manager begins"
+    for count in 1 2 3 4 5; do
+        kill -SEGV $keeper
+        eventually said "($count of 5 in a row)$"
+    done
+    eventually event "ringfence-manager settled"
+    few() { [ "$(descriptors)" -lt 15 ]; }
+    eventually few
+    manager=$(child ringfence-manager)
+    script manager held "note next" "count 100" wait "exit 0"
+    kill -KILL "$manager"
+    eventually event "ringfence-manager exits 100"
+    [ "$(grep held events)" = "ringfence-manager held web/socket=kept" ]
+    kill -TERM $keeper
+    finish 0
+}
+
 @test "a standard error that nobody reads holds up nobody" {
     script manager "exit 1"
     mkfifo words
