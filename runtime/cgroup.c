@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 
 #include "runtime/cgroup-root.h"
 #include "runtime/cgroup-tree.h"
+#include "runtime/oom.h"
 #include "units/base/fault.h"
 #include "units/base/file.h"
 
@@ -386,6 +388,12 @@ int cgroup_is_frozen(const struct cgroup *cgroup) {
 uint64_t cgroup_oom_kills(const struct cgroup *cgroup) {
     uint64_t kills;
     return cgroup_tree_value(cgroup->fd, "memory.events", "oom_kill", &kills) ? 0 : kills;
+}
+
+bool cgroup_oom_victim(const struct cgroup *cgroup, struct oom_victim *ret_victim) {
+    char place[PATH_MAX];
+    int length = snprintf(place, sizeof place, "%s/%s", cgroup->root->tree, cgroup->relative);
+    return (size_t)length < sizeof place && oom_find(place, ret_victim);
 }
 
 /* ---- act ---- */

@@ -15,6 +15,7 @@
 #include "units/base/scoped.h"
 
 struct fault;
+struct oom_victim;
 
 /* ---- controllers ---- */
 
@@ -118,6 +119,8 @@ int cgroup_is_populated(const struct cgroup *cgroup, enum cgroup_part part);
 int cgroup_holds(const struct cgroup *cgroup, enum cgroup_part part, pid_t pid);
 /* How many processes the out-of-memory killer ended in the unit; 0 without memory controller. */
 uint64_t cgroup_oom_kills(const struct cgroup *cgroup);
+/* The last of them, where the kernel's log tells it. */
+bool cgroup_oom_victim(const struct cgroup *cgroup, struct oom_victim *ret_victim);
 
 /* SIGKILL to everything in that part, atomically, frozen or not (cgroup.kill, 5.14). */
 int cgroup_kill(struct cgroup *cgroup, enum cgroup_part part, struct fault *fault);

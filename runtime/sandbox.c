@@ -17,11 +17,13 @@
 #include "runtime/device-filter.h"
 #include "runtime/devices.h"
 #include "runtime/limits.h"
+#include "runtime/oom.h"
 #include "runtime/private.h"
 #include "runtime/report.h"
 #include "runtime/stats.h"
 #include "runtime/tree.h"
 #include "units/base/fault.h"
+#include "units/base/text.h"
 
 /* ---- namespaces that somebody else made ---- */
 
@@ -384,6 +386,12 @@ int sandbox_is_populated(struct sandbox *sandbox) {
 
 uint64_t sandbox_oom_kills(struct sandbox *sandbox) {
     return cgroup_oom_kills(sandbox->cgroup);
+}
+
+void sandbox_oom_describe(const struct sandbox *sandbox, struct text *text) {
+    struct oom_victim victim;
+    if (cgroup_oom_victim(sandbox->cgroup, &victim))
+        text_format(text, "%s, process %d", victim.name, (int)victim.pid);
 }
 
 int sandbox_signal_all(struct sandbox *sandbox, int number, struct fault *fault) {

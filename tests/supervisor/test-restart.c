@@ -235,7 +235,7 @@ TEST(an_oom_kill_is_told_as_such) {
     command(COMMAND_START, "web");
     fake_run(SEC + 20 * MSEC);
     CHECK(web->result == RESULT_OOM_KILL && web->state == SERVICE_RESTARTING);
-    CHECK_TEXT(web->failure, "was ended by the kernel: out of memory");
+    CHECK_TEXT(web->failure, "was ended by the kernel: out of memory (dd, process 123)");
     end();
 }
 
