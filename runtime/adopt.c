@@ -38,14 +38,6 @@ static const struct names kind_names = {namespace_files, NAMESPACE_KINDS};
 
 /* ---- save ---- */
 
-static int add_boot(struct text *words) {
-    char boot[IDENTITY_BOOT_SIZE];
-    int error = identity_boot(boot);
-    if (!error)
-        words_add(words, WORD_BOOT, boot);
-    return error;
-}
-
 static void add_cgroup(const struct cgroup *cgroup, struct text *words) {
     words_add(words, "cgroup", cgroup_relative(cgroup));
     text_format(words, " cgroup_id=%" PRIu64 " kills=", cgroup_id(cgroup));
@@ -82,9 +74,7 @@ int sandbox_save(const struct sandbox *sandbox, struct text *words,
                  int fds[static SANDBOX_SAVED_MAX], size_t *ret_count) {
     if (!sandbox->created)
         return -EBUSY;
-    int error = add_boot(words);
-    if (error)
-        return error;
+    words_add(words, WORD_BOOT, sandbox->runtime->boot);
     add_cgroup(sandbox->cgroup, words);
     text_format(words, " ids=%" PRIu32 ":%" PRIu32, sandbox->ids.base, sandbox->ids.count);
     *ret_count = add_namespaces(sandbox, words, fds);
@@ -99,9 +89,7 @@ int run_save(const struct run *run, struct text *words, int fds[static RUN_SAVED
              size_t *ret_count) {
     if (run->report >= 0 || run->payload.pid == 0)
         return -EBUSY;
-    int error = add_boot(words);
-    if (error)
-        return error;
+    words_add(words, WORD_BOOT, run->sandbox->runtime->boot);
     words_add(words, "place", place_items[run->place]);
     identity_print(words, "process", &run->payload);
     if (run->has_init)

@@ -16,7 +16,7 @@ struct text;
 #define RUN_SAVED_MAX 1
 
 /* The words are appended; the descriptors stay the sandbox's. -EBUSY while it is being built:
- * that dies with its manager. -ENOMEM, or the error of a look at /proc. */
+ * that dies with its manager. -ENOMEM. */
 int sandbox_save(const struct sandbox *sandbox, struct text *words,
                  int fds[static SANDBOX_SAVED_MAX], size_t *ret_count);
 

@@ -94,7 +94,7 @@ int identity_parse(const char *words, const char *name, struct identity *ret_ide
         return error;
     if (sscanf(text, "%d:%" SCNu64 ":%" SCNu64 "%c", &identity.pid, &identity.start_time,
                &identity.inode, &rest) != 3 ||
-        identity.pid <= 0)
+        identity.pid < 0)
         return -EINVAL;
     *ret_identity = identity;
     return 0;

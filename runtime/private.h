@@ -26,6 +26,7 @@ struct runtime {
     int init;          /* the image of the init; -EBADF: not needed yet */
     int device_filter; /* without a device that one unit is given; likewise */
     struct list sandboxes;
+    char boot[IDENTITY_BOOT_SIZE];
     bool missing_controllers_warn;
     bool killed_at_birth; /* what is cloned into a fresh cgroup is, here */
 };

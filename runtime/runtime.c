@@ -152,7 +152,10 @@ int runtime_open(const struct runtime_options *options, struct runtime **ret_run
     list_init(&runtime->sandboxes);
     runtime->state = runtime->network = runtime->init = runtime->device_filter = -EBADF;
     runtime->missing_controllers_warn = options->missing_controllers_warn;
-    int error = open_directories(runtime, options, fault);
+    int error = identity_boot(runtime->boot);
+    if (error)
+        return fault_set(fault, error, "cannot tell which boot this is");
+    error = open_directories(runtime, options, fault);
     if (!error) {
         runtime->network = namespace_open(NAMESPACE_NETWORK, "/proc/self/ns/net", fault);
         error = runtime->network < 0 ? runtime->network : 0;
