@@ -283,9 +283,9 @@ static int prepare(struct keeper *keeper, const char *runtime_directory) {
 }
 
 /* As it is when nothing has happened yet. */
-static void set_up(struct keeper *keeper, const struct options *options, bool first) {
+static void set_up(struct keeper *keeper, const struct options *options) {
     keeper->foreground = options->foreground;
-    keeper->may_end = !first || getenv("container");
+    keeper->may_end = keeper->machine.place < PLACE_NAMESPACE;
     keeper->upward = getenv("NOTIFY_SOCKET");
     keeper->arguments = options->again;
     keeper->notifications = keeper->signals = keeper->lock = keeper->exits = -EBADF;
@@ -323,10 +323,10 @@ int main(int argc, char **argv) {
     if (result)
         return result < 0 ? EXIT_USAGE : fflush(stdout) ? EXIT_FAILURE : 0;
 
-    set_up(&keeper, &options, first);
+    set_up(&keeper, &options);
     bool resumed = options.resumed && resume_read(&keeper) == 0;
     if (options.resumed && !resumed)
-        set_up(&keeper, &options, first);
+        set_up(&keeper, &options);
     if (begin_process(&keeper, first && !options.foreground, resumed) < 0 && keeper.may_end)
         return EXIT_FAILURE;
     machine_open(&keeper);
@@ -334,8 +334,7 @@ int main(int argc, char **argv) {
     while (!resumed && prepare(&keeper, options.runtime_directory) < 0) {
         if (keeper.may_end)
             return EXIT_FAILURE;
-        reap(&keeper);
-        sleep(1); /* PID 1 of a machine has no better place to go */
+        machine_cannot_begin(&keeper);
     }
     run(&keeper);
     unlink(keeper.address.sun_path);

@@ -11,6 +11,7 @@
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "supervisor/keeper/console.h"
@@ -23,18 +24,20 @@ enum {
     EXIT_REBOOT = 133,      /* of a container that wants to be started again, as nspawn has it */
     INSIST_WITHIN = 2000,   /* ms in which a second Ctrl-Alt-Del means at once */
     LIFE_TOO_SHORT = 10000, /* ms; of a manager */
-    DEATHS_MOST = 5
+    DEATHS_MOST = 5,
+    PAUSE_MOST = 10 /* s, between tries to begin */
 };
 
 /* ---- beginning ---- */
 
-/* Only the first pid namespace may tell the kernel what Ctrl-Alt-Del is to do: SIGINT to us. */
+/* Only the first pid namespace may tell the kernel what Ctrl-Alt-Del is to do: SIGINT to us. It
+ * comes before the environment, where the kernel puts what a person wrote on its command line. */
 static enum place find_place(void) {
     if (getpid() != 1)
         return PLACE_ANYWHERE;
-    if (getenv("container"))
-        return PLACE_CONTAINER;
-    return reboot(RB_DISABLE_CAD) == 0 ? PLACE_MACHINE : PLACE_NAMESPACE;
+    if (reboot(RB_DISABLE_CAD) == 0)
+        return PLACE_MACHINE;
+    return getenv("container") ? PLACE_CONTAINER : PLACE_NAMESPACE;
 }
 
 /* The options of the kernel's command line come last: who stands before the machine overrides what
@@ -212,25 +215,22 @@ uint64_t machine_advance(struct keeper *keeper) {
 
 /* ---- when nothing helps ---- */
 
-static void offer_rescue(struct keeper *keeper) {
-    struct machine *machine = &keeper->machine;
+/* Whether the program of a person's choice runs now. */
+static bool offer_rescue(struct machine *machine, const char *reason) {
     const char *program = machine->line.rescue;
     if (!program) {
-        console_say("ringfence: the manager ended %d times in a row; what runs goes on, and it is "
-                    "tried again. Booted with ringfence.rescue=1 there would be a shell here",
-                    DEATHS_MOST);
-        return;
+        console_say("ringfence: %s; what runs goes on, and it is tried again. Booted with "
+                    "ringfence.rescue=1 there would be a shell here",
+                    reason);
+        return false;
     }
-    console_say("ringfence: the manager ended %d times in a row; what runs goes on. Here is %s: "
-                "when it ends, the manager is tried again",
-                DEATHS_MOST, program);
+    console_say("ringfence: %s; what runs goes on. Here is %s: when it ends, it is tried again",
+                reason, program);
     pid_t pid = console_run(program);
-    if (pid < 0) {
+    if (pid < 0)
         say("cannot start \"%s\": %s", program, strerror(-pid));
-        return;
-    }
-    machine->rescue = pid;
-    keeper->manager.due = NEVER;
+    machine->rescue = pid > 0 ? pid : 0;
+    return pid > 0;
 }
 
 void machine_manager_crashed(struct keeper *keeper) {
@@ -242,7 +242,29 @@ void machine_manager_crashed(struct keeper *keeper) {
     if (machine->deaths < DEATHS_MOST)
         return;
     machine->deaths = 0;
-    offer_rescue(keeper);
+    if (offer_rescue(machine, "the manager ended five times in a row"))
+        keeper->manager.due = NEVER;
+}
+
+/* Signals are heeded as ever: with nothing to stop, the end is near. */
+static void await_second(struct keeper *keeper) {
+    struct pollfd polled = {.fd = keeper->signals, .events = POLLIN};
+    struct signalfd_siginfo signal;
+    poll(&polled, 1, 1000);
+    while (read(keeper->signals, &signal, sizeof signal) == (ssize_t)sizeof signal)
+        machine_signalled(keeper, &signal);
+    for (pid_t pid; (pid = waitpid(-1, NULL, WNOHANG)) > 0;)
+        machine_child_ended(keeper, pid);
+    if (keeper->phase != PHASE_KEEPING)
+        machine_end(keeper);
+}
+
+void machine_cannot_begin(struct keeper *keeper) {
+    struct machine *machine = &keeper->machine;
+    if (machine->failures++ == 0)
+        offer_rescue(machine, "ringfenced cannot begin");
+    for (unsigned i = 0; machine->rescue > 0 || (i < machine->failures && i < PAUSE_MOST); i++)
+        await_second(keeper);
 }
 
 bool machine_child_ended(struct keeper *keeper, pid_t pid) {

@@ -32,6 +32,7 @@ struct machine {
     uint64_t fed;         /* by us, where no manager is there to answer */
     uint64_t interrupted; /* the last Ctrl-Alt-Del */
     unsigned deaths;      /* managers in a row that did not live long */
+    unsigned failures;    /* to begin */
     pid_t rescue;         /* the program on the console; 0: none */
 };
 
@@ -58,6 +59,9 @@ void machine_told_alive(struct keeper *keeper);
 
 /* It will be started again, and may be put off. */
 void machine_manager_crashed(struct keeper *keeper);
+
+/* A PID 1 has no better place to go: to be called until what failed succeeds. */
+void machine_cannot_begin(struct keeper *keeper);
 
 /* Does what is due; when to be called again. */
 uint64_t machine_advance(struct keeper *keeper);

@@ -33,7 +33,7 @@ script() {
 }
 
 # begin [NAME=VALUE]...: a machine with the kernel command line and the console of this directory.
-begin() {
+begin_without_children() {
     # shellcheck disable=SC2016
     unshare --pid --fork --mount-proc --kill-child env "$@" sh -c '
         mount --bind cmdline /proc/cmdline && mount --bind console /dev/console &&
@@ -41,6 +41,9 @@ begin() {
         2>stderr 3>&- &
     keeper=$!
     eventually find_first
+}
+begin() {
+    begin_without_children "$@"
     eventually event "ringfence-manager started"
     eventually event "ringfence-logd started"
 }
@@ -212,7 +215,7 @@ END
     eventually event "rescue leads its session"
     shown "^on the console"
     eventually events 6 "ringfence-manager started"
-    shown "ringfence: the manager ended 5 times in a row; what runs goes on. Here is $scratch/rescue"
+    shown "ringfence: the manager ended five times in a row; what runs goes on. Here is $scratch/rescue"
     kill -48 "$first"
     finish 130
 }
@@ -234,6 +237,33 @@ END
     shown 'ringfenced: cannot run "/does/not/exist": No such file or directory'
     kill -48 "$first"
     finish 130
+}
+
+@test "what is missing is waited for" {
+    mv ringfence-logd away
+    begin_without_children
+    eventually shown "ringfence: ringfenced cannot begin; what runs goes on, and it is tried again"
+    said "ringfenced: cannot find the program ringfence-logd"
+    mv away ringfence-logd
+    eventually event "ringfence-manager started"
+    kill -USR2 "$first"
+    finish 130
+}
+
+@test "while it cannot begin it can be repaired, and ended" {
+    printf '#!/bin/sh\nmv %s/away %s/ringfence-logd\n' "$scratch" "$scratch" >rescue
+    chmod +x rescue
+    echo "ringfence.rescue=$scratch/rescue" >cmdline
+    mv ringfence-logd away
+    begin
+    shown "ringfence: ringfenced cannot begin; what runs goes on. Here is $scratch/rescue"
+    kill -USR2 "$first"
+    finish 130
+    rm ringfence-logd rescue
+    begin_without_children
+    eventually said "cannot find the program"
+    kill -TERM "$first"
+    finish 129
 }
 
 @test "what crashes PID 1 does not end it, nor what it was to do" {
