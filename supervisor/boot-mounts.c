@@ -21,6 +21,7 @@
 #include "units/base/text.h"
 #include "units/boot.h"
 
+#define WAIT_AGAIN (2 * USEC_PER_SEC)
 #define SHORTEST_WAIT 5000 /* microseconds between two looks for a device */
 #define LONGEST_WAIT 100000
 
@@ -81,11 +82,13 @@ static uint64_t now(void) {
 }
 
 /* Looks again and again, at first often: most devices are there at once or a moment later. */
-static int wait_for_device(const struct boot_mount *mount, char *ret_path, size_t size,
+static int wait_for_device(const struct boot_work *work, char *ret_path, size_t size,
                            struct fault *fault) {
+    const struct boot_mount *mount = work->mount;
     uint64_t begun = now(), pause = SHORTEST_WAIT;
+    uint64_t most = work->again && mount->timeout > WAIT_AGAIN ? WAIT_AGAIN : mount->timeout;
     scoped_text struct text time = {0};
-    duration_print(&time, mount->timeout);
+    duration_print(&time, most);
     for (;;) {
         int error = block_find(mount->device, ret_path, size);
         if (error == -EMEDIUMTYPE)
@@ -94,7 +97,7 @@ static int wait_for_device(const struct boot_mount *mount, char *ret_path, size_
             return fault_set(fault, error, "cannot look for %s", mount->device);
         if (error == 0)
             return 0;
-        if (now() - begun >= mount->timeout)
+        if (now() - begun >= most)
             return fault_say(fault, ENODEV, "%s did not come within %s", mount->device,
                              time.data ? time.data : "its time");
         if (pause == SHORTEST_WAIT)
@@ -247,11 +250,12 @@ static bool is_mounted(const char *device, const char *target) {
            source.st_rdev == there.st_dev;
 }
 
-static int mount_device(const struct boot_mount *mount, unsigned long set, const char *data,
+static int mount_device(const struct boot_work *work, unsigned long set, const char *data,
                         struct fault *fault) {
+    const struct boot_mount *mount = work->mount;
     char device[PATH_MAX];
     const char *type;
-    int error = wait_for_device(mount, device, sizeof(device), fault);
+    int error = wait_for_device(work, device, sizeof(device), fault);
     if (error == -ENODEV && mount->optional)
         return 1;
     if (error >= 0 && mount->target && is_mounted(device, mount->target))
@@ -285,5 +289,5 @@ int boot_mount_step(const struct boot_work *work, struct fault *fault) {
     if (mount->device[0] != '/' && !strchr(mount->device, '='))
         return mount_now(mount->device, mount->target, mount->type ? mount->type : mount->device,
                          set, data.data, fault);
-    return mount_device(mount, set, data.data, fault);
+    return mount_device(work, set, data.data, fault);
 }

@@ -2,6 +2,7 @@
 /* The steps of early boot, each a function that runs in a process of its own (boot.c calls it) and
  * may block. */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct boot_mount;
@@ -13,6 +14,7 @@ struct boot_work {
     const struct boot_settings *settings;
     const struct boot_mount *mount; /* of boot_mount_step; else NULL */
     const char *state_directory;
+    bool again; /* it failed for a manager before this one, which has waited long enough */
 };
 
 /* 0: done. 1: there is nothing to do, or it cannot be had; the sentence, if any, says why. -errno:

@@ -135,7 +135,8 @@ void boot_collect(int error, const struct fault *why, int *result, struct fault 
 /* Signals are as a program expects them; it ends with the manager, whose successor does it anew. */
 static _Noreturn void run_task(const struct boot *boot, const struct task *task, int report) {
     const struct boot_work work = {&boot->settings.boot, task->mount,
-                                   boot->manager->options.state_directory};
+                                   boot->manager->options.state_directory,
+                                   boot_record_find(&boot->record, task->name) != NULL};
     struct fault fault = {""};
     sigset_t none;
     sigemptyset(&none);

@@ -39,8 +39,9 @@ const struct key boot_mount_keys[BOOT_MOUNT_KEYS] = {
          "Whether fsck.TYPE, where the machine has it, checks and repairs the file system before "
          "it is mounted."},
     {"required", &kind_bool, IN_MOUNT(required), .fallback = "false", .since = "0.1",
-     .doc = "Whether the machine cannot do without it: no unit starts until it is mounted. "
-            "Otherwise a failure is said and boot goes on."},
+     .doc =
+         "Whether the machine cannot do without it: no unit starts until it is mounted, which is "
+         "tried again and again. Otherwise a failure is said and boot goes on."},
     {"optional", &kind_bool, IN_MOUNT(optional), .fallback = "false", .since = "0.1",
      .doc = "Whether it is no failure when the device does not come."},
     {"timeout", &kind_duration, IN_MOUNT(timeout), .fallback = "10s", .most = INT64_MAX,
