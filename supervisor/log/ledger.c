@@ -140,10 +140,16 @@ bool ledger_entry_is_sound(const struct ledger_entry *entry) {
            entry->drained <= LEDGER_SOURCE;
 }
 
+/* What was to be drained, be it a part of the chunk, is gone from the FIFO. */
+static bool was_drained(const struct ledger *ledger) {
+    const struct ledger_entry *entry = ledger->entry;
+    return entry->drained > 0 && entry->place == (unsigned char)ledger->source[entry->drained - 1];
+}
+
 bool ledger_has_entry(struct ledger *ledger) {
     if (!ledger->entry->open)
         return false;
-    if (ledger_entry_is_sound(ledger->entry))
+    if (ledger_entry_is_sound(ledger->entry) && !was_drained(ledger))
         return true;
     strike_out(ledger);
     return false;
@@ -196,9 +202,7 @@ static bool is_there(struct ledger *ledger, int fifo, size_t length) {
 void ledger_settle_again(struct ledger *ledger, int fifo, size_t pieces) {
     const struct ledger_entry *entry = ledger->entry;
     uint32_t length = lines_end_before(entry->pieces, pieces).source;
-    if (entry->drained > 0 && entry->place == (unsigned char)ledger->source[entry->drained - 1])
-        strike_out(ledger);
-    else if (fifo >= 0 && length > 0 && is_there(ledger, fifo, length))
+    if (fifo >= 0 && length > 0 && is_there(ledger, fifo, length))
         ledger_settle(ledger, fifo, pieces);
     else
         strike_out(ledger);

@@ -52,7 +52,8 @@ struct ledger {
 /* RUNTIME_DIR/output.ledger: what a predecessor left in it stays until it is struck out. */
 int ledger_open(struct ledger *ledger, int directory, struct fault *fault);
 
-/* Whether a chunk was entered, and not struck out. One that makes no sense is struck out. */
+/* Whether a chunk was entered, and not struck out. One that makes no sense is struck out, and so is
+ * one that needed nothing but that. */
 bool ledger_has_entry(struct ledger *ledger);
 bool ledger_entry_is_sound(const struct ledger_entry *entry);
 
@@ -69,5 +70,5 @@ size_t ledger_pieces_before(const struct ledger *ledger, size_t offset);
 /* Drains what the first pieces came from, and strikes the entry out. Returns how many bytes. */
 size_t ledger_settle(struct ledger *ledger, int fifo, size_t pieces);
 
-/* The same for an entry of a predecessor, which may have done so. */
+/* The same for an entry of a predecessor, whose FIFO may be another one by now. */
 void ledger_settle_again(struct ledger *ledger, int fifo, size_t pieces);

@@ -259,6 +259,8 @@ static void refresh_settings(struct output *output) {
         logger_say("output of %s: %s", output->unit, fault.text);
         return;
     }
+    if (output->rate.dropped > 0) /* by the rate that was */
+        output_note_drops(output, output->rate.say);
     output->settings = settings;
     output->rate.most = settings.rate;
     output->rate.interval = settings.interval;

@@ -291,8 +291,31 @@ TEST(killed_after_the_drain) {
     ledger_settle(&ledger, fifo[0], 2);
     ledger.entry->open = 1;
     open_ledger();
-    ledger_settle_again(&ledger, fifo[0], 2);
+    CHECK(!ledger_has_entry(&ledger));
     CHECK_TEXT(left(), "one\none\n");
+}
+
+TEST(killed_after_the_drain_of_a_part) {
+    begin();
+    say("one\ntwo\n");
+    enter();
+    ledger_settle(&ledger, fifo[0], 1); /* there was no room for the second */
+    ledger.entry->open = 1;
+    open_ledger();
+    CHECK(!ledger_has_entry(&ledger)); /* which comes with the next chunk */
+    CHECK_TEXT(left(), "two\n");
+}
+
+TEST(killed_before_the_drain_of_a_part) {
+    begin();
+    say("one\ntwo\n");
+    enter();
+    ledger.entry->drained = 4;
+    ledger.entry->place = 'x';
+    open_ledger();
+    CHECK(ledger_has_entry(&ledger));
+    ledger_settle_again(&ledger, fifo[0], 2); /* and now there was */
+    CHECK_TEXT(left(), "");
 }
 
 TEST(killed_and_all_others_with_it) {
