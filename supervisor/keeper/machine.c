@@ -25,7 +25,8 @@ enum {
     INSIST_WITHIN = 2000,   /* ms in which a second Ctrl-Alt-Del means at once */
     LIFE_TOO_SHORT = 10000, /* ms; of a manager */
     DEATHS_MOST = 5,
-    PAUSE_MOST = 10 /* s, between tries to begin */
+    PAUSE_MOST = 10, /* s, between tries to begin */
+    REALTIME = 34    /* SIGRTMIN as glibc counts, by whom we are signalled; musl's is one more */
 };
 
 /* ---- beginning ---- */
@@ -71,7 +72,8 @@ void machine_begin(struct machine *machine, int *argc, char ***argv) {
     if (chdir("/") < 0)
         say("cannot change to \"/\": %s", strerror(errno));
     umask(022);
-    setsid();
+    if (machine->place == PLACE_MACHINE)
+        setsid(); /* a namespace may have been begun on a terminal, whose Ctrl-C is meant for us */
     setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 0);
     mounts_make();
     command_line_read(&machine->line);
@@ -86,19 +88,18 @@ void machine_begin(struct machine *machine, int *argc, char ***argv) {
 
 /* ---- what ends it ---- */
 
-/* Numbers that init programs agree on. The last ones are SIGRTMIN+3 and so on, as glibc counts:
- * musl's own SIGRTMIN is one more. */
+/* Those on which init programs agree. */
 static const struct wish {
     int signal;
     enum ending ending;
     bool force;
 } wishes[] = {
-    {SIGINT, ENDING_REBOOT, false},   {SIGTERM, ENDING_REBOOT, false},
-    {SIGUSR1, ENDING_HALT, false},    {SIGUSR2, ENDING_POWEROFF, false},
-    {SIGPWR, ENDING_POWEROFF, false}, {34 + 3, ENDING_HALT, false},
-    {34 + 4, ENDING_POWEROFF, false}, {34 + 5, ENDING_REBOOT, false},
-    {34 + 13, ENDING_HALT, true},     {34 + 14, ENDING_POWEROFF, true},
-    {34 + 15, ENDING_REBOOT, true},
+    {SIGINT, ENDING_REBOOT, false},         {SIGTERM, ENDING_REBOOT, false},
+    {SIGUSR1, ENDING_HALT, false},          {SIGUSR2, ENDING_POWEROFF, false},
+    {SIGPWR, ENDING_POWEROFF, false},       {REALTIME + 3, ENDING_HALT, false},
+    {REALTIME + 4, ENDING_POWEROFF, false}, {REALTIME + 5, ENDING_REBOOT, false},
+    {REALTIME + 13, ENDING_HALT, true},     {REALTIME + 14, ENDING_POWEROFF, true},
+    {REALTIME + 15, ENDING_REBOOT, true},
 };
 
 void machine_add_signals(const struct machine *machine, sigset_t *set) {
