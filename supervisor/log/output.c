@@ -368,8 +368,20 @@ int output_open(struct logger *logger, const char *unit, struct fault *fault) {
     return 0;
 }
 
+/* What waits in the FIFOs of a unit that is no more waits in vain. */
+static void say_what_is_lost(const struct output *output) {
+    int lost = 0, there;
+    for (size_t i = 0; i < ELEMENTS(output->streams); i++)
+        if (output->streams[i].fd >= 0 && ioctl(output->streams[i].fd, FIONREAD, &there) == 0)
+            lost += there;
+    if (lost > 0 && !output_is_current(output))
+        logger_say("%d bytes of the output of %s could not be logged and are lost", lost,
+                   output->unit);
+}
+
 void output_close(struct output *output) {
     drain(output);
+    say_what_is_lost(output);
     for (size_t i = 0; i < ELEMENTS(output->streams); i++)
         close_stream(&output->streams[i]);
     if (output->rate.dropped > 0)

@@ -45,6 +45,25 @@ full_disk() {
     privately full_disk
 }
 
+unit_that_goes() {
+    trap 'kill -KILL $pids 2>/dev/null || true' EXIT
+    mount -t tmpfs -o size=400k tmpfs log
+    unit web
+    begin
+    exec 7<>run/output/web/out
+    dd if=/dev/zero of=log/filler bs=4k 2>/dev/null || true
+    echo hello >&7
+    eventually said "output waits until there is room$"
+    rm -r run/output/web
+    eventually said "^ringfence-logd: 6 bytes of the output of web could not be logged and are lost$"
+    finish
+}
+
+@test "a unit that goes while the disk is full" {
+    mkdir log
+    privately unit_that_goes
+}
+
 full_runtime() {
     trap 'kill -KILL $pids 2>/dev/null || true' EXIT
     mount -t tmpfs -o size=100k tmpfs run
