@@ -84,6 +84,9 @@ int bus_power_off(sd_bus_message *message, void *userdata, sd_bus_error *unused)
 int bus_reboot(sd_bus_message *message, void *userdata, sd_bus_error *unused);
 int bus_halt(sd_bus_message *message, void *userdata, sd_bus_error *unused);
 
+/* bus-reexec.c: all programs replaced by those on disk. */
+int bus_reexec(sd_bus_message *message, void *userdata, sd_bus_error *unused);
+
 /* bus-boot.c: when what of the boot was done. */
 int bus_boot(sd_bus_message *message, void *userdata, sd_bus_error *unused);
 

@@ -418,6 +418,7 @@ static const sd_bus_vtable manager_vtable[] = {
                             SD_BUS_ARGS("s", unit, "as", exec, "as", environment, "s", user, "s",
                                         directory, "b", tty, "h", in, "h", out, "h", err),
                             SD_BUS_RESULT("i", exit_code, "i", exit_signal), on_exec, 0),
+    SD_BUS_METHOD("Reexec", "", "", bus_reexec, 0),
     SD_BUS_METHOD_WITH_ARGS("PowerOff", SD_BUS_ARGS("b", force), SD_BUS_NO_RESULT, bus_power_off,
                             0),
     SD_BUS_METHOD_WITH_ARGS("Reboot", SD_BUS_ARGS("b", force), SD_BUS_NO_RESULT, bus_reboot, 0),

@@ -15,6 +15,7 @@
 #include "supervisor/alive.h"
 #include "supervisor/boot.h"
 #include "supervisor/bus.h"
+#include "supervisor/keeper/protocol.h"
 #include "supervisor/log.h"
 #include "supervisor/loop.h"
 #include "supervisor/manager-private.h"
@@ -287,6 +288,14 @@ static void begin_signs_of_life(struct manager *manager) {
     alive_begin(manager, manager->set->settings.watchdog, period);
 }
 
+/* As if it crashed: the next manager finds the services by what was saved at the end of each event.
+ */
+static _Noreturn void leave(void) {
+    log_line(LEVEL_NOTICE, "leaving everything to the programs that are on disk now");
+    sd_notify(false, "REEXEC=1");
+    _exit(KEEPER_REEXEC);
+}
+
 static int run(const struct manager_options *options, struct fault *fault) {
     sd_event *event = NULL;
     struct manager *manager = NULL;
@@ -311,6 +320,8 @@ static int run(const struct manager_options *options, struct fault *fault) {
             manager_boot(manager);
         sd_notifyf(false, "READY=1\nSTATUS=%zu units", manager->private->count);
         loop_run(manager);
+        if (loop_is_left(manager))
+            leave();
         stamp_forget_boot(manager);
         boot_end(manager->boot);
         log_line(LEVEL_INFO, "all is stopped");

@@ -25,7 +25,7 @@ struct world {
     sd_event_source *alarm, *dates, *children, *terminate, *interrupt, *reload;
     int date_fd;   /* a timerfd(2) of CLOCK_REALTIME */
     uint64_t date; /* that it is set to; NEVER */
-    bool finished;
+    bool finished, left;
 };
 
 /* ---- clocks, chance, signals ---- */
@@ -321,6 +321,14 @@ bool loop_run_until(struct manager *manager, const bool *over) {
         }
     }
     return !world->finished;
+}
+
+void loop_leave(struct manager *manager) {
+    manager->private->world->finished = manager->private->world->left = true;
+}
+
+bool loop_is_left(const struct manager *manager) {
+    return manager->private->world->left;
 }
 
 void loop_close(struct manager *manager) {

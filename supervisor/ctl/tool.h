@@ -64,7 +64,7 @@ verb_function verb_inspect, verb_ns, verb_stats, verb_wait, verb_events, verb_lo
 verb_function verb_start, verb_stop, verb_restart, verb_reload;
 verb_function verb_apply, verb_enable, verb_disable, verb_attach;
 verb_function verb_kill, verb_pause, verb_resume, verb_rm, verb_exec;
-verb_function verb_poweroff, verb_reboot, verb_halt;
+verb_function verb_poweroff, verb_reboot, verb_halt, verb_reexec;
 verb_function verb_boot;
 verb_function verb_verify, verb_describe, verb_help, verb_completion;
 

@@ -347,6 +347,17 @@ ringfence: idle is loaded'
     [ "$status" -eq 2 ]
 }
 
+@test "reexec is refused where nobody would start the next manager" {
+    serve
+    run ringfence reexec
+    [ "$status" -eq 1 ]
+    [ "$output" = "ringfence: cannot replace the programs: nobody would start the next one" ]
+    run ringfence reexec now
+    [ "$status" -eq 2 ]
+    run ringfence --runtime-dir /nowhere reexec
+    [ "$status" -eq 7 ]
+}
+
 @test "without a manager, force does not reach the init of somebody else" {
     [ "$(cat /proc/1/comm)" != ringfenced ] || skip "PID 1 is ringfenced"
     run ringfence poweroff --force

@@ -19,6 +19,7 @@
 #include "supervisor/bus.h"
 #include "supervisor/machine.h"
 #include "supervisor/manager.h"
+#include "supervisor/reexec.h"
 #include "supervisor/schedule.h"
 #include "units/complain.h"
 #include "units/keys.h"
@@ -347,6 +348,12 @@ int machine_end(enum machine_end end, bool force, struct fault *fault) {
     static const char *const ends[] = {"poweroff", "reboot", "halt"};
     printf("%s%s\n", ends[end], force ? " by force" : "");
     return end == MACHINE_HALT ? fault_say(fault, EOPNOTSUPP, "it is not ours") : 0;
+}
+
+/* There is no ringfenced here either. */
+int reexec_begin(struct manager *manager, struct fault *fault) {
+    (void)manager;
+    return fault_say(fault, EOPNOTSUPP, "nobody would start the next one");
 }
 
 int manager_remove(struct manager *manager, const char *name, bool volumes, struct fault *fault) {

@@ -167,6 +167,43 @@ logged() { grep -qE "$2" "log/$1/current"; }
     [ -z "$(find "$cgroup" -mindepth 1 -type d 2>/dev/null)" ]
 }
 
+@test "reexec: all three are others, and the keeper is the same process" {
+    begin
+    manager=$(child ringfence-manager) logger=$(child ringfence-logd)
+    first=$(head -n 1 "$cgroup/unit-first/main/cgroup.procs")
+    run "$build/ringfence" reexec --json
+    [[ "$output" == '{"version":1,"before":"'*'","after":"'*'","lost":['*'],"found":'* ]]
+    eventually ready first
+    eventually ready last
+    eventually ready counting
+    tr '\0' ' ' <"/proc/$keeper/cmdline" | grep -q -e --resume
+    [ -n "$(child ringfence-manager)" ] && [ "$(child ringfence-manager)" != "$manager" ]
+    another_logger() { [ -n "$(child ringfence-logd)" ] && [ "$(child ringfence-logd)" != "$logger" ]; }
+    eventually another_logger
+    ! grep -q "ended by itself" stderr
+    finish
+}
+
+@test "reexec tells which process is another" {
+    begin
+    run "$build/ringfence" reexec
+    [[ "${lines[-1]}" =~ ^[0-3]\ units\ found\ again,\ [0-3]\ lost\;\ ringfence\ [0-9.]+\ -\>\ [0-9.]+$ ]]
+    [ "$status" -eq "$(grep -vc " 0 lost;" <<<"${lines[-1]}")" ]
+    [ "${#lines[@]}" -eq "$((1 + $(sed 's/.*again, \([0-9]*\) lost.*/\1/' <<<"${lines[-1]}")))" ]
+    finish
+    # Without anybody above who would start the next one.
+    "$build/ringfence-manager" --units "$scratch/units" --runtime-dir "$scratch/run" \
+        --state-dir "$scratch/state" --log-dir "$scratch/log" --cgroup "$cgroup" \
+        --config "$scratch/ringfence.conf" 2>>stderr 3>&- &
+    manager=$!
+    eventually ready first
+    run "$build/ringfence" reexec
+    [ "$status" -eq 1 ]
+    [ "$output" = "ringfence: cannot replace the programs: this manager was not started by ringfenced: nobody would start the next one" ]
+    kill -TERM "$manager"
+    wait "$manager"
+}
+
 @test "a killed keeper: the services go on, and the next one takes the place" {
     begin
     pids=$(find "$cgroup" -name cgroup.procs -exec cat {} +)

@@ -1,0 +1,124 @@
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "supervisor/ctl/output.h"
+#include "supervisor/ctl/view.h"
+
+enum { PATIENCE = 30, PAUSE_MS = 20 };
+
+/* What there is to tell of a manager: its version, and which process each unit has. */
+struct moment {
+    char *version;
+    struct views views;
+};
+
+static void moment_free(struct moment *moment) {
+    free(moment->version);
+    views_free(&moment->views);
+}
+SCOPED(moment_free, struct moment *)
+
+static int moment_read(sd_bus *bus, struct moment *moment, struct fault *fault) {
+    int code = client_property(bus, "Version", &moment->version, fault);
+    return code == EXIT_OK ? views_list(bus, NULL, &moment->views, fault) : code;
+}
+
+static uint64_t monotonic_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* The old manager is gone when its end of the connection is: who answers then is the next one. */
+static int wait_for_next(const struct tool *tool, sd_bus *old, sd_bus **ret_bus,
+                         struct fault *fault) {
+    struct pollfd ended = {sd_bus_get_fd(old), POLLRDHUP, 0};
+    uint64_t deadline = monotonic_ms() + PATIENCE * 1000;
+    int code = EXIT_UNREACHABLE;
+    if (poll(&ended, 1, PATIENCE * 1000) == 1)
+        while ((code = client_open(tool, ret_bus, fault)) == EXIT_UNREACHABLE &&
+               monotonic_ms() < deadline)
+            poll(NULL, 0, PAUSE_MS);
+    if (code == EXIT_UNREACHABLE)
+        fault_say(fault, ETIMEDOUT, "no manager has answered for %d s; the services go on",
+                  PATIENCE);
+    return code;
+}
+
+/* Of what ran before, each has the same process now or is lost. */
+static size_t compare(const struct moment *before, const struct moment *after, struct text *json) {
+    size_t lost = 0;
+    for (size_t i = 0; i < before->views.count; i++) {
+        const struct view *old = &before->views.items[i];
+        const struct view *now = views_find(&after->views, old->name);
+        uint32_t pid = now ? now->main_pid : 0;
+        if (!old->main_pid || old->main_pid == pid)
+            continue;
+        lost++;
+        if (json) {
+            json_open(json, NULL, '{');
+            json_string(json, "unit", old->name);
+            json_unsigned(json, "before", old->main_pid);
+            json_unsigned(json, "after", pid);
+            json_close(json, '}');
+        } else if (pid) {
+            printf("%s: process %u before, %u now\n", old->name, old->main_pid, pid);
+        } else {
+            printf("%s: process %u before, none now\n", old->name, old->main_pid);
+        }
+    }
+    return lost;
+}
+
+static size_t count_running(const struct moment *moment) {
+    size_t count = 0;
+    for (size_t i = 0; i < moment->views.count; i++)
+        count += moment->views.items[i].main_pid != 0;
+    return count;
+}
+
+static int tell(const struct tool *tool, const struct moment *before, const struct moment *after) {
+    scoped_text struct text text = {0};
+    size_t lost, running = count_running(before);
+    if (!tool->json) {
+        lost = compare(before, after, NULL);
+        printf("%zu units found again, %zu lost; ringfence %s -> %s\n", running - lost, lost,
+               before->version, after->version);
+        return lost ? EXIT_FAILED : EXIT_OK;
+    }
+    json_open(&text, NULL, '{');
+    json_unsigned(&text, "version", 1);
+    json_string(&text, "before", before->version);
+    json_string(&text, "after", after->version);
+    json_open(&text, "lost", '[');
+    lost = compare(before, after, &text);
+    json_close(&text, ']');
+    json_unsigned(&text, "found", running - lost);
+    json_close(&text, '}');
+    if (text.failed)
+        return tool_fail(EXIT_FAILED, "out of memory");
+    puts(text.data);
+    return lost ? EXIT_FAILED : EXIT_OK;
+}
+
+int verb_reexec(const struct tool *tool, const struct arguments *arguments) {
+    scoped(sd_bus_flush_close_unref) sd_bus *old = NULL, *next = NULL;
+    struct moment before = {0}, after = {0};
+    scoped(moment_free) struct moment *held_before = &before, *held_after = &after;
+    struct fault fault;
+    (void)arguments;
+
+    int code = client_open(tool, &old, &fault);
+    if (code == EXIT_OK)
+        code = moment_read(old, held_before, &fault);
+    if (code == EXIT_OK)
+        code = client_call(old, "Reexec", NULL, &fault, NULL);
+    if (code == EXIT_OK)
+        code = wait_for_next(tool, old, &next, &fault);
+    if (code == EXIT_OK)
+        code = moment_read(next, held_after, &fault);
+    return code == EXIT_OK ? tell(tool, held_before, held_after)
+                           : tool_fail(code, "cannot replace the programs: %s", fault.text);
+}
