@@ -110,6 +110,20 @@ static int save_seed(const char *path, struct fault *fault) {
     return error;
 }
 
+/* The generator has it already: this says what it is worth. */
+static int credit_seed(int fd, const char *seed, struct fault *fault) {
+    _Alignas(struct rand_pool_info) char space[sizeof(struct rand_pool_info) + SEED_BITS / 8];
+    struct rand_pool_info *credit = (void *)space;
+    credit->entropy_count = SEED_BITS;
+    credit->buf_size = SEED_BITS / 8;
+    memcpy(space + sizeof(*credit), seed, SEED_BITS / 8);
+    int error = ioctl(fd, RNDADDENTROPY, credit) < 0
+                    ? fault_set(fault, errno, "cannot credit the random seed")
+                    : 0;
+    explicit_bzero(space, sizeof(space));
+    return error;
+}
+
 /* Mixed in first, without credit; then it is replaced on the disk by what the generator makes of
  * it; only then is it credited, so that no seed is ever trusted twice, also after a power cut. */
 int boot_feed_random(const struct boot_work *work, struct fault *fault) {
@@ -128,16 +142,7 @@ int boot_feed_random(const struct boot_work *work, struct fault *fault) {
         error = save_seed(path, fault);
     if (error < 0 || have < 0 || length < SEED_BITS / 8)
         return unless_read_only(error);
-    struct {
-        struct rand_pool_info info;
-        char bytes[SEED_BITS / 8];
-    } credit = {.info = {.entropy_count = SEED_BITS, .buf_size = SEED_BITS / 8}};
-    memcpy(credit.bytes, seed, sizeof(credit.bytes));
-    error = ioctl(fd, RNDADDENTROPY, &credit) < 0
-                ? fault_set(fault, errno, "cannot credit the random seed")
-                : 0;
-    explicit_bzero(&credit, sizeof(credit));
-    return error;
+    return credit_seed(fd, seed, fault);
 }
 
 int boot_save(const char *state_directory, struct fault *fault) {
@@ -145,5 +150,5 @@ int boot_save(const char *state_directory, struct fault *fault) {
     if (!seed)
         return fault_set(fault, ENOMEM, "cannot save what the next boot needs");
     int error = save_seed(seed, fault);
-    return error < 0 ? error : save_clock(state_directory, fault);
+    return unless_read_only(error < 0 ? error : save_clock(state_directory, fault));
 }

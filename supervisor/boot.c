@@ -54,8 +54,8 @@ static const struct task before_mounts[] = {
     {"sysctl", boot_set_sysctl, NULL},
 };
 static const struct task after_mounts[] = {
-    {"machine-id", boot_provide_machine_id, NULL},
     {"random-seed", boot_feed_random, NULL},
+    {"machine-id", boot_provide_machine_id, NULL}, /* asks the generator that was fed */
     {"last-clock", boot_keep_clock, NULL},
 };
 
