@@ -145,6 +145,18 @@ TEST(limits_of_the_process) {
     box_close(&box);
 }
 
+/* Less than the steps before it need. */
+TEST(a_small_stack) {
+    struct resource_limit limits[] = {
+        {.resource = 3 /* RLIMIT_STACK */, .soft = 65536, .hard = 65536}};
+    box_open(&box);
+    box.container.process.rlimits.items = limits;
+    box.container.process.rlimits.count = 1;
+    box_built(&box);
+    CHECK_TEXT(box_shell(&box, "ulimit -s"), "64");
+    box_close(&box);
+}
+
 TEST(among_many_descriptors) {
     struct resource_limit limits[] = {{.resource = 7 /* RLIMIT_NOFILE */, .soft = 64, .hard = 64}};
     box_open(&box);
