@@ -42,12 +42,10 @@ static enum place find_place(void) {
 }
 
 /* The options of the kernel's command line come last: who stands before the machine overrides what
- * was built into it. A successor in this process was given them by its predecessor. */
+ * was built into it. */
 static void join_arguments(struct command_line *line, int *argc, char ***argv) {
     static char *joined[64 + COMMAND_LINE_OPTIONS];
     int count = 0;
-    if (*argc > 1 && strcmp((*argv)[1], "--resume") == 0)
-        return;
     for (int i = 0; i < *argc && count < 64; i++)
         joined[count++] = (*argv)[i];
     for (int i = 0; i < line->option_count; i++)
@@ -77,10 +75,13 @@ void machine_begin(struct machine *machine, int *argc, char ***argv) {
     setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 0);
     mounts_make();
     command_line_read(&machine->line);
-    if (machine->place == PLACE_MACHINE && machine->line.root && root_is_initramfs())
-        root_switch(&machine->line, *argv);
-    mounts_share();
-    join_arguments(&machine->line, argc, argv);
+    /* A successor in this process has its predecessor's arguments, and units that run. */
+    if (*argc <= 1 || strcmp((*argv)[1], "--resume") != 0) {
+        if (machine->place == PLACE_MACHINE && machine->line.root && root_is_initramfs())
+            root_switch(&machine->line, *argv);
+        mounts_share();
+        join_arguments(&machine->line, argc, argv);
+    }
     /* It would drop most of what we say while many units come up. */
     if (machine->place == PLACE_MACHINE)
         write_file("/proc/sys/kernel/printk_devkmsg", "on\n");
