@@ -1,13 +1,21 @@
-/* A service that speaks sd_notify(3) through libsystemd. Its arguments are done one after the
- * other:
+/* A service that speaks sd_notify(3) through libsystemd. Its arguments are done one after another:
  *
- *     say TEXT        a message (| is a newline)      say-child TEXT   by a child that ends at once
- *     barrier         waits until all was read        sleep MS         hang (for ever, deaf to
- * TERM) store NAME TEXT a memory file, kept             store-pipe NAME  a pipe whose other end
- * closes listen          prints what was handed over     ping N           WATCHDOG=1, N times in
- * time reload          answers each SIGHUP             stale            answers with an old time
- *     mainpid FD      a child becomes the main process (FD: by its pidfd), and it ends
- *     print TEXT      exit CODE                       wait             until SIGTERM */
+ *     say TEXT          a message (| is a newline)
+ *     say-child TEXT    by a child that ends at once
+ *     barrier           waits until all was read
+ *     sleep MS
+ *     hang              for ever, deaf to TERM
+ *     store NAME TEXT   a memory file, kept
+ *     store-pipe NAME   a pipe whose other end closes
+ *     keep-pipe NAME    the same, and it is not to be polled
+ *     listen            prints what was handed over
+ *     ping N            WATCHDOG=1, N times in time
+ *     reload            answers each SIGHUP
+ *     stale             answers with an old time
+ *     mainpid FD        a child becomes the main process (FD: by its pidfd), and it ends
+ *     print TEXT
+ *     exit CODE
+ *     wait              until SIGTERM */
 
 #include <errno.h>
 #include <poll.h>
@@ -64,12 +72,12 @@ static void store(const char *name, const char *text) {
     send_fd(message, fd);
 }
 
-static void store_pipe(const char *name) {
+static void store_pipe(const char *name, bool polled) {
     char message[512];
     int ends[2];
     if (pipe(ends) < 0)
         fail("pipe", -errno);
-    snprintf(message, sizeof message, "FDSTORE=1\nFDNAME=%s", name);
+    snprintf(message, sizeof message, "FDSTORE=1\nFDNAME=%s%s", name, polled ? "" : "\nFDPOLL=0");
     send_fd(message, ends[0]);
     close(ends[0]);
     close(ends[1]);
@@ -156,8 +164,8 @@ static char **obey(char **word, const sigset_t *signals) {
     } else if (strcmp(command, "store") == 0) {
         store(word[0], word[1]);
         word += 2;
-    } else if (strcmp(command, "store-pipe") == 0) {
-        store_pipe(*word++);
+    } else if (strcmp(command, "store-pipe") == 0 || strcmp(command, "keep-pipe") == 0) {
+        store_pipe(*word++, *command == 's');
     } else if (strcmp(command, "listen") == 0) {
         print_listen();
     } else if (strcmp(command, "ping") == 0) {

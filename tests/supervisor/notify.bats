@@ -82,11 +82,11 @@ main_pid() { ring status "$1" --json | grep -oE '"main_pid": ?[0-9]+' | grep -oE
 }
 
 @test "descriptors are kept over a restart, and dropped by a stop" {
-    client web '' listen store one first store two second store-pipe gone say READY=1 sleep 200 \
+    client web '' listen store one first store two second store-pipe gone keep-pipe kept say READY=1 sleep 200 \
         say 'FDSTOREREMOVE=1|FDNAME=two' store three third barrier exit 1
     begin_logged
     eventually printed web 'handed over: 0'
-    eventually printed web 'handed over: 2 one=first three=third'
+    eventually printed web 'handed over: 3 one=first kept= three=third'
     ring stop web
     : >"$scratch/stderr"
     ring start web
@@ -111,6 +111,32 @@ main_pid() { ring status "$1" --json | grep -oE '"main_pid": ?[0-9]+' | grep -oE
     begin
     eventually said 'web: ready after ([3-9]..ms|[1-9]s.*)'
     status_has web mine
+    finish
+}
+
+@test "who may speak is said by the program, and holds until it ends" {
+    client none '' say 'READY=1|STATUS=mine' say NOTIFYACCESS=none say STATUS=too-late say-child STATUS=theirs wait
+    client exec '' say 'READY=1|STATUS=mine' say NOTIFYACCESS=exec say-child STATUS=theirs say STATUS=still-mine wait
+    client all '' say 'READY=1|NOTIFYACCESS=main' say NOTIFYACCESS=all say-child STATUS=theirs wait
+    begin
+    eventually status_has none mine
+    eventually status_has exec still-mine
+    eventually status_has all theirs
+    ring exec none -- /bin/true # what was sent before has been read
+    status_has none mine
+    status_has exec still-mine
+    finish
+}
+
+@test "a program that did well before it died may say so: its delay begins anew" {
+    client web '' say 'READY=1|RESTART_RESET=1' barrier exit 1
+    client other '' say READY=1 barrier exit 1
+    for unit in web other; do
+        sed -i 's/^restart = .*/restart = { delay = "50ms"; backoff = 20.0; max_delay = "1min"; jitter = 0.0; };/' "$scratch/units/$unit.unit"
+    done
+    begin
+    eventually said 'web: .*; restart 4 in 50ms'
+    eventually said 'other: .*; restart 2 in 1s'
     finish
 }
 
