@@ -145,14 +145,17 @@ int run_start(struct sandbox *sandbox, const struct run_request *request, const 
         error = prepare_init(sandbox, &status, &init_status, fault);
     if (error)
         return error;
-    if (beside && (!main || main->pidfd < 0))
+    int neighbour = !beside               ? -EBADF
+                    : request->beside > 0 ? request->beside
+                    : main                ? main->pidfd
+                                          : -1;
+    if (beside && neighbour < 0)
         return fault_say(fault, -ESRCH, "the unit has no main process");
     scoped(run_free) struct run *run = run_new(sandbox, request->place);
     if (!run)
         return fault_set(fault, ENOMEM, "cannot start a run");
     run->has_init = wants_init(sandbox, request);
-    error = start_helper(sandbox, request, beside ? main->pidfd : -EBADF, init_status, &run->report,
-                         fault);
+    error = start_helper(sandbox, request, neighbour, init_status, &run->report, fault);
     if (error)
         return error;
     run->status = take_fd(&status);

@@ -33,8 +33,10 @@ struct run_request {
     /* With container->process.init and RUN_MAIN: the init goes on until all that the program left
      * behind has ended; else it ends with the program, and the kernel ends the rest. */
     bool init_lingers;
-    bool tty; /* standard[0] is a terminal: make it the controlling one. With
-               * container->process.tty a RUN_MAIN gets one of its own instead of standard. */
+    int beside; /* RUN_BESIDE, RUN_PROBE: pidfd of a process of the unit, where that of the main run
+                 * is not the one to go beside (any more); 0 or less: it is. Not consumed. */
+    bool tty;   /* standard[0] is a terminal: make it the controlling one. With
+                 * container->process.tty a RUN_MAIN gets one of its own instead of standard. */
 };
 
 /* Starts. The request's strings are copied. main: the running main run, for RUN_BESIDE and

@@ -87,7 +87,9 @@ int exec_begin(struct service *service, const struct run_request *request, exec_
         .manager = manager, .sandbox = service->sandbox, .done = done, .context = context};
     list_init(&exec->link);
 
-    int error = run_start(service->sandbox, request, service->main, &exec->run, fault);
+    struct run_request moved = *request;
+    moved.beside = service->private->main_pidfd; /* of whoever MAINPID= named */
+    int error = run_start(service->sandbox, &moved, service->main, &exec->run, fault);
     if (error >= 0) {
         error = watch_open(manager, run_report_fd(exec->run), EPOLLIN, WATCH_REPORT, progressed,
                            exec, &exec->watch);
@@ -109,7 +111,7 @@ int manager_exec(struct manager *manager, const char *name, const struct run_req
     struct service *service = manager_find(manager, name);
     if (!service)
         return fault_say(fault, ENOENT, "there is no unit \"%s\"", name);
-    if (!service->main || !service->private->executed || service->private->ended)
+    if (!service->private->executed || !service_has_main(service))
         return fault_say(fault, ESRCH, "%s is not running", name);
     return exec_begin(service, request, done, context, fault);
 }

@@ -112,7 +112,7 @@ void service_notified(struct service *service, const struct notification *notifi
     note_error(service, notification);
     if (notification->restart_reset)
         service->private->step = 0;
-    if (!service->main || service->private->ended) {
+    if (!service_has_main(service)) {
         if (notification->main_pidfd >= 0)
             close_fd(notification->main_pidfd);
         return; /* nobody of this unit runs any more */

@@ -236,6 +236,8 @@ void service_poll_run(struct service *service);
 void service_unwatch_report(struct service *service);
 /* The run is over or given up: its process is claimed no more. */
 void service_drop_run(struct service *service);
+/* A main process that was not seen to end; where MAINPID= named one, that one. */
+bool service_has_main(const struct service *service);
 /* To its main process, wherever MAINPID= put it. */
 int service_signal_main(struct service *service, int signal, struct fault *fault);
 

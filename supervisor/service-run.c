@@ -218,6 +218,11 @@ void service_drop_run(struct service *service) {
     service->main = NULL;
 }
 
+bool service_has_main(const struct service *service) {
+    const struct service_private *own = service->private;
+    return service->main && (!own->ended || own->main_pidfd >= 0);
+}
+
 int service_signal_main(struct service *service, int signal, struct fault *fault) {
     int pidfd = service->private->main_pidfd;
     if (pidfd < 0)

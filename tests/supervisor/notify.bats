@@ -106,6 +106,25 @@ main_pid() { ring status "$1" --json | grep -oE '"main_pid": ?[0-9]+' | grep -oE
     finish
 }
 
+@test "what runs beside it runs beside the one that it named, where the first has ended" {
+    client web 'exec_reload = [ "/bin/true" ];' say READY=1 mainpid number exit 0
+    cat >>"$scratch/units/web.unit" <<'U'
+namespaces = { pid = "host"; };
+health = { exec = [ "/bin/true" ]; interval = "100ms"; gates_ready = false; retries = 2; };
+U
+    begin
+    eventually said 'web: main process is [0-9]+ now'
+    first=$(main_pid web)
+    eventually sh -c "[ \"\$(wc -l <'$cgroup/unit-web/main/cgroup.procs')\" = 1 ]" # it is alone
+    ring exec web -- /bin/true
+    ring reload web
+    sleep 0.5
+    quiet unhealthy
+    [ "$(main_pid web)" = "$first" ]
+    status_has web healthy
+    finish
+}
+
 @test "who may speak" {
     client web '' say NOTIFYACCESS=main say-child READY=1 sleep 300 say STATUS=mine say-child STATUS=theirs barrier say READY=1 wait
     begin
