@@ -226,9 +226,15 @@ static void key_load(struct loading *loading, const struct key *key, size_t numb
 static void unknown_key(struct loading *loading, const char *name, size_t offset) {
     const struct section *section = loading->section;
     const char *names[UNIT_KEYS_MAX];
-    for (size_t i = 0; i < section->count; i++)
-        names[i] = section->keys[i].name;
-    const char *nearest = names_nearest(name, names, section->count);
+    size_t count = 0, length = strlen(section->name);
+    for (; count < section->count; count++)
+        names[count] = section->keys[count].name;
+    for (size_t i = 0; i < loading->table->count; i++) { /* a list inside it is named like a key */
+        const char *inner = loading->table->sections[i].name;
+        if (strncmp(inner, section->name, length) == 0 && inner[length] == '.')
+            names[count++] = inner + length + 1;
+    }
+    const char *nearest = names_nearest(name, names, count);
     if (nearest) {
         complain_at(loading, offset, "%s: no such key; did you mean \"%s\"?", loading->title,
                     nearest);
