@@ -10,6 +10,7 @@ ready_after() {
 }
 boot() { ring boot --json | jq -e "$1" >/dev/null; }
 # with_times FILTER: UNIT names each unit's object.
+another_manager() { [ "$(pgrep -P "$manager" ringfence-manag)" -gt 0 ] && [ "$(pgrep -P "$manager" ringfence-manag)" != "$first" ]; }
 with_times() { boot "(.units | map({(.name): .}) | add) as \$unit | $1"; }
 
 @test "who waited for whom, and the longest chain" {
@@ -51,5 +52,24 @@ with_times() { boot "(.units | map({(.name): .}) | add) as \$unit | $1"; }
     boot '(.complete | not) and .longest_chain == ["quick"]'
     ring boot | grep -q '^slow .*… starting, not ready yet$'
     ring boot | head -1 | grep -q '^ringfence is coming up, 1 unit is not ready: ringfenced '
+    finish
+}
+
+@test "the time of ringfenced itself is that of the first one" {
+    ready_after quick 0
+    "$RINGFENCE_BUILD/ringfenced" --foreground --units "$scratch/units" --runtime-dir "$scratch/run" \
+        --state-dir "$scratch/state" --log-dir "$scratch/log" --cgroup "$cgroup" \
+        --config "$scratch/ringfence.conf" 2>"$scratch/stderr" 3>&- &
+    manager=$!
+    eventually boot .complete
+    boot '.stages[0] | .name == "ringfenced" and .begun_usec == 0 and .ended_usec > 0'
+    ring boot --json | jq -c '[.stages, .units_begun_usec]' >"$scratch/before"
+    # Neither a manager that dies nor a ringfenced that is replaced is a new beginning.
+    first=$(pgrep -P "$manager" ringfence-manag)
+    kill -KILL "$first"
+    eventually another_manager
+    eventually boot .complete
+    ring boot --json | jq -c '[.stages, .units_begun_usec]' >"$scratch/after"
+    diff "$scratch/before" "$scratch/after"
     finish
 }
