@@ -21,6 +21,7 @@ struct left {
 
 static struct box box;
 static struct left left;
+static useconds_t life_span; /* of the first manager after it has told what it leaves */
 
 /* ---- the first manager ---- */
 
@@ -128,6 +129,7 @@ static inline void succeed_by(void (*life)(int channel, const char *line), const
     close(channel[1]);
     receive_left(channel[0]);
     close(channel[0]);
+    usleep(life_span);
     CHECK(kill(manager, SIGKILL) == 0 && waitpid(manager, NULL, 0) == manager);
     box_open_runtime(&box);
 }

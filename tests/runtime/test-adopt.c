@@ -286,6 +286,49 @@ TEST(a_launch_on_its_way) {
     }
 }
 
+/* Builds, runs and removes, over and over. */
+static void live(int channel, const char *line) {
+    box_open_runtime(&box);
+    send_left(channel);
+    for (;;) {
+        box_built(&box);
+        start(RUN_BESIDE, line, start(RUN_MAIN, line, NULL));
+        box_remove(&box);
+    }
+}
+
+static size_t count_mounts(void) {
+    size_t count = 0;
+    FILE *file = fopen("/proc/self/mountinfo", "re");
+    CHECK(file);
+    for (int byte; (byte = fgetc(file)) != EOF;)
+        count += byte == '\n';
+    fclose(file);
+    return count;
+}
+
+/* All that a manager began ends, wherever the kill meets it: as its subreaper we would know. */
+TEST(killed_at_any_moment) {
+    struct stat status;
+    char unit[512];
+    prepare();
+    size_t mounts = count_mounts();
+    for (useconds_t i = 0; i < 40; i++) {
+        life_span = i * 300;
+        succeed_by(live, "exec sleep 1000");
+        snprintf(unit, sizeof unit, "%.400s/unit-box", runtime_cgroup(box.runtime));
+        settle();
+        CHECK(stat(unit, &status) < 0 && errno == ENOENT);
+        while (waitpid(-1, NULL, 0) > 0)
+            ;
+        CHECK(errno == ECHILD && count_mounts() == mounts);
+        runtime_close(box.runtime);
+        box.runtime = NULL;
+    }
+    box_open_runtime(&box);
+    end();
+}
+
 /* What runtime_open made is removed by the manager that is the last. */
 TEST(the_root_is_removed_by_the_last) {
     struct stat status;
