@@ -85,6 +85,19 @@ static bool is_full(int fifo, size_t seen) {
     return poll(&polled, 1, 0) == 0 && ioctl(fifo, FIONREAD, &there) == 0 && (size_t)there == seen;
 }
 
+/* Makes the FIFO large enough for the longest line, in whatever pieces it is written: the slots of
+ * a FIFO may be half empty. Without CAP_SYS_RESOURCE there is a limit (fs.pipe-max-size). False: it
+ * does not grow any more. */
+static bool grow(const struct stream *stream) {
+    int present = fcntl(stream->fd, F_GETPIPE_SZ);
+    if (present < 0)
+        return false;
+    for (int size = (int)stream->output->settings.limits.max_line * 2; size > present; size /= 2)
+        if (fcntl(stream->fd, F_SETPIPE_SZ, size) > present)
+            return true;
+    return false;
+}
+
 /* Has epoll tell of the stream again, after all others, if there is more than what was seen. */
 static void look_again(struct stream *stream, size_t seen, bool more) {
     struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = &stream->readable};
@@ -135,7 +148,7 @@ size_t stream_take(struct stream *stream, bool all) {
         add_note(output, &rate, &lines);
     before = lines.count;
     enum lines_end end = lines_cut(&lines, &like, max_line, all, &rate);
-    if (lines.count == before && is_full(stream->fd, (size_t)length))
+    if (lines.count == before && is_full(stream->fd, (size_t)length) && !grow(stream))
         end = lines_cut(&lines, &like, max_line, true, &rate);
     size_t taken = 0;
     if (lines.count > before) {
@@ -241,14 +254,6 @@ void output_refresh_writers(struct output *output) {
         hand_over(output, writers);
 }
 
-/* Two such lines fit, however the writes that made them fill the slots of the FIFO. */
-static void set_capacity(const struct stream *stream) {
-    size_t wanted = stream->output->settings.limits.max_line * 2;
-    int present = stream->fd < 0 ? -1 : fcntl(stream->fd, F_GETPIPE_SZ);
-    if (present >= 0 && (size_t)present < wanted)
-        fcntl(stream->fd, F_SETPIPE_SZ, (int)wanted); /* where it fails, lines are cut earlier */
-}
-
 static void refresh_settings(struct output *output) {
     struct settings settings;
     struct fault fault;
@@ -264,8 +269,6 @@ static void refresh_settings(struct output *output) {
     output->settings = settings;
     output->rate.most = settings.rate;
     output->rate.interval = settings.interval;
-    for (size_t i = 0; i < ELEMENTS(output->streams); i++)
-        set_capacity(&output->streams[i]);
 }
 
 /* Told to epoll by hand: others may have the description open, too. */
@@ -303,7 +306,6 @@ static void open_stream(struct stream *stream) {
     }
     close_stream(stream);
     stream->fd = openat(output->directory, name, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
-    set_capacity(stream);
     int error = listen_to(stream);
     if (error)
         logger_say("output of %s: cannot open \"%s\": %s", output->unit, name, strerror(-error));

@@ -84,6 +84,22 @@ load logd
     [ "$(cut -d' ' -f3- log/web/current)" = $'out+: abcdefghijklmnopqrst\nout: uvwxyz\nout+: login: \nout: root' ]
 }
 
+@test "a line that is just not too long is whole, in whatever pieces it comes" {
+    unit web 100000000 3 65536
+    unit huge 100000000 3 1000000
+    begin
+    exec 7<>run/output/web/out 8<>run/output/huge/out
+    line=$(head -c 65536 /dev/zero | tr '\0' x)
+    for ((i = 0; i < 65536; i += 2049)); do printf '%s' "${line:i:2049}" >&7; done
+    echo >&7
+    { head -c 999999 /dev/zero | tr '\0' y; echo; } >&8
+    eventually logged huge "out: y"
+    eventually logged web "out: x"
+    finish
+    [ "$(awk '{ print length($NF) }' log/web/current log/huge/current | xargs)" = "65536 999999" ]
+    [ "$(grep -c 'out+' log/web/current log/huge/current | xargs)" = "log/web/current:0 log/huge/current:0" ]
+}
+
 @test "any byte is kept" {
     unit web 100000000 3 1000000
     head -c 1000000 /dev/urandom >noise
