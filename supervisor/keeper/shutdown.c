@@ -2,7 +2,10 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/reboot.h>
 #include <sys/wait.h>
@@ -18,7 +21,7 @@
 enum {
     GRACE = 5000, /* ms that what is no service has to end, and what is killed to be gone */
     GRACE_BY_FORCE = 1000,
-    DISKS_LIMIT = 60000, /* ms to write everything and to unmount */
+    DISKS_LIMIT = 60000, /* ms in which writing and unmounting may show no progress */
     BREATH = 20          /* ms between two looks */
 };
 
@@ -69,8 +72,26 @@ void shutdown_processes(bool force, struct watchdog *watchdog) {
 
 /* ---- disks ---- */
 
-/* In a process of its own: one that waits for hardware cannot be interrupted, only left behind. */
+/* Kilobytes that are on their way to a disk; 0 where that cannot be told. */
+static unsigned long unwritten(void) {
+    static const char *const rows[] = {"\nDirty:", "\nWriteback:"};
+    char text[4096];
+    unsigned long sum = 0;
+    scoped_fd int fd = open("/proc/meminfo", O_RDONLY | O_CLOEXEC);
+    ssize_t length = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
+    text[length > 0 ? length : 0] = '\0';
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        const char *row = strstr(text, rows[i]);
+        sum += row ? strtoul(row + strlen(rows[i]), NULL, 10) : 0;
+    }
+    return sum;
+}
+
+/* In a process of its own: one that waits for hardware cannot be interrupted, only left behind. A
+ * slow disk gets all the time that it needs, one that gets nothing done does not. */
 static bool run_limited(void (*task)(void), struct watchdog *watchdog) {
+    uint64_t deadline = now() + DISKS_LIMIT;
+    unsigned long least = ULONG_MAX;
     pid_t pid = fork(), ended = 0;
     if (pid < 0)
         task(); /* no memory for a process: it has to do */
@@ -78,9 +99,13 @@ static bool run_limited(void (*task)(void), struct watchdog *watchdog) {
         task();
         _exit(0);
     }
-    for (uint64_t deadline = now() + DISKS_LIMIT; pid > 0 && ended != pid; breathe(watchdog)) {
-        if (now() >= deadline)
+    for (; pid > 0 && ended != pid; breathe(watchdog)) {
+        unsigned long left = unwritten();
+        if (left < least)
+            deadline = now() + DISKS_LIMIT;
+        else if (now() >= deadline)
             return false;
+        least = left < least ? left : least;
         ended = waitpid(pid, NULL, WNOHANG);
     }
     return true;
