@@ -80,9 +80,24 @@ static void check_goal(const struct service *service) {
         broken("it was not looked at", service);
 }
 
+/* What comes later of a boot is noted later, and nothing of what is no part of it. */
+static void check_milestones(const struct service *service) {
+    const struct milestones *passed = &service->milestones;
+    const uint64_t times[] = {passed->waiting, passed->building, passed->starting, passed->ready};
+    uint64_t last = 0;
+    for (size_t i = 0; i < ELEMENTS(times); i++) {
+        if (times[i] && (times[i] < last || times[i] > fake_now || !passed->at_boot))
+            broken("a milestone of its boot is out of order", service);
+        last = times[i] ? times[i] : last;
+    }
+    if (passed->at_boot && !passed->ready && service_is_up(service))
+        broken("it is up, and its boot has not ended", service);
+}
+
 static void check_one(const struct service *service,
                       void (*check_more)(const struct service *service)) {
     check_goal(service);
+    check_milestones(service);
     check_requests(service);
     check_conflicts(service);
     check_bound(service);
