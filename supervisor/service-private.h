@@ -253,6 +253,11 @@ bool service_listens_again(const struct service *service);
 /* It is down, and nothing is to become of it: its sockets are closed. */
 void service_rest(struct service *service);
 
+/* ---- service-limits.c ---- */
+
+/* As its file asks for; the keeper has us stop everything first. */
+void service_reboot(struct service *service);
+
 /* ---- service-table.c ---- */
 
 /* The next state; the present one where nothing changes. */
