@@ -31,7 +31,7 @@ static const struct {
 } endings[] = {
     [ENDING_POWEROFF] = {"poweroff", RB_POWER_OFF},
     [ENDING_REBOOT] = {"reboot", RB_AUTOBOOT},
-    [ENDING_HALT] = {"halt", RB_HALT_SYSTEM},
+    [ENDING_HALT] = {"halt", (int)RB_HALT_SYSTEM},
 };
 static_assert(ELEMENTS(endings) == ENDING_HALT + 1, "a row for each ending");
 
