@@ -142,9 +142,11 @@ int output_adopt(struct service *service, pid_t pid, const int *fds, size_t coun
     return error;
 }
 
+/* Read and write, as ours: with every reader gone the writer has no broken pipe, and what it wrote
+ * is there for the next one. */
 int output_streams(const struct output *output, int *ret_out, int *ret_error, struct fault *fault) {
-    scoped_fd int out = openat(output->fd, fifos[0], O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
-    scoped_fd int error = openat(output->fd, fifos[1], O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+    scoped_fd int out = openat(output->fd, fifos[0], O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    scoped_fd int error = openat(output->fd, fifos[1], O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     if (out < 0 || error < 0)
         return fault_set(fault, errno, "cannot open the FIFOs of \"%s\"", output->directory);
     *ret_out = take_fd(&out);
