@@ -334,7 +334,7 @@ mounted() { # mounted PATH TYPE OPTION...
     [ "$(readlink "/proc/$first/root/dev/stderr")" = /proc/self/fd/2 ]
     grep -q " / / .* shared:" "/proc/$first/mountinfo"
     [ "$(readlink "/proc/$first/cwd")" = / ] || [ "$(readlink "/proc/$first/cwd")" = "$scratch/root" ]
-    [ ! -s stderr ] || { cat stderr; false; }
+    ! said '^ringfenced: ' || { cat stderr; false; }
     kill -USR2 "$first"
     finish 130
 }
