@@ -16,6 +16,7 @@ enum seeded_fault {
     SEEDED_APART,        /* parts do not follow */
     SEEDED_TWICE,        /* the next run before the last one is gone */
     SEEDED_DANGLES,      /* edges to what a reload freed */
+    SEEDED_AWAKES,       /* what is being stopped, when a connection comes */
     SEEDED_FAULTS
 };
 

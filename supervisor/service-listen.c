@@ -1,6 +1,7 @@
 #include "supervisor/health.h"
 #include "supervisor/job.h"
 #include "supervisor/log.h"
+#include "supervisor/seeded.h"
 #include "supervisor/service-actions.h"
 #include "supervisor/sockets.h"
 #include "supervisor/world.h"
@@ -86,7 +87,7 @@ static bool trigger_limit_is_hit(struct service *service) {
 enum service_state awaken(struct service *service) {
     struct service_private *own = service->private;
     sockets_unwatch(own->sockets);
-    if (goes_down(service)) /* as soon as those who need it are down */
+    if (goes_down(service) && !SEEDED(AWAKES)) /* as soon as those who need it are down */
         return service->state;
     if (trigger_limit_is_hit(service)) {
         service->result = RESULT_LIMIT;

@@ -42,9 +42,11 @@ void fake_check_reverse(const struct service *service) {
 /* It begins to stop by command: of those that wait for it in any way, none is still to stop. */
 static void check_order(const struct service *service, enum service_state before) {
     const struct service_private *own = service->private;
-    bool begins = before == SERVICE_READY || before == SERVICE_STARTING;
+    bool begins = (before == SERVICE_READY || before == SERVICE_STARTING) && own->signalled &&
+                  own->cause == RESULT_NONE && !own->idled;
     bool commanded = own->goal == GOAL_DOWN || own->goal == GOAL_CYCLE;
-    if (!begins || !commanded || !own->signalled || own->cause != RESULT_NONE || own->idled)
+    begins = begins || (before == SERVICE_LISTENING && service->state != before);
+    if (!begins || !commanded)
         return;
     for (size_t i = 0; i < own->needed_by.count; i++) {
         const struct service *other = own->needed_by.items[i].other;
