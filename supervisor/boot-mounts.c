@@ -101,7 +101,7 @@ static int wait_for_device(const struct boot_work *work, char *ret_path, size_t 
             return fault_say(fault, ENODEV, "%s did not come within %s", mount->device,
                              time.data ? time.data : "its time");
         if (pause == SHORTEST_WAIT)
-            boot_note("waits for %s, at most %s", mount->device, time.data ? time.data : "a while");
+            boot_tell("waits for %s, at most %s", mount->device, time.data ? time.data : "a while");
         usleep((useconds_t)pause);
         pause = pause * 2 < LONGEST_WAIT ? pause * 2 : LONGEST_WAIT;
     }

@@ -30,8 +30,9 @@ boot_step_function boot_mount_step;                                   /* boot-mo
 /* For the next boot: the clock, a random seed. */
 int boot_save(const char *state_directory, struct fault *fault); /* boot-saved.c */
 
-/* A line for the log while the step goes on. */
+/* A line for the log while the step goes on; and for who stands before the machine. */
 void boot_note(const char *format, ...) __attribute__((format(printf, 1, 2))); /* boot.c */
+void boot_tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Of several failures in one step the first is the step's, the others are noted. */
 void boot_collect(int error, const struct fault *why, int *result, struct fault *fault);

@@ -28,6 +28,7 @@
 #define INITIAL_PID_NAMESPACE 0xeffffffcU /* PROC_PID_INIT_INO of the kernel */
 #define LINE_MAX_ 1024
 #define SENTENCE '\002' /* begins the line that a step ends with */
+#define TOLD '\003'     /* begins one for the console */
 
 /* ---- what is to be done ---- */
 
@@ -110,19 +111,31 @@ static int plan(struct boot *boot) {
 
 /* ---- in the step's own process ---- */
 
-void boot_note(const char *format, ...) {
+static void write_line(const char *format, va_list arguments) {
     char line[LINE_MAX_];
-    va_list arguments;
-    va_start(arguments, format);
-    int length = vsnprintf(line, sizeof(line) - 1, format, arguments);
-    va_end(arguments);
-    if (length < 0)
+    if (vsnprintf(line, sizeof(line) - 1, format, arguments) < 0)
         return;
     for (char *at = line; (at = strchr(at, '\n'));)
         *at = ' ';
     strcat(line, "\n");
     if (write(STDERR_FILENO, line, strlen(line)) < 0)
         return; /* nobody listens any more */
+}
+
+void boot_note(const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    write_line(format, arguments);
+    va_end(arguments);
+}
+
+void boot_tell(const char *format, ...) {
+    char line[LINE_MAX_];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(line, sizeof(line), format, arguments);
+    va_end(arguments);
+    boot_note("%c%s", TOLD, line);
 }
 
 void boot_collect(int error, const struct fault *why, int *result, struct fault *fault) {
@@ -166,15 +179,26 @@ struct attempt {
     bool over;
 };
 
+static void tell_person(const struct attempt *attempt, const char *words) {
+    scoped_text struct text message = {0};
+    text_format(&message, "CONSOLE=%s: %s", attempt->task->name, words);
+    if (!message.failed)
+        world_tell_keeper(attempt->boot->manager, message.data);
+}
+
 static void take_line(struct attempt *attempt) {
     attempt->line[attempt->length] = '\0';
     attempt->length = 0;
     if (attempt->line[0] == SENTENCE) {
         free(attempt->words);
         attempt->words = strdup(attempt->line + 1);
-    } else if (attempt->line[0]) {
-        log_line(LEVEL_NOTICE, "boot: %s: %s", attempt->task->name, attempt->line);
+        return;
     }
+    bool told = attempt->line[0] == TOLD;
+    if (told)
+        tell_person(attempt, attempt->line + 1);
+    if (attempt->line[0])
+        log_line(LEVEL_NOTICE, "boot: %s: %s", attempt->task->name, attempt->line + told);
 }
 
 static void read_report(void *context) {

@@ -163,6 +163,12 @@ void machine_told_halt(struct keeper *keeper, const char *value) {
     told(keeper, ENDING_HALT, value);
 }
 
+/* Of what holds up early boot: somebody may stand there and wait. */
+void machine_told_person(struct keeper *keeper, const char *value) {
+    if (keeper->machine.place != PLACE_ANYWHERE)
+        console_say("ringfence: %s", value);
+}
+
 void machine_told_status(struct keeper *keeper, const char *value) {
     if (keeper->machine.place != PLACE_ANYWHERE && keeper->phase == PHASE_STOPPING)
         console_say("ringfence: %s", value);

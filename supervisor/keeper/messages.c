@@ -90,6 +90,7 @@ static const struct {
     {"RELOADING=1", true, NULL},
     {"MONOTONIC_USEC=", true, NULL},
     {"EXTEND_TIMEOUT_USEC=", true, extend},
+    {"CONSOLE=", false, machine_told_person},
     {"WATCHDOG=1", false, alive},
     {"WATCHDOG_USEC=", false, watch},
     {"REEXEC=1", false, replace},
