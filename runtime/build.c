@@ -19,6 +19,7 @@
 #include "runtime/private.h"
 #include "runtime/procfs.h"
 #include "runtime/report.h"
+#include "runtime/streams.h"
 #include "runtime/tree.h"
 #include "units/base/fault.h"
 
@@ -40,6 +41,17 @@ static bool has_own_root(const struct build *build) {
 }
 
 /* ---- steps ---- */
+
+/* Of the manager's descriptors those that the build is about: where it hangs, on a file system that
+ * does not answer, it holds nothing that others wait for. */
+static int close_others(struct build *build, struct fault *fault) {
+    int kept[NAMESPACE_KINDS + 3];
+    memcpy(kept, build->joined, sizeof build->joined);
+    kept[NAMESPACE_KINDS] = build->ipc_mounts;
+    kept[NAMESPACE_KINDS + 1] = build->report;
+    kept[NAMESPACE_KINDS + 2] = build->notify;
+    return streams_keep(STDERR_FILENO + 1, kept, ELEMENTS(kept), fault);
+}
 
 /* Nothing inside may reach the manager's executable through this process: it is not dumpable, as
  * the manager it was cloned from is not (prctl(2)), but a kernel may have been told otherwise. */
@@ -173,6 +185,7 @@ static const struct step {
     int (*run)(struct build *build, struct fault *fault);
     bool own_root; /* only for a unit that has a mount namespace of its own */
 } steps[] = {
+    {"descriptors", close_others, false},
     {"helper", prepare, false},
     {"user namespace", make_user_namespace, false},
     {"namespaces", join_others, false},

@@ -8,7 +8,6 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <sys/xattr.h>
@@ -21,7 +20,6 @@
 
 #define PROC_FILE_MOST (4 * 1024 * 1024) /* mountinfo of a host with many containers */
 #define CLEAN_USEC (5 * USEC_PER_SEC)
-#define LOCK_USEC USEC_PER_SEC
 
 static const char *const controller_items[] = {
     [CONTROLLER_CPU] = "cpu",   [CONTROLLER_CPUSET] = "cpuset",
@@ -266,20 +264,18 @@ static void mark_made(struct cgroup_root *root) {
         root->made = fgetxattr(root->fd, mark, NULL, 0) == 1;
 }
 
-/* Held as long as we live: another manager would kill our units as leftovers. One that was killed
- * may leave a helper that holds the lock for a moment. */
+/* Held as long as we live: another manager would kill our units as leftovers. A lock of this
+ * process alone (fcntl(2)): a helper that hangs, or was born into a frozen cgroup, does not keep
+ * the next manager out. It goes when any descriptor of the file is closed, so it is on one that
+ * nobody needs. */
 static int lock(struct cgroup_root *root, struct fault *fault) {
-    const struct timespec pause = {.tv_nsec = 10000000};
-    uint64_t deadline = now_usec() + LOCK_USEC;
-    while (flock(root->fd, LOCK_EX | LOCK_NB) < 0) {
-        if (errno != EWOULDBLOCK)
-            return fault_set(fault, errno, "cannot lock cgroup \"%s\"", root->path);
-        if (now_usec() >= deadline)
-            return fault_say(fault, -EBUSY, "cgroup \"%s\" is in use by another ringfence",
-                             root->path);
-        nanosleep(&pause, NULL);
-    }
-    return 0;
+    struct flock whole = {.l_type = F_WRLCK};
+    root->lock = openat(root->fd, "cgroup.max.depth", O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (root->lock >= 0 && fcntl(root->lock, F_SETLK, &whole) == 0)
+        return 0;
+    if (errno == EAGAIN || errno == EACCES)
+        return fault_say(fault, -EBUSY, "cgroup \"%s\" is in use by another ringfence", root->path);
+    return fault_set(fault, errno, "cannot lock cgroup \"%s\"", root->path);
 }
 
 /* The directory above is looked at first, so that nothing is made in other file systems. */
@@ -317,7 +313,7 @@ int cgroup_root_open(const char *path, struct cgroup_root **ret_root, struct fau
     scoped(cgroup_root_close) struct cgroup_root *root = calloc(1, sizeof *root);
     if (!root)
         return fault_set(fault, ENOMEM, "cannot open our cgroup");
-    root->fd = -EBADF;
+    root->fd = root->lock = -EBADF;
     error = choose_path(path, mount.point, root->path, sizeof root->path, fault);
     if (!error)
         error = make_root(root, fault);
@@ -337,6 +333,7 @@ void cgroup_root_close(struct cgroup_root *root) {
     if (root->made)
         rmdir(root->path);
     close_fd(root->fd);
+    close_fd(root->lock);
     free(root);
 }
 

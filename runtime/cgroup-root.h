@@ -17,8 +17,8 @@
 struct cgroup_root {
     char path[PATH_MAX];
     char tree[PATH_MAX]; /* the same as /proc/PID/cgroup tells it; "" for the top of the tree */
-    int fd;              /* locked with flock(2) */
-    bool made;           /* by us or by an earlier manager of ours */
+    int fd, lock;
+    bool made; /* by us or by an earlier manager of ours */
     struct controllers controllers;
 };
 

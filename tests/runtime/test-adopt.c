@@ -274,6 +274,34 @@ static void launch_halfway(int channel, const char *line) {
         pause();
 }
 
+/* Born into what is frozen, its helper goes nowhere. */
+static void launch_frozen(int channel, const char *line) {
+    BOX_COMMAND(command, (char *)"/bin/sh", (char *)"-c", (char *)line);
+    struct run_request request = {
+        .place = RUN_MAIN, .exec = &command, .ready_fd = -1, .standard = {-1, -1, -1}};
+    struct run *run = NULL;
+    box_open_runtime(&box);
+    box_built(&box);
+    CHECK(sandbox_freeze(box.sandbox, true, &box.fault) == 0);
+    save(NULL);
+    CHECK(run_start(box.sandbox, &request, NULL, &run, &box.fault) == 0);
+    send_left(channel);
+    for (;;)
+        pause();
+}
+
+TEST(a_helper_that_hangs) {
+    prepare();
+    succeed_by(launch_frozen, "exec sleep 60"); /* it keeps nobody out */
+    adopt();
+    CHECK(sandbox_is_populated(box.sandbox) == 1);
+    settle();
+    CHECK(comes(is_empty));
+    CHECK(sandbox_freeze(box.sandbox, false, &box.fault) == 0);
+    CHECK_TEXT(box_shell(&box, "echo thawed"), "thawed");
+    end();
+}
+
 TEST(a_launch_on_its_way) {
     for (int i = 0; i < 5; i++) {
         prepare();

@@ -210,9 +210,25 @@ TEST(a_root_has_one_owner) {
     struct cgroup_root *root = open_root(), *other;
     struct fault fault;
     char text[512];
-    CHECK(cgroup_root_open(root_path, &other, &fault) == -EBUSY);
+    int status, hold[2];
     snprintf(text, sizeof text, "cgroup \"%s\" is in use by another ringfence", root_path);
-    CHECK_TEXT(fault.text, text);
+    pid_t child = fork();
+    if (child == 0) {
+        CHECK(cgroup_root_open(root_path, &other, &fault) == -EBUSY);
+        CHECK_TEXT(fault.text, text);
+        _exit(0);
+    }
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+
+    /* What the owner has forked is not the owner. */
+    CHECK(pipe(hold) == 0);
+    child = fork();
+    if (child == 0)
+        _exit(close(hold[1]) < 0 || read(hold[0], text, 1) != 0);
+    close_root(root);
+    CHECK(cgroup_root_open(root_path, &root, &fault) == 0);
+    close(hold[1]);
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
     close_root(root);
 }
 
