@@ -1,0 +1,358 @@
+#include "supervisor/facts.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "supervisor/timers.h"
+#include "units/base/fault.h"
+#include "units/base/number.h"
+#include "units/base/text.h"
+
+/* ---- to text ---- */
+
+static void add_string(struct text *text, const char *string) {
+    text_add(text, "\"");
+    while (*string) {
+        size_t plain = 0;
+        while ((unsigned char)string[plain] >= ' ' && string[plain] != '"' && string[plain] != '\\')
+            plain++;
+        text_append(text, string, plain);
+        string += plain;
+        if (*string)
+            text_format(text, "\\x%02x", (unsigned char)*string++);
+    }
+    text_add(text, "\"");
+}
+
+static void add_number(struct text *text, const char *name, int64_t value) {
+    if (value)
+        text_format(text, "  %s = %" PRId64 "L;\n", name, value);
+}
+
+static void add_words(struct text *text, const char *name, const char *value) {
+    if (!value || !*value)
+        return;
+    text_format(text, "  %s = ", name);
+    add_string(text, value);
+    text_add(text, ";\n");
+}
+
+static void add_row(struct text *text, const struct fact_row *row, const char *field) {
+    const struct deadline *deadline = (const struct deadline *)field;
+    switch (row->kind) {
+    case FACT_BOOL:
+        if (*(const bool *)field)
+            text_format(text, "  %s = true;\n", row->name);
+        break;
+    case FACT_INT:
+        add_number(text, row->name, *(const int *)field);
+        break;
+    case FACT_UNSIGNED:
+        add_number(text, row->name, *(const unsigned *)field);
+        break;
+    case FACT_LONG:
+        add_number(text, row->name, *(const int64_t *)field);
+        break;
+    case FACT_SIZE:
+        add_number(text, row->name, (int64_t) * (const size_t *)field);
+        break;
+    case FACT_TEXT:
+        add_words(text, row->name, *(char *const *)field);
+        break;
+    case FACT_BUFFER:
+        add_words(text, row->name, field);
+        break;
+    case FACT_WORD:
+        if (*(const int *)field)
+            add_words(text, row->name, row->word(*(const int *)field));
+        break;
+    case FACT_DEADLINE:
+        if (deadline->slot)
+            add_number(text, row->name, (int64_t)deadline->at);
+        break;
+    }
+}
+
+/* FNV-1a, 64 bits: damage is seen, nobody is kept out. */
+static uint64_t digest_of(const char *bytes, size_t length) {
+    uint64_t digest = 0xcbf29ce484222325ULL;
+    for (size_t i = 0; i < length; i++)
+        digest = (digest ^ (unsigned char)bytes[i]) * 0x100000001b3ULL;
+    return digest;
+}
+
+void facts_begin(struct text *text, const char *boot) {
+    text->length = 0;
+    text_format(text, "version = %d;\nboot = ", FACTS_VERSION);
+    add_string(text, boot);
+    text_add(text, ";\n");
+}
+
+void facts_write(struct text *text, const struct fact_group *group, const void *base) {
+    text_format(text, "%s = {\n", group->name);
+    for (size_t i = 0; i < group->count; i++)
+        add_row(text, &group->rows[i], (const char *)base + group->rows[i].offset);
+    text_add(text, "};\n");
+}
+
+void facts_end(struct text *text) {
+    if (!text->failed)
+        text_format(text, "digest = \"%016" PRIx64 "\";\n", digest_of(text->data, text->length));
+}
+
+/* ---- from text: lines ---- */
+
+struct line {
+    const char *name, *value; /* the value without its ";" */
+    size_t name_length, value_length;
+};
+
+/* The next line of the form NAME = VALUE; or "};", which has no name. Behind the last one NULL. */
+static const char *next_line(const char *at, struct line *ret_line) {
+    const char *end = strchr(at, '\n'), *name = at + strspn(at, " ");
+    if (!end)
+        return NULL;
+    *ret_line = (struct line){.name = name,
+                              .name_length = strspn(name, "abcdefghijklmnopqrstuvwxyz"
+                                                          "_0123456789")};
+    const char *value = name + ret_line->name_length;
+    if (ret_line->name_length > 0 && strncmp(value, " = ", 3) == 0)
+        value += 3;
+    size_t length = value < end ? (size_t)(end - value) : 0;
+    if (length > 0 && value[length - 1] == ';')
+        length--;
+    ret_line->value = value;
+    ret_line->value_length = length;
+    return end + 1;
+}
+
+static bool is(const char *bytes, size_t length, const char *word) {
+    return strlen(word) == length && memcmp(bytes, word, length) == 0;
+}
+
+static bool is_named(const struct line *line, const char *name) {
+    return is(line->name, line->name_length, name);
+}
+
+static int parse_number(const struct line *line, int64_t *ret_value) {
+    char digits[32];
+    size_t length = line->value_length;
+    if (length > 0 && line->value[length - 1] == 'L')
+        length--;
+    if (length == 0 || length >= sizeof(digits))
+        return -EINVAL;
+    memcpy(digits, line->value, length);
+    digits[length] = '\0';
+    return number_parse_signed(digits, ret_value);
+}
+
+static int hexadecimal(char digit) {
+    if (isdigit((unsigned char)digit))
+        return digit - '0';
+    return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
+}
+
+/* Into a buffer that has room for what stands between the quotes, and a NUL. */
+static int parse_string(const struct line *line, char *buffer) {
+    const char *at = line->value + 1, *end = line->value + line->value_length - 1;
+    if (line->value_length < 2 || line->value[0] != '"' || *end != '"')
+        return -EINVAL;
+    while (at < end) {
+        if (*at != '\\') {
+            *buffer++ = *at++;
+            continue;
+        }
+        int high = end - at >= 4 && at[1] == 'x' ? hexadecimal(at[2]) : -1;
+        int low = high < 0 ? -1 : hexadecimal(at[3]);
+        if (low < 0 || high + low == 0)
+            return -EINVAL;
+        *buffer++ = (char)(high << 4 | low);
+        at += 4;
+    }
+    *buffer = '\0';
+    return 0;
+}
+
+/* ---- from text: fields ---- */
+
+static int read_text(const struct line *line, char **field) {
+    char *text = malloc(line->value_length + 1);
+    int error = text ? parse_string(line, text) : -ENOMEM;
+    if (error < 0) {
+        free(text);
+        return error;
+    }
+    *field = text;
+    return 0;
+}
+
+static int read_buffer(const struct line *line, char *field, size_t size) {
+    char *text = NULL;
+    int error = read_text(line, &text);
+    if (error >= 0 && strlen(text) >= size)
+        error = -EINVAL;
+    if (error >= 0)
+        memcpy(field, text, strlen(text) + 1);
+    free(text);
+    return error;
+}
+
+static int read_word(const struct line *line, const struct fact_row *row, int *field) {
+    for (int value = 0; value < (int)row->size; value++) {
+        const char *word = row->word(value);
+        if (line->value_length == strlen(word) + 2 &&
+            strncmp(line->value + 1, word, strlen(word)) == 0) {
+            *field = value;
+            return 0;
+        }
+    }
+    return -EINVAL;
+}
+
+static int read_number(const struct line *line, const struct fact_row *row, char *field,
+                       struct timers *timers) {
+    int64_t value;
+    int error = parse_number(line, &value);
+    if (error < 0)
+        return error;
+    if (row->kind == FACT_INT && (value < INT32_MIN || value > INT32_MAX))
+        return -ERANGE;
+    if (row->kind == FACT_UNSIGNED && (value < 0 || value > UINT32_MAX))
+        return -ERANGE;
+    if (row->kind == FACT_SIZE && value < 0)
+        return -ERANGE;
+    if (row->kind == FACT_INT)
+        *(int *)field = (int)value;
+    else if (row->kind == FACT_UNSIGNED)
+        *(unsigned *)field = (unsigned)value;
+    else if (row->kind == FACT_LONG)
+        *(int64_t *)field = value;
+    else if (row->kind == FACT_SIZE)
+        *(size_t *)field = (size_t)value;
+    else
+        timers_set(timers, (struct deadline *)field, (uint64_t)value);
+    return 0;
+}
+
+static int read_row(const struct line *line, const struct fact_row *row, char *field,
+                    struct timers *timers) {
+    switch (row->kind) {
+    case FACT_BOOL:
+        *(bool *)field = is(line->value, line->value_length, "true");
+        return 0;
+    case FACT_TEXT:
+        free(*(char **)field);
+        *(char **)field = NULL;
+        return read_text(line, (char **)field);
+    case FACT_BUFFER:
+        return read_buffer(line, field, row->size);
+    case FACT_WORD:
+        return read_word(line, row, (int *)field);
+    default:
+        return read_number(line, row, field, timers);
+    }
+}
+
+static void clear_row(const struct fact_row *row, char *field, struct timers *timers) {
+    switch (row->kind) {
+    case FACT_BOOL:
+        *(bool *)field = false;
+        break;
+    case FACT_LONG:
+        *(int64_t *)field = 0;
+        break;
+    case FACT_SIZE:
+        *(size_t *)field = 0;
+        break;
+    case FACT_TEXT:
+        free(*(char **)field);
+        *(char **)field = NULL;
+        break;
+    case FACT_BUFFER:
+        *field = '\0';
+        break;
+    case FACT_DEADLINE:
+        timers_cancel(timers, (struct deadline *)field);
+        break;
+    case FACT_INT:
+    case FACT_UNSIGNED:
+    case FACT_WORD:
+        *(int *)field = 0;
+        break;
+    }
+}
+
+static const struct fact_row *find_row(const struct fact_group *group, const struct line *line) {
+    for (size_t i = 0; i < group->count; i++)
+        if (is_named(line, group->rows[i].name))
+            return &group->rows[i];
+    return NULL;
+}
+
+/* ---- from text: the whole ---- */
+
+/* Where its first row is; NULL. */
+static const char *find_group(const char *text, const struct fact_group *group) {
+    struct line line;
+    while ((text = next_line(text, &line)))
+        if (is_named(&line, group->name) && is(line.value, line.value_length, "{"))
+            return text;
+    return NULL;
+}
+
+bool facts_have(const char *text, const struct fact_group *group) {
+    return find_group(text, group) != NULL;
+}
+
+int facts_read(const char *text, const struct fact_group *group, void *base, struct timers *timers,
+               struct fault *fault) {
+    struct line line;
+    text = find_group(text, group);
+    if (!text)
+        return fault_say(fault, ENOENT, "it has no \"%s\"", group->name);
+    for (size_t i = 0; i < group->count; i++)
+        clear_row(&group->rows[i], (char *)base + group->rows[i].offset, timers);
+    while ((text = next_line(text, &line)) && line.name_length > 0) {
+        const struct fact_row *row = find_row(group, &line);
+        int error = row ? read_row(&line, row, (char *)base + row->offset, timers) : 0;
+        if (error < 0)
+            return fault_set(fault, error, "%s.%s cannot be read", group->name, row->name);
+    }
+    return 0;
+}
+
+/* The digest is in the last line, and about all before it. */
+static int check_digest(const char *text) {
+    struct line line = {0};
+    const char *last = text;
+    char written[32], digest[32];
+    for (const char *at = text, *next; (next = next_line(at, &line)); at = next)
+        last = at;
+    if (!is_named(&line, "digest") || line.value_length >= sizeof(written) ||
+        parse_string(&line, written) < 0 || last[strcspn(last, "\n") + 1] != '\0')
+        return -EBADMSG;
+    snprintf(digest, sizeof(digest), "%016" PRIx64, digest_of(text, (size_t)(last - text)));
+    return strcmp(digest, written) == 0 ? 0 : -EBADMSG;
+}
+
+int facts_check(const char *text, const char *boot, struct fault *fault) {
+    struct line version = {0}, id = {0};
+    int64_t number = 0;
+    char written[64];
+    const char *at = next_line(text, &version);
+    if (!at || !is_named(&version, "version") || parse_number(&version, &number) < 0 || number < 1)
+        return fault_say(fault, EBADMSG, "it does not begin with a version");
+    if (number > FACTS_VERSION)
+        return fault_say(fault, EPROTO, "it is of a newer format (%" PRId64 ", here %d)", number,
+                         FACTS_VERSION);
+    if (check_digest(text) < 0)
+        return fault_say(fault, EBADMSG, "it is damaged");
+    if (!next_line(at, &id) || !is_named(&id, "boot") || id.value_length >= sizeof(written) ||
+        parse_string(&id, written) < 0)
+        return fault_say(fault, EBADMSG, "it does not say of which boot it is");
+    return strcmp(written, boot) == 0 ? 0 : fault_say(fault, ESTALE, "it is of another boot");
+}
