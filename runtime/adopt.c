@@ -378,6 +378,25 @@ int run_adopt(struct sandbox *sandbox, const char *words, const int *fds, size_t
     return 0;
 }
 
+int run_adopt_gone(struct sandbox *sandbox, const char *words, const int *fds, size_t count,
+                   struct run **ret_run, struct fault *fault) {
+    scoped_handed struct handed handed = {.fds = fds, .count = count};
+    int error = check_boot(words, fault);
+    if (error)
+        return error;
+    scoped(run_free) struct run *run = run_new(sandbox, RUN_MAIN);
+    if (!run)
+        return fault_set(fault, ENOMEM, "cannot adopt a run");
+    error = parse_run(words, run, fault);
+    if (error)
+        return error;
+    if (run->has_init && !run->program_ended && count > 0)
+        run->status = handed.fds[handed.taken++];
+    sandbox->occupied[run_parts[run->place]] = true;
+    *ret_run = take(run);
+    return 0;
+}
+
 int run_saved_process(const char *words, pid_t *ret_pid, uint64_t *ret_start_time) {
     struct identity process;
     int error = check_boot(words, NULL);

@@ -38,6 +38,11 @@ int run_save(const struct run *run, struct text *words, int fds[static RUN_SAVED
 int run_adopt(struct sandbox *sandbox, const char *words, const int *fds, size_t count,
               struct run **ret_run, struct fault *fault);
 
+/* The same of one whose process is gone: nothing can be sent to it, and its end is still to be told.
+ * What lives in its place is what it has left behind. */
+int run_adopt_gone(struct sandbox *sandbox, const char *words, const int *fds, size_t count,
+                   struct run **ret_run, struct fault *fault);
+
 /* The process that the words of a run mean, for those that are gone. 0 or -EINVAL; -ESTALE where it
  * was before this boot. */
 int run_saved_process(const char *words, pid_t *ret_pid, uint64_t *ret_start_time);

@@ -20,8 +20,8 @@ SCOPED(sd_bus_creds_unref, sd_bus_creds *)
 
 #define BUS_UNIT_ROW "ssssiiutttbbbss" /* what ListUnits tells of one */
 
-/* What Boot tells: whether it is a machine's, when ringfenced, the manager and the units began; each
- * early step with its begin, end, outcome and words; each unit with when it waited, was built,
+/* What Boot tells: whether it is a machine's, when ringfenced, the manager and the units began;
+ * each early step with its begin, end, outcome and words; each unit with when it waited, was built,
  * started, was ready, failed. Microseconds of CLOCK_BOOTTIME, 0: not. */
 #define BUS_BOOT_STEP "sttss"
 #define BUS_BOOT_UNIT "sttttt"

@@ -1,7 +1,6 @@
 #include "supervisor/children.h"
 
 #include <errno.h>
-#include <stdint.h>
 #include <stdlib.h>
 
 /* Fibonacci hashing: consecutive pids are spread. */
@@ -95,6 +94,39 @@ void children_end(struct children *children, pid_t pid, int wait_status) {
         there->wait_status = wait_status;
         return;
     }
+    if (there->start_time) /* an earlier manager's is not our child: that was a helper of ours */
+        return;
+    struct child child = *there;
+    drop(children, there);
+    child.ended(child.context, wait_status);
+}
+
+int children_adopt(struct children *children, pid_t pid, uint64_t start_time, bool gone,
+                   child_ended ended, void *context) {
+    if (find(children, pid))
+        return -EEXIST;
+    int error = grow(children);
+    if (error >= 0)
+        put(children, (struct child){.pid = pid,
+                                     .start_time = start_time,
+                                     .gone = gone,
+                                     .ended = ended,
+                                     .context = context});
+    return error;
+}
+
+struct child *children_find_gone(struct children *children) {
+    for (size_t i = 0; i < children->capacity; i++)
+        if (children->places[i].pid && children->places[i].gone)
+            return &children->places[i];
+    return NULL;
+}
+
+void children_end_adopted(struct children *children, pid_t pid, uint64_t start_time,
+                          int wait_status) {
+    struct child *there = find(children, pid);
+    if (!there || !there->ended || there->start_time != start_time)
+        return;
     struct child child = *there;
     drop(children, there);
     child.ended(child.context, wait_status);

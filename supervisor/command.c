@@ -7,6 +7,7 @@
 #include "supervisor/log.h"
 #include "supervisor/output.h"
 #include "supervisor/stamp.h"
+#include "supervisor/state.h"
 #include "supervisor/world.h"
 #include "units/complain.h"
 
@@ -96,6 +97,7 @@ int manager_stop_all(struct manager *manager) {
         log_line(LEVEL_INFO, "stopping everything");
     manager->stopping = true;
     shutdown_begin(manager);
+    state_touch_manager(manager);
     job_stop_all(manager);
     manager_event_ended(manager);
     return 0;
@@ -126,6 +128,7 @@ int manager_pause(struct manager *manager, const char *name, bool pause, struct 
     if (error < 0)
         return error;
     service->paused = pause;
+    state_touch(service);
     health_pause(service, pause);
     if (pause)
         service_unguard(service);
@@ -190,6 +193,7 @@ int manager_remove(struct manager *manager, const char *name, bool volumes, stru
     service->private->console = NULL;
     output_close(service->private->output);
     service->private->output = NULL;
+    state_forget(service);
     int error = runtime_forget_unit(manager->runtime, name, fault);
     if (error >= 0)
         error = stamp_remove(manager, name, fault);

@@ -12,9 +12,11 @@
 
 #include "supervisor/log.h"
 #include "supervisor/manager-private.h"
+#include "supervisor/state.h"
 #include "supervisor/world.h"
 
 #define NAME "terminal"
+#define KEPT "terminal"
 #define WAITING_MAX 16 /* who attach while the logger is away */
 
 struct console {
@@ -121,10 +123,7 @@ int console_open(struct service *service, struct console **ret_console, struct f
     return error;
 }
 
-void console_begin(struct console *console, int master) {
-    console_end(console);
-    if (master < 0)
-        return;
+static void begin(struct console *console, int master) {
     console->master = master;
     console->slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
     if (console->slave < 0)
@@ -133,7 +132,23 @@ void console_begin(struct console *console, int master) {
     tell(console, 'T', master);
 }
 
+void console_begin(struct console *console, int master) {
+    console_end(console);
+    if (master < 0)
+        return;
+    state_hold(console->service, KEPT, &master, 1);
+    begin(console, master);
+}
+
+void console_resume(struct console *console) {
+    int master;
+    if (state_take(console->service, KEPT, &master, 1) > 0)
+        begin(console, master);
+}
+
 void console_end(struct console *console) {
+    if (console->master >= 0)
+        state_release(console->service, KEPT);
     console->slave = close_fd(console->slave);
     console->master = close_fd(console->master);
 }

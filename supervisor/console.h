@@ -16,6 +16,8 @@ int console_open(struct service *service, struct console **ret_console, struct f
 /* The master of a run that has begun; consumed. It stays usable until the run ends, even while no
  * process of the unit has the terminal open. */
 void console_begin(struct console *console, int master);
+/* The same of a run that an earlier manager has begun. */
+void console_resume(struct console *console);
 void console_end(struct console *console);
 /* A copy of the master, to write to and to set the size of; and where the output comes. -EBUSY:
  * the logger is away, and others wait for it already. */

@@ -3,16 +3,21 @@
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "runtime/adopt.h"
 #include "supervisor/log.h"
 #include "supervisor/manager-private.h"
+#include "supervisor/state.h"
 #include "supervisor/world.h"
+#include "units/base/text.h"
 
 /* A process beside a running unit. Its client may go away first; it may outlive the unit's main
  * process by a moment, and then its sandbox is gone: it is held by its run alone. */
 struct exec {
     struct list link; /* manager_private.execs */
     struct manager *manager;
-    const struct sandbox *sandbox; /* NULL: it is gone */
+    struct service *service;       /* NULL: its sandbox is gone */
+    const struct sandbox *sandbox; /* the same */
+    enum run_place place;
     struct run *run;
     struct watch *watch; /* of the report; NULL once executed */
     pid_t pid;           /* claimed; 0: not known yet */
@@ -30,6 +35,8 @@ static void conclude(struct exec *exec, int error, int wait_status, const struct
     else if (error < 0)
         children_remove(&manager->private->children, exec->pid);
     list_remove(&exec->link);
+    if (exec->service)
+        state_touch(exec->service);
     run_free(exec->run);
     free(exec);
     if (done)
@@ -73,6 +80,9 @@ static void progressed(void *context) {
     } else if (progress == RUN_EXECUTED) {
         watch_close(exec->watch);
         exec->watch = NULL;
+        if (exec->service)
+            state_touch(exec->service);
+        manager_event_ended(exec->manager);
     }
 }
 
@@ -83,8 +93,12 @@ int exec_begin(struct service *service, const struct run_request *request, exec_
     struct exec *exec = calloc(1, sizeof(*exec));
     if (!exec)
         return fault_set(fault, ENOMEM, "cannot run beside %s", name);
-    *exec = (struct exec){
-        .manager = manager, .sandbox = service->sandbox, .done = done, .context = context};
+    *exec = (struct exec){.manager = manager,
+                          .service = service,
+                          .sandbox = service->sandbox,
+                          .place = request->place,
+                          .done = done,
+                          .context = context};
     list_init(&exec->link);
 
     struct run_request moved = *request;
@@ -149,7 +163,59 @@ void manager_execs_lose(struct manager *manager, const struct sandbox *sandbox) 
         if (exec->sandbox != sandbox)
             continue;
         exec->sandbox = NULL;
+        exec->service = NULL;
         if (!exec->pid)
             conclude(exec, -ESRCH, 0, &fault);
     }
+}
+
+void execs_free(struct manager *manager) {
+    struct exec *exec, *following;
+    list_for_each_safe(exec, following, &manager->private->execs, link) {
+        watch_close(exec->watch);
+        run_free(exec->run);
+        free(exec);
+    }
+}
+
+/* ---- over a change of managers ---- */
+
+/* One that has not executed yet is not known to anybody: its sandbox is cleared of it. A probe is
+ * ended, and made again. */
+void execs_save(const struct service *service, const void *context, struct text *command,
+                struct text *others) {
+    const struct exec *exec;
+    list_for_each(exec, &service->manager->private->execs, link) {
+        int fds[RUN_SAVED_MAX];
+        size_t count;
+        if (exec->service != service || exec->watch || exec->place == RUN_PROBE)
+            continue;
+        bool is_command = exec->done && exec->context == context;
+        struct text *text = is_command ? command : others;
+        if (run_save(exec->run, text, fds, &count) >= 0 && !is_command)
+            text_add(text, "\n");
+    }
+}
+
+int exec_adopt(struct service *service, const char *words, exec_done done, void *context,
+               struct fault *fault) {
+    struct manager *manager = service->manager;
+    struct exec *exec = calloc(1, sizeof(*exec));
+    if (!exec)
+        return fault_set(fault, ENOMEM, "cannot hold what runs beside %s", service->name);
+    *exec = (struct exec){.manager = manager,
+                          .service = service,
+                          .sandbox = service->sandbox,
+                          .place = RUN_BESIDE,
+                          .done = done,
+                          .context = context};
+    list_init(&exec->link);
+    int error = adopt_run(service, words, NULL, 0, ended, exec, &exec->run, fault);
+    if (error < 0) {
+        free(exec);
+        return error;
+    }
+    exec->pid = run_pid(exec->run);
+    list_append(&manager->private->execs, &exec->link);
+    return 0;
 }

@@ -9,8 +9,13 @@
 #include <unistd.h>
 
 #include "supervisor/foreign.h"
+#include "supervisor/service.h"
+#include "supervisor/state.h"
 #include "supervisor/world.h"
 #include "units/base/scoped.h"
+#include "units/base/text.h"
+
+#define KEPT "store" /* the keeper's copies, in the order of ours */
 
 struct item {
     struct fd_store *store;
@@ -20,6 +25,7 @@ struct item {
 };
 
 struct fd_store {
+    struct service *service;
     struct item *items[FD_STORE_MAX]; /* in the order of their coming */
     size_t count;
 };
@@ -31,6 +37,16 @@ static int item_free(struct item *item) {
     free(item->name);
     free(item);
     return fd;
+}
+
+/* The keeper has one name for all. */
+static void keep_again(const struct fd_store *store) {
+    int fds[FD_STORE_MAX];
+    for (size_t i = 0; i < store->count; i++)
+        fds[i] = store->items[i]->fd;
+    state_release(store->service, KEPT);
+    if (store->count > 0)
+        state_hold(store->service, KEPT, fds, store->count);
 }
 
 static void drop(struct fd_store *store, size_t index) {
@@ -48,6 +64,7 @@ static void hung_up(void *context) {
     for (size_t i = 0; i < store->count; i++)
         if (store->items[i] == item) {
             drop(store, i);
+            keep_again(store);
             return;
         }
 }
@@ -58,15 +75,17 @@ static bool is_same(int one, int other) {
     return syscall(SYS_kcmp, self, self, KCMP_FILE, one, other) == 0;
 }
 
-int fd_store_add(struct fd_store **store, struct manager *manager, int fd, const char *name,
-                 bool polled) {
-    if (!*store && !(*store = calloc(1, sizeof(**store))))
+static int make(struct fd_store **store, struct service *service) {
+    if (*store)
+        return 0;
+    *store = calloc(1, sizeof(**store));
+    if (!*store)
         return -ENOMEM;
-    if ((*store)->count == FD_STORE_MAX) /* before the costly search, for the sake of a flood */
-        return -E2BIG;
-    for (size_t i = 0; i < (*store)->count; i++)
-        if (is_same((*store)->items[i]->fd, fd))
-            return 0;
+    (*store)->service = service;
+    return 0;
+}
+
+static int append(struct fd_store *store, int fd, const char *name, bool polled) {
     struct item *item = malloc(sizeof(*item));
     char *copy = strdup(name);
     if (!item || !copy) {
@@ -74,21 +93,63 @@ int fd_store_add(struct fd_store **store, struct manager *manager, int fd, const
         free(copy);
         return -ENOMEM;
     }
-    *item = (struct item){.store = *store, .fd = fd, .name = copy};
+    *item = (struct item){.store = store, .fd = fd, .name = copy};
     /* What epoll cannot watch (a file of a disk) cannot hang up. */
-    if (polled &&
-        watch_open(manager, item->fd, EPOLLHUP, WATCH_CGROUP, hung_up, item, &item->watch) < 0)
+    if (polled && watch_open(store->service->manager, item->fd, EPOLLHUP, WATCH_CGROUP, hung_up,
+                             item, &item->watch) < 0)
         item->watch = NULL;
-    (*store)->items[(*store)->count++] = item;
+    store->items[store->count++] = item;
     return 1;
 }
 
+int fd_store_add(struct fd_store **store, struct service *service, int fd, const char *name,
+                 bool polled) {
+    if (make(store, service) < 0)
+        return -ENOMEM;
+    if ((*store)->count == FD_STORE_MAX) /* before the costly search, for the sake of a flood */
+        return -E2BIG;
+    for (size_t i = 0; i < (*store)->count; i++)
+        if (is_same((*store)->items[i]->fd, fd))
+            return 0;
+    int error = append(*store, fd, name, polled);
+    if (error > 0)
+        state_hold(service, KEPT, &fd, 1);
+    return error;
+}
+
 void fd_store_remove(struct fd_store *store, const char *name) {
-    if (!store)
-        return;
-    for (size_t i = store->count; i-- > 0;)
+    size_t before = store ? store->count : 0;
+    for (size_t i = before; i-- > 0;)
         if (strcmp(store->items[i]->name, name) == 0)
             drop(store, i);
+    if (store && store->count != before)
+        keep_again(store);
+}
+
+void fd_store_describe(const struct fd_store *store, struct text *text) {
+    for (size_t i = 0; store && i < store->count; i++)
+        text_format(text, "%s%c%s", i ? ":" : "", store->items[i]->watch ? '+' : '-',
+                    store->items[i]->name);
+}
+
+size_t fd_store_take(struct service *service, int ret_fds[static FD_STORE_MAX]) {
+    return state_take(service, KEPT, ret_fds, FD_STORE_MAX);
+}
+
+/* More came than there are names of where we died in between: one that its owner did not hear of.
+ */
+void fd_store_restore(struct fd_store **store, struct service *service, const char *names,
+                      const int *fds, size_t count) {
+    scoped_free char *copy = names ? strdup(names) : NULL;
+    char *rest = copy;
+    for (size_t i = 0; i < count; i++) {
+        const char *name = rest ? strsep(&rest, ":") : "-stored";
+        if (i < FD_STORE_MAX && *name && make(store, service) >= 0 &&
+            append(*store, fds[i], name + 1, *name == '+') > 0)
+            continue;
+        int fd = fds[i];
+        foreign_close(&fd, 1);
+    }
 }
 
 size_t fd_store_count(const struct fd_store *store) {
@@ -104,6 +165,7 @@ void fd_store_free(struct fd_store *store) {
     if (!store)
         return;
     int descriptors[FD_STORE_MAX];
+    state_release(store->service, KEPT);
     for (size_t i = 0; i < store->count; i++)
         descriptors[i] = item_free(store->items[i]);
     foreign_close(descriptors, store->count);

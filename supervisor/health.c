@@ -4,9 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "supervisor/facts.h"
 #include "supervisor/log.h"
 #include "supervisor/manager-private.h"
 #include "supervisor/probe.h"
+#include "supervisor/state.h"
 #include "supervisor/world.h"
 #include "units/base/names.h"
 #include "units/base/number.h"
@@ -137,6 +139,7 @@ static void keep_result(struct health_monitor *monitor, const struct probe_answe
 static void wait_until(struct health_monitor *monitor, uint64_t duration) {
     struct manager *manager = monitor->service->manager;
     uint64_t now = world_now(manager);
+    state_touch(monitor->service);
     timers_set(&manager->private->timers, &monitor->deadline,
                duration >= NEVER - now ? NEVER : now + duration);
 }
@@ -189,6 +192,7 @@ static void fail(struct health_monitor *monitor, const char *error) {
 /* The probe is over. What follows may end the monitoring. */
 static void conclude(struct health_monitor *monitor, const struct probe_answer *answer) {
     struct probe *probe = monitor->probe;
+    state_touch(monitor->service);
     keep_result(monitor, answer); /* the answer may lie in the probe */
     monitor->probe = NULL;
     probe_close(probe);
@@ -271,6 +275,7 @@ static struct health_monitor *monitor_of(struct service *service) {
 }
 
 static void rest(struct health_monitor *monitor) {
+    state_touch(monitor->service);
     timers_cancel(&monitor->service->manager->private->timers, &monitor->deadline);
     probe_close(monitor->probe);
     monitor->probe = NULL;
@@ -316,4 +321,74 @@ void health_free(struct service *service) {
     rest(monitor);
     free(monitor);
     service->private->health = NULL;
+}
+
+/* ---- over a change of managers ---- */
+
+static const char *state_word(int value) {
+    return state_words[value];
+}
+
+#define MONITOR(name, member, kind) FACT_OF(health_monitor, name, member, kind)
+
+static const struct fact_row monitor_rows[] = {
+    FACT_ENUM(health_monitor, "state", record.state, state_word, HEALTH_STATES),
+    MONITOR("since", record.since, FACT_LONG),
+    MONITOR("failures", record.failures, FACT_LONG),
+    MONITOR("count", record.count, FACT_SIZE),
+    MONITOR("newest", record.newest, FACT_SIZE),
+    FACT(health_monitor, begun, FACT_LONG),
+    FACT(health_monitor, active, FACT_BOOL),
+    FACT(health_monitor, succeeded, FACT_BOOL),
+    FACT(health_monitor, failing, FACT_BOOL),
+    FACT(health_monitor, deadline, FACT_DEADLINE),
+};
+static const struct fact_group monitor_facts = {"health", monitor_rows, ELEMENTS(monitor_rows)};
+
+#define RESULT_TEXT(member)                                                                        \
+    {                                                                                              \
+        .name = #member, .kind = FACT_BUFFER, .offset = offsetof(struct health_result, member),    \
+        .size = sizeof(((struct health_result *)0)->member),                                       \
+    }
+
+static const struct fact_row result_rows[] = {
+    FACT(health_result, at, FACT_LONG),
+    FACT(health_result, took, FACT_LONG),
+    FACT(health_result, healthy, FACT_BOOL),
+    FACT(health_result, code, FACT_INT),
+    RESULT_TEXT(error),
+    RESULT_TEXT(output),
+};
+static const struct fact_group result_facts[] = {
+    {"probe0", result_rows, ELEMENTS(result_rows)}, {"probe1", result_rows, ELEMENTS(result_rows)},
+    {"probe2", result_rows, ELEMENTS(result_rows)}, {"probe3", result_rows, ELEMENTS(result_rows)},
+    {"probe4", result_rows, ELEMENTS(result_rows)},
+};
+static_assert(ELEMENTS(result_facts) == HEALTH_RESULTS, "a group for every result");
+
+void health_save(const struct service *service, struct text *text) {
+    const struct health_monitor *monitor = service->private->health;
+    if (!monitor)
+        return;
+    facts_write(text, &monitor_facts, monitor);
+    for (size_t i = 0; i < monitor->record.count; i++)
+        facts_write(text, &result_facts[i], &monitor->record.results[i]);
+}
+
+int health_restore(struct service *service, const char *text, struct fault *fault) {
+    if (!facts_have(text, &monitor_facts))
+        return 0;
+    struct health_monitor *monitor = monitor_of(service);
+    if (!monitor)
+        return -ENOMEM;
+    int error =
+        facts_read(text, &monitor_facts, monitor, &service->manager->private->timers, fault);
+    struct health_record *record = &monitor->record;
+    if (error >= 0 && (record->count > HEALTH_RESULTS || record->newest >= HEALTH_RESULTS))
+        error = fault_say(fault, EINVAL, "the record of its health cannot be so long");
+    for (size_t i = 0; error >= 0 && i < record->count; i++)
+        error = facts_read(text, &result_facts[i], &record->results[i], NULL, fault);
+    if (error < 0)
+        health_free(service);
+    return error;
 }

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct fault;
 struct service;
 struct text;
 struct unit;
@@ -65,3 +66,8 @@ void health_end(struct service *service);
 /* While it is frozen no answer could come. */
 void health_pause(struct service *service, bool pause);
 void health_free(struct service *service);
+
+/* The record and what goes on, for a later manager and by it (state.h). A probe that was under way
+ * is made again when its time would have been over. */
+void health_save(const struct service *service, struct text *text);
+int health_restore(struct service *service, const char *text, struct fault *fault);

@@ -6,6 +6,7 @@
 #include "supervisor/gate.h"
 #include "supervisor/log.h"
 #include "supervisor/seeded.h"
+#include "supervisor/state.h"
 #include "supervisor/transaction.h"
 #include "supervisor/world.h"
 #include "units/base/text.h"
@@ -56,6 +57,7 @@ static void set_goal(struct service *service, enum goal goal) {
     if (service->private->goal == goal)
         return;
     service->private->goal = goal;
+    state_touch(service);
     if (goal != GOAL_NONE)
         service->private->succeeded = false;
     job_touch(service);
@@ -66,6 +68,7 @@ static void set_goal(struct service *service, enum goal goal) {
 
 static void set_cycle(struct service *service, bool by_person) {
     service->private->cycle_by_person = by_person;
+    state_touch(service);
     set_goal(service, GOAL_CYCLE);
 }
 
@@ -86,6 +89,7 @@ static void raise_goal(struct service *service, bool by_person) {
         set_cycle(service, true);
         return;
     }
+    state_touch(service);
     service->private->recover = false;
     set_goal(service, GOAL_UP);
 }
@@ -95,6 +99,7 @@ static void stop_tree(struct service *service, bool recovers) {
     struct list worklist;
     walk_begin(service, &worklist);
     for (struct service *next; (next = walk_next(&worklist));) {
+        state_touch(next);
         if (gate_is_active(next) && recovers && next->private->goal != GOAL_DOWN)
             next->private->recover = true;
         if (next == service || gate_is_active(next))
@@ -109,6 +114,7 @@ static void stop_conflicting(const struct service *service) {
         struct service *other = ties->items[i].other;
         if (!(ties->items[i].kinds & EDGE_CONFLICTS))
             continue;
+        state_touch(other);
         other->private->recover = false;
         if (gate_is_active(other) && other->private->goal != GOAL_DOWN)
             stop_tree(other, false);
@@ -150,6 +156,7 @@ int job_try_start(struct service *service, bool by_person, struct fault *fault) 
 static bool accepted(struct service *service, int error, const struct fault *fault) {
     if (error >= 0)
         return true;
+    state_touch(service);
     log_line(LEVEL_ERROR, "%s: is not started: %s", service->name, fault->text);
     service_fail(service, "%s", fault->text);
     return false;
@@ -220,6 +227,7 @@ void job_stop_all(struct manager *manager) {
     struct service *service;
     graph_refresh(manager);
     list_for_each(service, &manager->services, link) {
+        state_touch(service);
         service->private->recover = false;
         set_goal(service, GOAL_DOWN);
     }
@@ -245,8 +253,10 @@ bool job_release_sharers(struct service *service) {
 /* Not before all that it requires is up: it would bring up the rest, and might fail for that. */
 static void recover(struct service *service) {
     struct service_private *own = service->private;
-    if (own->recover && !gate_find_lost(service, EDGE_REQUIRES) && !job_start(service, false))
+    if (own->recover && !gate_find_lost(service, EDGE_REQUIRES) && !job_start(service, false)) {
+        state_touch(service);
         own->recover = false;
+    }
 }
 
 /* One that was started for a failure, and soon fails too, starts none that has failed as well: two
@@ -263,6 +273,7 @@ static void start_rescuers(struct service *service) {
         log_line(LEVEL_NOTICE, "%s: is started because %s has failed", other->name, service->name);
         job_start(other, false);
         other->private->for_failure = true;
+        state_touch(other);
     }
 }
 

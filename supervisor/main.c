@@ -15,7 +15,9 @@
 #include "supervisor/alive.h"
 #include "supervisor/boot.h"
 #include "supervisor/bus.h"
+#include "supervisor/facts-file.h"
 #include "supervisor/keeper/protocol.h"
+#include "supervisor/keeping.h"
 #include "supervisor/log.h"
 #include "supervisor/loop.h"
 #include "supervisor/manager-private.h"
@@ -148,6 +150,8 @@ static int make_runtime_directories(const struct manager_options *options, struc
         error = make_directory(options->runtime_directory, "notify", 0700, fault);
     if (error >= 0)
         error = make_directory(options->runtime_directory, "output", 0700, fault);
+    if (error >= 0)
+        error = make_directory(options->runtime_directory, "units", 0700, fault);
     return error;
 }
 
@@ -240,8 +244,7 @@ static int open_runtime(struct manager *manager, struct fault *fault) {
         .id_range_count = settings->id_range_count,
         .missing_controllers_warn = settings->missing_controllers_warn,
     };
-    int error = runtime_open(&runtime, &manager->runtime, fault);
-    return error ? error : runtime_settle(manager->runtime, fault);
+    return runtime_open(&runtime, &manager->runtime, fault);
 }
 
 /* 1: it is to end before it has begun. */
@@ -249,7 +252,9 @@ static int begin(struct manager *manager, struct fault *fault) {
     int error = loop_open(manager);
     if (error < 0)
         return fault_set(fault, error, "cannot make the event loop");
-    error = boot_open(manager, &manager->boot, fault);
+    error = keeping_open(&manager->private->keeping, fault);
+    if (error >= 0)
+        error = boot_open(manager, &manager->boot, fault);
     if (error >= 0)
         error = boot_run(manager->boot, fault);
     if (error != 0)
@@ -265,18 +270,22 @@ static int begin(struct manager *manager, struct fault *fault) {
             fault_set(fault, error, "cannot take the units");
     }
     if (error >= 0)
+        error = manager_adopt(manager, fault);
+    if (error >= 0)
         error = bus_new(manager, &manager->bus, fault);
-    return error;
+    return error < 0 ? error : 0;
 }
 
 static void end(struct manager *manager) {
     struct runtime *runtime = manager->runtime;
     struct bus *bus = manager->bus;
+    struct keeping *keeping = manager->private->keeping;
     manager->bus = NULL;
     bus_free(bus);
     boot_free(take(manager->boot));
     loop_close(manager);
     manager_free(manager);
+    keeping_close(keeping);
     runtime_close(runtime);
 }
 
@@ -316,12 +325,13 @@ static int run(const struct manager_options *options, struct fault *fault) {
     if (error == 0) {
         begin_signs_of_life(manager);
         manager->continues = !boot_units_begin(manager->boot);
-        if (!loop_is_to_stop())
+        if (!loop_is_to_stop() && !manager->private->adoption.resumed)
             manager_boot(manager);
         sd_notifyf(false, "READY=1\nSTATUS=%zu units", manager->private->count);
         loop_run(manager);
         if (loop_is_left(manager))
             leave();
+        facts_file_remove(manager, NULL);
         stamp_forget_boot(manager);
         boot_end(manager->boot);
         log_line(LEVEL_INFO, "all is stopped");

@@ -1,12 +1,14 @@
 #pragma once
 /* What only the engine knows of the manager. */
 
+#include "supervisor/adopt.h"
 #include "supervisor/alive.h"
 #include "supervisor/children.h"
 #include "supervisor/manager.h"
 #include "supervisor/service-private.h"
 #include "supervisor/shutdown.h"
 #include "supervisor/timers.h"
+#include "units/base/text.h"
 
 /* Instances of templates come into being as they are named; this many services are enough. */
 #define SERVICES_MAX 65536
@@ -43,6 +45,13 @@ struct manager_private {
     size_t without_pid;  /* runs whose pid is not known yet */
     uint64_t surprises;  /* events that came where they cannot; a bug each */
     struct world *world; /* world.c's own */
+
+    struct keeping *keeping;    /* what ringfenced holds for us */
+    struct list unsaved;        /* of service_private.unsaved (state.c) */
+    bool own_unsaved;           /* and the manager's own facts */
+    struct text facts;          /* the text at hand */
+    struct fault unsaved_fault; /* why the first of them is not saved; "": it will be */
+    struct adoption adoption;   /* what was found when we came */
 };
 
 int manager_add(struct manager *manager, const char *name, struct service **ret_service);
@@ -55,17 +64,29 @@ int manager_read_files(struct manager *manager, struct unit_set **ret_set, struc
 /* The new set in the place of the old one; consumes it. */
 int manager_take_set(struct manager *manager, struct unit_set *set);
 void applies_free(struct manager *manager);
+/* The boot target, and what is enabled for it. */
+bool manager_wants_at_boot(const struct service *service);
 /* Frees services that are down and whose file is gone. */
 void manager_sweep(struct manager *manager);
 
 /* This sandbox is gone, and with it what was to begin there: a run asks its sandbox until then. */
 void manager_execs_lose(struct manager *manager, const struct sandbox *sandbox);
+/* Nothing is told any more. */
+void execs_free(struct manager *manager);
 /* A process put beside a unit's main one, or into its sandbox while none is there; as manager_exec.
  */
 int exec_begin(struct service *service, const struct run_request *request, exec_done done,
                void *context, struct fault *fault);
 
-/* Told by the reaper about every child. */
+/* The words of what was put beside a unit's program: of the one with this context, and of all
+ * others, a line each. */
+void execs_save(const struct service *service, const void *context, struct text *command,
+                struct text *others);
+/* Holds again what an earlier manager has put there, as if it had begun here. */
+int exec_adopt(struct service *service, const char *words, exec_done done, void *context,
+               struct fault *fault);
+
+/* Told by the reaper about every child, which it reaps afterwards. */
 void manager_child_ended(struct manager *manager, pid_t pid, int wait_status);
 /* Told when the time of world_alarm has come. */
 void manager_alarm(struct manager *manager);

@@ -7,6 +7,8 @@
 #include "supervisor/log.h"
 #include "supervisor/output.h"
 #include "supervisor/schedule.h"
+#include "supervisor/state.h"
+#include "supervisor/witness.h"
 #include "supervisor/world.h"
 #include "units/complain.h"
 
@@ -94,10 +96,12 @@ void manager_sweep(struct manager *manager) {
         bool goes = service->private->gone && state_traits(service->state)->down &&
                     list_is_empty(&service->private->requests);
         own->sweep |= service->private->gone && !goes;
-        if (goes)
+        if (goes) {
+            state_forget(service);
             service_free(service);
-        else
+        } else {
             own->index[kept++] = service;
+        }
     }
     if (kept != own->count)
         graph_spoil(manager);
@@ -112,14 +116,20 @@ static void take_complaints(struct service *service, struct unit_entry *entry) {
     entry->complaints = (struct complaints){0};
 }
 
-static void take_valid(struct service *service, struct unit_entry *entry) {
+/* An instance that an edge leads to may come into the set meanwhile: then its entries lie
+ * elsewhere.
+ */
+static void take_valid(struct service *service, const struct unit_entry *entry) {
     struct service_private *own = service->private;
-    bool same = service->unit && unit_digest(service->unit) == unit_digest(entry->unit);
+    struct unit *unit = unit_ref(entry->unit);
+    bool same = service->unit && unit_digest(service->unit) == unit_digest(unit);
     own->refused = false;
     if (state_traits(service->state)->down)
         service_handle(service, EVENT_ACCEPTED);
     unit_unref(service->next_unit);
-    service->next_unit = same ? NULL : unit_ref(entry->unit);
+    service->next_unit = same ? NULL : unit;
+    if (same)
+        unit_unref(unit);
     service->file_changed = service->next_unit != NULL;
     if (state_traits(service->state)->down)
         service_take_next_unit(service);
@@ -194,6 +204,7 @@ void manager_event_ended(struct manager *manager) {
     if (own->draining)
         return;
     job_drain(manager);
+    state_flush(manager);
     world_alarm(manager, timers_next(&own->timers));
     world_date_alarm(manager, timers_next(&own->dates));
     if (manager->stopping && own->up == 0 && list_is_empty(&own->execs))
@@ -221,6 +232,8 @@ int manager_new(const struct manager_options *options, struct runtime *runtime, 
     own->sources = (struct unit_sources){options->unit_directories, options->host_file};
     list_init(&manager->services);
     list_init(&own->dirty);
+    list_init(&own->unsaved);
+    list_init(&own->adoption.witnesses);
     list_init(&own->execs);
     list_init(&own->applies);
     own->came_up = world_now(manager);
@@ -239,10 +252,14 @@ void manager_free(struct manager *manager) {
     while (own->count > 0)
         service_free(own->index[--own->count]);
     applies_free(manager);
+    execs_free(manager);
+    witnesses_free(manager);
+    adoption_free(&own->adoption);
     unit_set_free(manager->set);
     children_free(&own->children);
     timers_free(&own->timers);
     timers_free(&own->dates);
+    text_free(&own->facts);
     free(own->aliases);
     free(own->index);
     free(own);
@@ -261,7 +278,7 @@ static const char *boot_target(const struct manager *manager) {
                                         : manager->set->settings.boot_target;
 }
 
-static bool is_wanted_at_boot(const struct service *service) {
+bool manager_wants_at_boot(const struct service *service) {
     struct manager *manager = service->manager;
     const struct unit *unit = service->unit;
     const char *target = boot_target(manager);
@@ -273,7 +290,7 @@ static bool is_wanted_at_boot(const struct service *service) {
 }
 
 void manager_boot(struct manager *manager) {
-    job_boot(manager, is_wanted_at_boot);
+    job_boot(manager, manager_wants_at_boot);
     if (!manager->continues)
         milestones_begin(manager);
     manager_event_ended(manager);

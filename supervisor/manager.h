@@ -26,7 +26,7 @@ struct manager {
     struct list services;            /* of struct service.link, sorted by name */
     struct bus *bus;                 /* the control door; NULL in tests */
     struct boot *boot;               /* early boot, and its times; NULL in tests */
-    bool continues; /* another manager booted before this one */
+    bool continues;                  /* another manager booted before this one */
     bool stopping;                   /* everything is being stopped; no new start is taken */
     struct manager_private *private; /* the engine's own */
 };

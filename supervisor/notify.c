@@ -14,11 +14,13 @@
 #include "supervisor/manager-private.h"
 #include "supervisor/membership.h"
 #include "supervisor/notify-message.h"
+#include "supervisor/state.h"
 #include "supervisor/world.h"
 #include "units/base/file.h"
 #include "units/base/number.h"
 #include "units/base/text.h"
 
+#define KEPT "notify"
 #define MESSAGE_MAX 4096     /* bytes; what libsystemd sends at most */
 #define MESSAGES_AT_ONCE 128 /* so that a flood keeps nobody else waiting */
 #define WITH_DESCRIPTORS 32  /* messages that one with descriptors costs as much as */
@@ -82,7 +84,7 @@ static void store(struct notify *notify, const struct notify_message *message,
     size_t left = 0;
     for (size_t i = 0; i < delivery->count; i++) {
         int fd = delivery->descriptors[i];
-        int error = fd_store_add(&service->private->fd_store, service->manager, fd,
+        int error = fd_store_add(&service->private->fd_store, service, fd,
                                  message->fd_name ? message->fd_name : "stored", message->poll);
         if (error <= 0)
             delivery->descriptors[left++] = fd;
@@ -241,7 +243,10 @@ static int bind_socket(int fd, int directory) {
     return 0;
 }
 
+/* What was sent to an earlier manager, and not read, is in it still. */
 static int open_socket(struct notify *notify, struct fault *fault) {
+    if (state_take(notify->service, KEPT, &notify->fd, 1) > 0)
+        return 0;
     int error = directory_make(AT_FDCWD, notify->directory, 0755, fault);
     if (error < 0)
         return error;
@@ -255,7 +260,10 @@ static int open_socket(struct notify *notify, struct fault *fault) {
     if (setsockopt(notify->fd, SOL_SOCKET, SO_PASSCRED, &yes, sizeof(yes)) < 0)
         return fault_set(fault, errno, "cannot ask for credentials on the notify socket");
     error = bind_socket(notify->fd, directory);
-    return error < 0 ? fault_set(fault, error, "cannot bind \"%s/notify\"", notify->directory) : 0;
+    if (error < 0)
+        return fault_set(fault, error, "cannot bind \"%s/notify\"", notify->directory);
+    state_hold(notify->service, KEPT, &notify->fd, 1);
+    return 0;
 }
 
 int notify_open(struct service *service, struct notify **ret_notify, struct fault *fault) {
@@ -291,6 +299,7 @@ void notify_close(struct notify *notify) {
     if (!notify)
         return;
     struct fault fault;
+    state_release(notify->service, KEPT);
     watch_close(notify->watch);
     char byte; /* what was not read may have descriptors with it, which go with the socket */
     if (notify->fd >= 0 && recv(notify->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0)

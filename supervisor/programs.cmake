@@ -65,19 +65,20 @@ target_link_libraries(ringfence-logd PRIVATE logs)
 # its own.
 file(GLOB SERVICE_SOURCES CONFIGURE_DEPENDS supervisor/service*.c)
 add_library(policy STATIC
-    supervisor/alive.c supervisor/apply.c supervisor/change.c supervisor/children.c supervisor/command.c
-    supervisor/condition.c supervisor/digest.c supervisor/exec.c supervisor/fd-store.c supervisor/foreign.c
+    supervisor/adopt.c supervisor/adopt-unit.c supervisor/alive.c supervisor/apply.c supervisor/change.c supervisor/children.c supervisor/command.c
+    supervisor/condition.c supervisor/digest.c supervisor/exec.c supervisor/facts.c supervisor/fd-store.c supervisor/foreign.c
     supervisor/gate.c
     supervisor/graph.c supervisor/health.c supervisor/job.c supervisor/log.c supervisor/manager.c
     supervisor/plan.c supervisor/plan-action.c supervisor/restart.c supervisor/schedule.c
     supervisor/shutdown.c
-    ${SERVICE_SOURCES}
-    supervisor/timers.c supervisor/transaction.c)
+    ${SERVICE_SOURCES} supervisor/state.c supervisor/state-table.c
+    supervisor/timers.c supervisor/transaction.c supervisor/witness.c)
 target_link_libraries(policy PUBLIC base)
 file(GLOB BOOT_SOURCES CONFIGURE_DEPENDS supervisor/boot*.c)
 add_library(world STATIC
     ${BOOT_SOURCES} supervisor/keeper/block.c
-    supervisor/console.c supervisor/host-terminal.c supervisor/keeping.c supervisor/machine.c supervisor/membership.c supervisor/reexec.c
+    supervisor/console.c supervisor/facts-file.c supervisor/host-terminal.c supervisor/keeping.c
+    supervisor/machine.c supervisor/membership.c supervisor/reexec.c
     supervisor/notify-message.c supervisor/notify.c supervisor/output.c
     supervisor/probe.c supervisor/probe-exec.c supervisor/probe-net.c supervisor/ready-pipe.c
     supervisor/sockets.c supervisor/sockets-holder.c supervisor/sockets-use.c

@@ -5,7 +5,10 @@
 
 #include "supervisor/manager-private.h"
 #include "supervisor/notify.h"
+#include "supervisor/state.h"
 #include "supervisor/world.h"
+
+#define KEPT "ready"
 
 struct ready_pipe {
     struct service *service;
@@ -60,14 +63,36 @@ int ready_pipe_open(struct service *service, struct ready_pipe **ret_pipe, int *
         close_fd(ends[1]);
         return fault_set(fault, error, "cannot watch a pipe");
     }
+    state_hold(service, KEPT, &ends[0], 1);
     *ret_pipe = pipe;
     *ret_write_end = ends[1];
+    return 0;
+}
+
+int ready_pipe_resume(struct service *service, struct ready_pipe **ret_pipe, struct fault *fault) {
+    int fd;
+    if (state_take(service, KEPT, &fd, 1) == 0)
+        return 0;
+    struct ready_pipe *pipe = malloc(sizeof(*pipe));
+    if (!pipe) {
+        close_fd(fd);
+        return fault_set(fault, ENOMEM, "cannot watch a pipe");
+    }
+    *pipe = (struct ready_pipe){.service = service, .fd = fd};
+    int error =
+        watch_open(service->manager, fd, EPOLLIN, WATCH_NOTIFY, arrived, pipe, &pipe->watch);
+    if (error < 0) {
+        ready_pipe_close(pipe);
+        return fault_set(fault, error, "cannot watch a pipe");
+    }
+    *ret_pipe = pipe;
     return 0;
 }
 
 void ready_pipe_close(struct ready_pipe *pipe) {
     if (!pipe)
         return;
+    state_release(pipe->service, KEPT);
     watch_close(pipe->watch);
     close_fd(pipe->fd);
     free(pipe);

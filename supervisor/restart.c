@@ -41,6 +41,8 @@ static bool signal_is_clean(int number) {
 
 struct ending ending_of(const struct unit *unit, int wait_status, bool out_of_memory) {
     struct ending ending = {.result = RESULT_SUCCESS};
+    if (wait_status == WAIT_UNSEEN)
+        return (struct ending){.result = RESULT_UNSEEN};
     if (WIFSIGNALED(wait_status))
         ending.exit_signal = WTERMSIG(wait_status);
     else
@@ -61,6 +63,8 @@ struct ending ending_of(const struct unit *unit, int wait_status, bool out_of_me
 }
 
 struct ending ending_of_command(int wait_status) {
+    if (wait_status == WAIT_UNSEEN)
+        return (struct ending){.result = RESULT_UNSEEN};
     if (WIFEXITED(wait_status))
         return (struct ending){.result =
                                    WEXITSTATUS(wait_status) ? RESULT_EXIT_CODE : RESULT_SUCCESS,
@@ -70,7 +74,9 @@ struct ending ending_of_command(int wait_status) {
 }
 
 void ending_describe(const struct ending *ending, struct text *text) {
-    if (ending->result == RESULT_OOM_KILL)
+    if (ending->result == RESULT_UNSEEN)
+        text_add(text, "ended while ringfence was away; nobody saw how");
+    else if (ending->result == RESULT_OOM_KILL)
         text_add(text, "was ended by the kernel: out of memory");
     else if (!ending->exit_signal)
         text_format(text, "exited with code %d", ending->exit_code);
@@ -95,6 +101,7 @@ static const enum kind kinds[] = {
     [RESULT_CONDITION] = KIND_CLEAN,    [RESULT_DEPENDENCY] = KIND_ABNORMAL,
     [RESULT_LIMIT] = KIND_ABNORMAL,     [RESULT_PROTOCOL] = KIND_ABNORMAL,
     [RESULT_UNHEALTHY] = KIND_ABNORMAL, [RESULT_WATCHDOG] = KIND_WATCHDOG,
+    [RESULT_UNSEEN] = KIND_ABNORMAL,
 };
 static_assert(sizeof(kinds) / sizeof(kinds[0]) == SERVICE_RESULTS, "a kind for every result");
 

@@ -9,6 +9,9 @@ struct ending {
     int exit_signal; /* 0 where it exited */
 };
 
+/* In the place of a status, where a process ended and nobody saw how. */
+#define WAIT_UNSEEN (-1)
+
 /* What a status of waitpid(2) means for this unit. Clean is 0, what the unit calls a success, and
  * for all but a oneshot an end by HUP, INT, TERM or PIPE. out_of_memory: the kernel's killer was
  * seen in its cgroup during the run. */

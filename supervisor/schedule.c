@@ -3,9 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "supervisor/facts.h"
 #include "supervisor/job.h"
 #include "supervisor/log.h"
 #include "supervisor/stamp.h"
+#include "supervisor/state.h"
 #include "supervisor/world.h"
 #include "units/base/number.h"
 #include "units/base/text.h"
@@ -54,6 +56,7 @@ static void remember(const struct schedule *schedule) {
     struct manager *manager = manager_of(schedule);
     const struct stamp stamp = {.done = world_date(manager), .last = schedule->last};
     struct fault fault = {{0}};
+    state_touch(schedule->service);
     if (timer_of(schedule)->persistent &&
         stamp_write(manager, schedule->service->name, &stamp, &fault) < 0)
         warn(schedule, &fault);
@@ -101,6 +104,7 @@ static int find_instant(const struct schedule *schedule, uint64_t after, uint64_
 /* What has passed already comes at once, but for its random delay. */
 static void set_date(struct schedule *schedule, uint64_t instant) {
     struct manager *manager = manager_of(schedule);
+    state_touch(schedule->service);
     schedule->instant = instant;
     schedule->lead = clock_lead(manager);
     timers_set(&manager->private->dates, &schedule->date,
@@ -110,6 +114,7 @@ static void set_date(struct schedule *schedule, uint64_t instant) {
 static void plan_date(struct schedule *schedule, uint64_t after) {
     struct fault fault = {{0}};
     uint64_t instant;
+    state_touch(schedule->service);
     timers_cancel(&manager_of(schedule)->private->dates, &schedule->date);
     schedule->instant = 0;
     if (!timer_of(schedule)->schedule)
@@ -142,6 +147,7 @@ void schedules_reload(struct manager *manager) {
 static void correct(struct schedule *schedule, int64_t step) {
     struct manager *manager = manager_of(schedule);
     uint64_t now = world_date(manager), before = now - (uint64_t)step;
+    state_touch(schedule->service);
     if (schedule->instant <= before) { /* it waits for its random delay, and goes on to */
         schedule->lead += step;
         schedule->instant += (uint64_t)step;
@@ -202,6 +208,7 @@ static void set_wait(struct schedule *schedule, int64_t since, uint64_t duration
 static void plan_wait(struct schedule *schedule) {
     const struct timer *timer = timer_of(schedule);
     struct manager *manager = manager_of(schedule);
+    state_touch(schedule->service);
     if (schedule->boots)
         set_wait(schedule, (int64_t)manager->private->came_up, timer->on_boot);
     else if (timer->interval != DURATION_OFF && rests(schedule->service))
@@ -362,4 +369,33 @@ bool schedule_tell(const struct service *service, struct schedule_facts *ret_fac
         .skipped = schedule->skipped,
     };
     return true;
+}
+
+/* ---- over a change of managers ---- */
+
+static const struct fact_row wait_rows[] = {
+    FACT(schedule, instant, FACT_LONG),  FACT(schedule, lead, FACT_LONG),
+    FACT(schedule, boots, FACT_BOOL),    FACT(schedule, rested, FACT_LONG),
+    FACT(schedule, last, FACT_LONG),     FACT(schedule, skipped, FACT_LONG),
+    FACT(schedule, wait, FACT_DEADLINE),
+};
+static const struct fact_group wait_facts = {"timer", wait_rows, ELEMENTS(wait_rows)};
+static const struct fact_row date_rows[] = {FACT(schedule, date, FACT_DEADLINE)};
+static const struct fact_group date_facts = {"date", date_rows, ELEMENTS(date_rows)};
+
+void schedule_save(const struct service *service, struct text *text) {
+    const struct schedule *schedule = service->private->schedule;
+    if (!schedule)
+        return;
+    facts_write(text, &wait_facts, schedule);
+    facts_write(text, &date_facts, schedule);
+}
+
+int schedule_restore(struct service *service, const char *text, struct fault *fault) {
+    struct manager_private *manager = service->manager->private;
+    struct schedule *schedule = service->private->schedule;
+    if (!schedule || !facts_have(text, &wait_facts))
+        return 0;
+    int error = facts_read(text, &wait_facts, schedule, &manager->timers, fault);
+    return error < 0 ? error : facts_read(text, &date_facts, schedule, &manager->dates, fault);
 }

@@ -22,9 +22,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct fault;
 struct manager;
 struct schedule;
 struct service;
+struct text;
 
 /* The service has another unit now, or none. */
 void schedule_follow(struct service *service);
@@ -41,3 +43,7 @@ struct schedule_facts {
 };
 /* False where the service has no timer that is armed. */
 bool schedule_tell(const struct service *service, struct schedule_facts *ret_facts);
+
+/* What is armed, for a later manager and by it (state.h); nothing where the unit has no timer. */
+void schedule_save(const struct service *service, struct text *text);
+int schedule_restore(struct service *service, const char *text, struct fault *fault);

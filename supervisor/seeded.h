@@ -17,6 +17,7 @@ enum seeded_fault {
     SEEDED_TWICE,        /* the next run before the last one is gone */
     SEEDED_DANGLES,      /* edges to what a reload freed */
     SEEDED_AWAKES,       /* what is being stopped, when a connection comes */
+    SEEDED_FORGETFUL,    /* facts are written the first time alone */
     SEEDED_FAULTS
 };
 

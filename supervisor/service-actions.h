@@ -67,6 +67,8 @@ enum service_state settle_if_empty(struct service *service);
 enum service_state remove_stopped(struct service *service);
 enum service_state remove_again(struct service *service);
 
+/* cgroup.kill; then nothing, or nothing any more. */
+enum service_state kill_all(struct service *service);
 /* Nothing runs any more: decides what follows from how it ended. */
 enum service_state settle(struct service *service);
 /* Lets the sandbox go, then outcome, unless a goal says otherwise. */
@@ -74,6 +76,17 @@ enum service_state remove_sandbox(struct service *service, enum service_state ou
 
 /* After the commands that follow an end. */
 enum service_state conclude(struct service *service);
+
+/* ---- taken over from an earlier manager (service-resume.c): what was under way goes on ---- */
+enum service_state resume_building(struct service *service);
+enum service_state resume_delayed(struct service *service); /* nothing ought to run */
+enum service_state resume_preparing(struct service *service);
+enum service_state resume_running(struct service *service);
+enum service_state resume_listening(struct service *service);
+enum service_state resume_reloading(struct service *service);
+enum service_state resume_asking(struct service *service);
+enum service_state resume_stopping(struct service *service);
+enum service_state resume_finishing(struct service *service);
 
 /* ---- on entering a state ---- */
 void enter_preparing(struct service *service);

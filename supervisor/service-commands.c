@@ -9,6 +9,7 @@
 #include "supervisor/log.h"
 #include "supervisor/manager-private.h"
 #include "supervisor/output.h"
+#include "supervisor/state.h"
 #include "supervisor/world.h"
 #include "units/base/fault.h"
 #include "units/base/number.h"
@@ -108,6 +109,7 @@ static void command_ended(void *context, int error, int wait_status, const struc
     struct fault trouble = {{0}};
     scoped_text struct text words = {0};
     run->running = false;
+    state_touch(service);
     if (error < 0) {
         run->ending = (struct ending){.result = RESULT_LAUNCH};
         text_format(&words, "did not start: %s", fault->text);
@@ -143,6 +145,39 @@ int service_commands_start(struct service *service, const struct strings *items,
     run->ending.result = RESULT_LAUNCH;
     text_format(&words, "did not start: %s", fault.text);
     fail(service, words.data ? words.data : "did not start");
+    return error;
+}
+
+bool service_commands_adopt(struct service *service) {
+    struct commands_run *run = &service->private->commands;
+    struct held *held = &service->private->held;
+    struct fault fault = {{0}};
+    if (!run->running || !held->command)
+        return false;
+    if (exec_adopt(service, held->command, command_ended, run, &fault) >= 0)
+        return true;
+    log_line(LEVEL_WARNING, "%s: %s", service->name, fault.text);
+    free(take(held->command));
+    return false;
+}
+
+int service_commands_resume(struct service *service, const struct strings *items, size_t count) {
+    struct commands_run *run = &service->private->commands;
+    struct fault fault = {{0}};
+    run->items = items;
+    run->count = count;
+    if (!run->running)
+        return 0;
+    if (run->next >= count)
+        return -EINVAL;
+    if (service->private->held.command)
+        return 0;
+    bool alone = !service->main || run_signal(service->main, 0, NULL) == -ESRCH;
+    int error = run->beside && alone ? fault_say(&fault, ESRCH, "its program has ended meanwhile")
+                                     : begin(service, &fault);
+    run->running = error >= 0;
+    if (error < 0)
+        log_line(LEVEL_WARNING, "%s: %s", service->name, fault.text);
     return error;
 }
 

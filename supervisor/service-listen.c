@@ -4,6 +4,7 @@
 #include "supervisor/seeded.h"
 #include "supervisor/service-actions.h"
 #include "supervisor/sockets.h"
+#include "supervisor/state.h"
 #include "supervisor/world.h"
 #include "units/base/number.h"
 #include "units/base/text.h"
@@ -60,6 +61,21 @@ void enter_listening(struct service *service) {
     sockets_describe(own->sockets, &places);
     log_line(LEVEL_INFO, "%s: listens on %s", service->name, places.data ? places.data : "?");
     watch(service);
+}
+
+/* What was not kept is bound anew; that may take a while, as at a start. */
+enum service_state resume_listening(struct service *service) {
+    struct fault fault = {{0}};
+    enum service_state next = resume_delayed(service);
+    if (next != service->state)
+        return next;
+    if (sockets_open(service, &service->private->sockets, &fault) < 0) {
+        service_fail(service, "%s", fault.text);
+        service->private->cause = RESULT_LAUNCH;
+        return remove_sandbox(service, SERVICE_FAILED);
+    }
+    watch(service);
+    return next;
 }
 
 enum service_state watch_again(struct service *service) {
@@ -128,6 +144,7 @@ void service_look_for_use(struct service *service) {
     struct service_private *own = service->private;
     struct manager *manager = service->manager;
     uint64_t now = world_now(manager);
+    state_touch(service);
     if (health_is_connected(service)) { /* what is open may be ours: nothing can be said yet */
         timers_set(&manager->private->timers, &own->idle, later(now, LOOK_FIRST));
         return;
@@ -159,6 +176,7 @@ bool service_listens_again(const struct service *service) {
 
 void service_rest(struct service *service) {
     struct service_private *own = service->private;
+    state_touch(service);
     own->listens = own->awakened = false;
     sockets_close(own->sockets);
     own->sockets = NULL;

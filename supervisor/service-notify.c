@@ -7,6 +7,7 @@
 #include "supervisor/log.h"
 #include "supervisor/manager-private.h"
 #include "supervisor/output.h"
+#include "supervisor/state.h"
 #include "supervisor/world.h"
 #include "units/base/number.h"
 #include "units/base/text.h"
@@ -84,6 +85,7 @@ static void move_main(struct service *service, pid_t pid, int pidfd) {
     close_fd(own->main_pidfd);
     own->main_pidfd = pid == run_program_pid(service->main) ? close_fd(pidfd) : pidfd;
     service->main_pid = pid;
+    own->held.main_began = own->main_pidfd >= 0 ? world_start_time(pid) : 0;
     log_line(LEVEL_INFO, "%s: main process is %d now", service->name, (int)pid);
     if (own->output && output_update(own->output, service, pid, &fault) < 0)
         log_line(LEVEL_WARNING, "%s: %s", service->name, fault.text);
@@ -108,6 +110,7 @@ static bool is_answer(const struct service *service, uint64_t monotonic) {
 
 void service_notified(struct service *service, const struct notification *notification) {
     service_poll_run(service);
+    state_touch(service);
     note_text(&service->status_text, notification->status);
     note_error(service, notification);
     if (notification->restart_reset)

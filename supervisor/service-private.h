@@ -68,8 +68,21 @@ struct commands_run {
 /* Who may say what of sd_notify: NOTIFYACCESS=. */
 enum notify_access { ACCESS_UNSAID, ACCESS_ALL, ACCESS_EXEC, ACCESS_MAIN, ACCESS_NONE };
 
+/* By what a later manager finds again what the service holds (state.c): words of the runtime, which
+ * has the meaning of them, and names of what the keeper has. */
+struct held {
+    char *sandbox, *run, *command, *execs; /* NULL: none */
+    char *descriptors;                     /* of the store, by name */
+    char *unit_path;
+    uint64_t main_began; /* start time of the process that MAINPID= named */
+    struct unit *unit;   /* that lies beside the facts; owned reference */
+};
+
 struct service_private {
     struct service *service;
+    struct list unsaved; /* manager_private.unsaved */
+    uint64_t saved;      /* digest of the facts as they were last written; 0: never */
+    struct held held;
     struct list dirty;         /* manager_private.dirty: to be looked at by job_drain */
     struct list visit;         /* worklists of walks over the edges */
     unsigned mark;             /* the last walk that met it */
@@ -127,6 +140,7 @@ struct service_private {
     bool settled;      /* the ending is known: what follows are its consequences */
     bool left;         /* the main process is gone, its init is not */
     bool spared;       /* it alone was killed: what it started is waited for */
+    bool again;        /* what was under way is ended, to begin again: no manager saw how far */
     uint64_t start_by; /* CLOCK_BOOTTIME, of the present attempt; NEVER */
     uint64_t stop_by;  /* of the present stop; NEVER */
 
@@ -139,6 +153,9 @@ struct service_private {
     struct fd_store *fd_store;
 
     uint64_t watchdog_period; /* microseconds; NEVER: none */
+    bool adopted;             /* from an earlier manager, and not gone on yet */
+    bool guarded;             /* when the facts were written the watchdog was set, */
+    bool launching;           /* and a run had begun of which nothing was known yet */
     struct deadline watchdog;
     struct deadline deadline; /* of the present state */
     struct deadline lifetime; /* how long a run may last */
@@ -154,7 +171,10 @@ struct service_private {
     struct sockets *sockets;       /* open; NULL: none */
     struct console *console;       /* of a unit that has a terminal */
 };
-#define SERVICE_DEADLINES 6
+#define SERVICE_DEADLINES 9 /* with those of its health, its timer and a witness (witness.h) */
+
+/* The next state; the present one where nothing changes. */
+typedef enum service_state (*service_action)(struct service *service);
 
 /* What a state means to those who look at it from outside. */
 struct state_traits {
@@ -171,6 +191,7 @@ struct state_traits {
     bool reloading;
     bool settled; /* a goal to come up has ended here, well or badly */
     void (*enter)(struct service *service);
+    service_action resume; /* an earlier manager was in it, and has died; NULL: it waits on */
 };
 const struct state_traits *state_traits(enum service_state state);
 
@@ -222,6 +243,12 @@ void service_unguard(struct service *service);
  * where the first cannot start: then no event follows. What ran before is stopped. */
 int service_commands_start(struct service *service, const struct strings *items, size_t count,
                            bool beside);
+/* Holds the command that was under way under an earlier manager; false where none was, or nobody
+ * knows of it. Then the rest of them goes on, from that one, which is begun again if it is not
+ * held.
+ */
+bool service_commands_adopt(struct service *service);
+int service_commands_resume(struct service *service, const struct strings *items, size_t count);
 void service_commands_stop(struct service *service); /* SIGKILL to the one that runs; no event */
 /* The same, and it is named in commands.failure. */
 void service_commands_time_out(struct service *service, uint64_t time);
@@ -234,6 +261,9 @@ int service_watch_cgroup(struct service *service, struct fault *fault);
 /* The run may have made progress that was not read yet. */
 void service_poll_run(struct service *service);
 void service_unwatch_report(struct service *service);
+/* Holds a run that an earlier manager has begun; consumes the descriptors. */
+int service_resume_run(struct service *service, const char *words, const int *fds, size_t count,
+                       struct fault *fault);
 /* The run is over or given up: its process is claimed no more. */
 void service_drop_run(struct service *service);
 /* A main process that was not seen to end; where MAINPID= named one, that one. */
@@ -260,8 +290,6 @@ void service_reboot(struct service *service);
 
 /* ---- service-table.c ---- */
 
-/* The next state; the present one where nothing changes. */
-typedef enum service_state (*service_action)(struct service *service);
 /* NULL: this event cannot come in this state. */
 service_action service_cell(enum service_state state, enum service_event event);
 const char *service_event_word(enum service_event event);

@@ -8,6 +8,7 @@
 #include "supervisor/log.h"
 #include "supervisor/notify.h"
 #include "supervisor/output.h"
+#include "supervisor/state.h"
 #include "supervisor/world.h"
 
 static void end_event(struct service *service) {
@@ -73,6 +74,7 @@ static int claim(struct service *service, int *ret_wait_status) {
     pid_t pid = run_pid(service->main);
     if (own->run_pid || pid <= 0)
         return 0;
+    state_touch(service);
     own->run_pid = pid;
     service->main_pid = run_program_pid(service->main);
     if (own->awaits_pid) {
@@ -91,6 +93,7 @@ static int claim(struct service *service, int *ret_wait_status) {
 
 static void note_end(struct service *service, int wait_status) {
     struct service_private *own = service->private;
+    state_touch(service);
     own->reaped = true;
     watch_close(own->status_watch);
     own->status_watch = NULL;
@@ -117,6 +120,7 @@ static void program_ended(void *context) {
     struct service *service = context;
     struct service_private *own = service->private;
     int wait_status;
+    state_touch(service);
     watch_close(own->status_watch); /* before the descriptor goes */
     own->status_watch = NULL;
     if (run_program_ended(service->main, &wait_status) == 0)
@@ -200,8 +204,22 @@ static void main_ended(void *context, int wait_status) {
     end_event(service);
 }
 
+int service_resume_run(struct service *service, const char *words, const int *fds, size_t count,
+                       struct fault *fault) {
+    struct service_private *own = service->private;
+    int error = adopt_run(service, words, fds, count, own->reaped ? NULL : main_ended, service,
+                          &service->main, fault);
+    if (error < 0)
+        return error;
+    own->run_pid = run_pid(service->main);
+    if (!own->reaped)
+        watch_program(service);
+    return 0;
+}
+
 void service_drop_run(struct service *service) {
     struct service_private *own = service->private;
+    state_touch(service);
     health_end(service); /* what is beside the run goes with it */
     service_unwatch_report(service);
     watch_close(own->status_watch);
@@ -209,6 +227,7 @@ void service_drop_run(struct service *service) {
     if (own->run_pid && !own->reaped)
         children_remove(&service->manager->private->children, own->run_pid);
     own->run_pid = service->main_pid = 0;
+    own->held.main_began = 0;
     own->main_pidfd = close_fd(own->main_pidfd);
     ready_pipe_close(own->ready_pipe);
     own->ready_pipe = NULL;

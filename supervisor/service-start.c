@@ -412,6 +412,20 @@ void enter_skipped(struct service *service) {
     service_take_next_unit(service);
 }
 
+void enter_down(struct service *service) {
+    struct service_private *own = service->private;
+    own->listens = false;
+    service->restart_at = 0;
+    fd_store_free(own->fd_store);
+    own->fd_store = NULL;
+    if (state_traits(service->state)->failed)
+        log_line(LEVEL_ERROR, "%s: failed: %s", service->name,
+                 service->failure ? service->failure : service_result_word(service->result));
+    else
+        log_line(LEVEL_INFO, "%s: stopped", service->name);
+    service_take_next_unit(service);
+}
+
 void enter_restarting(struct service *service) {
     struct service_private *own = service->private;
     struct manager *manager = service->manager;

@@ -1,7 +1,6 @@
 #include <signal.h>
 #include <string.h>
 
-#include "supervisor/fd-store.h"
 #include "supervisor/health.h"
 #include "supervisor/job.h"
 #include "supervisor/log.h"
@@ -41,7 +40,7 @@ static bool is_over(const struct service *service) {
 
 static enum service_state finish(struct service *service);
 
-static enum service_state kill_all(struct service *service) {
+enum service_state kill_all(struct service *service) {
     struct fault fault = {{0}};
     service_commands_stop(service);
     if (!service->private->executed) /* it is not asked any more how far it came */
@@ -463,6 +462,11 @@ static bool did_its_work(const struct service *service) {
 }
 
 enum service_state settle(struct service *service) {
+    if (service->private->again) {
+        service->private->again = false;
+        run_ends(service);
+        return SERVICE_CREATED;
+    }
     note_result(service);
     run_ends(service);
     if (did_its_work(service) && service->unit->service.remain_after_exit)
@@ -544,18 +548,4 @@ enum service_state remove_again(struct service *service) {
 
 void enter_removing(struct service *service) {
     set_retry(service);
-}
-
-void enter_down(struct service *service) {
-    struct service_private *own = service->private;
-    own->listens = false;
-    service->restart_at = 0;
-    fd_store_free(own->fd_store);
-    own->fd_store = NULL;
-    if (state_traits(service->state)->failed)
-        log_line(LEVEL_ERROR, "%s: failed: %s", service->name,
-                 service->failure ? service->failure : service_result_word(service->result));
-    else
-        log_line(LEVEL_INFO, "%s: stopped", service->name);
-    service_take_next_unit(service);
 }

@@ -14,6 +14,7 @@
 #include "supervisor/output.h"
 #include "supervisor/schedule.h"
 #include "supervisor/sockets.h"
+#include "supervisor/state.h"
 #include "supervisor/world.h"
 #include "units/base/number.h"
 #include "units/base/text.h"
@@ -50,6 +51,8 @@ static void steady_passed(struct deadline *deadline) {
     struct service_private *own = OWNER(deadline, steady);
     own->step = 0;
     service_fail(own->service, NULL);
+    state_touch(own->service);
+    end_event(own->service);
 }
 
 static void watchdog_passed(struct deadline *deadline) {
@@ -97,6 +100,7 @@ int service_new(struct manager *manager, const char *name, struct service **ret_
         .watchdog_period = NEVER,
     };
     list_init(&service->link);
+    list_init(&own->unsaved);
     list_init(&own->dirty);
     list_init(&own->visit);
     list_init(&own->planned);
@@ -133,6 +137,7 @@ void service_free(struct service *service) {
     edges_free(&own->needed_by);
     edges_free(&own->ties);
     list_remove(&service->link);
+    state_free(service);
     list_remove(&own->dirty);
     list_remove(&own->visit);
     list_remove(&own->planned);
@@ -158,6 +163,7 @@ void service_enter(struct service *service, enum service_state state) {
     struct manager *manager = service->manager;
     enum service_state before = service->state;
 
+    state_touch(service);
     manager->private->up -= !state_traits(before)->down;
     manager->private->up += !state_traits(state)->down;
     timers_cancel(&manager->private->timers, &own->deadline);
@@ -184,6 +190,7 @@ void service_handle(struct service *service, enum service_event event) {
                  service_event_word(event), service_state_word(service->state));
         return;
     }
+    state_touch(service);
     enum service_state next = action(service);
     if (next != service->state)
         service_enter(service, next);
@@ -191,6 +198,7 @@ void service_handle(struct service *service, enum service_event event) {
 
 void service_forgive(struct service *service) {
     struct service_private *own = service->private;
+    state_touch(service);
     own->step = 0;
     own->triggers = 0;
     own->limit_count = 0;
@@ -203,6 +211,7 @@ void service_forgive(struct service *service) {
 void service_take_next_unit(struct service *service) {
     if (!service->next_unit)
         return;
+    state_touch(service);
     unit_unref(service->unit);
     service->unit = take(service->next_unit);
     service->file_changed = false;

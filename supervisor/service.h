@@ -60,6 +60,7 @@ enum service_result {
     RESULT_LIMIT,     /* restarted too often */
     RESULT_PROTOCOL,  /* ended well before it said that it was ready */
     RESULT_UNHEALTHY, /* its probes failed, and it was stopped for that */
+    RESULT_UNSEEN,    /* it ended while nobody was there to see how */
     SERVICE_RESULTS
 };
 const char *service_result_word(enum service_result result);

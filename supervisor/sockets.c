@@ -13,9 +13,12 @@
 #include "supervisor/log.h"
 #include "supervisor/manager-private.h"
 #include "supervisor/sockets-private.h"
+#include "supervisor/state.h"
 #include "supervisor/world.h"
 #include "units/base/file.h"
 #include "units/base/text.h"
+
+#define KEPT "socket"
 
 /* ---- addresses ---- */
 
@@ -191,6 +194,16 @@ bool sockets_same_place(const struct port_socket *one, const struct port_socket 
 
 /* ---- all of a unit ---- */
 
+static void sockets_free(struct sockets *sockets) {
+    if (!sockets)
+        return;
+    for (size_t i = 0; i < sockets->count; i++)
+        close_socket(&sockets->items[i]);
+    text_free(&sockets->names);
+    unit_unref(sockets->unit);
+    free(sockets);
+}
+
 static struct socket *find(struct sockets *sockets, const struct port_socket *place) {
     for (size_t i = 0; sockets && i < sockets->count; i++)
         if (sockets->items[i].fd >= 0 && sockets_same_place(&sockets->items[i].place, place))
@@ -211,14 +224,14 @@ static int read_unit(struct service *service, struct sockets **ret_sockets, stru
         *socket = (struct socket){.fd = -1};
         int error = port_socket_parse(texts->items[i], &socket->place, fault);
         if (error < 0) {
-            sockets_close(sockets);
+            sockets_free(sockets);
             return error;
         }
         text_format(&sockets->names, "%s%s", i ? ":" : "",
                     *socket->place.name ? socket->place.name : "unknown");
     }
     if (sockets->names.failed) {
-        sockets_close(sockets);
+        sockets_free(sockets);
         return fault_set(fault, ENOMEM, "cannot listen");
     }
     *ret_sockets = sockets;
@@ -253,7 +266,7 @@ int sockets_open(struct service *service, struct sockets **sockets, struct fault
         if (!find(before, &now->items[i].place))
             error = open_socket(&now->items[i], service, fault);
     if (error < 0) {
-        sockets_close(now);
+        sockets_free(now);
         return error;
     }
     for (size_t i = 0; i < now->count; i++) {
@@ -267,6 +280,7 @@ int sockets_open(struct service *service, struct sockets **sockets, struct fault
     }
     now->unit = unit_ref(service->unit);
     sockets_close(before);
+    state_hold(service, KEPT, now->descriptors, now->count);
     *sockets = now;
     return 0;
 }
@@ -274,11 +288,59 @@ int sockets_open(struct service *service, struct sockets **sockets, struct fault
 void sockets_close(struct sockets *sockets) {
     if (!sockets)
         return;
-    for (size_t i = 0; i < sockets->count; i++)
-        close_socket(&sockets->items[i]);
-    text_free(&sockets->names);
-    unit_unref(sockets->unit);
-    free(sockets);
+    state_release(sockets->service, KEPT);
+    sockets_free(sockets);
+}
+
+/* ---- those of an earlier manager ---- */
+
+static bool is_bound_to(int fd, const struct port_socket *place) {
+    struct sockaddr_storage bound = {0}, wanted = {0};
+    socklen_t length = sizeof(bound), size = sizeof(int);
+    int type = 0;
+    if (getsockname(fd, (struct sockaddr *)&bound, &length) < 0 ||
+        getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0)
+        return false;
+    if (*place->path)
+        return bound.ss_family == AF_UNIX &&
+               strcmp(((const struct sockaddr_un *)&bound)->sun_path, place->path) == 0;
+    if (type != (place->udp ? SOCK_DGRAM : SOCK_STREAM) ||
+        (bound.ss_family != AF_INET && bound.ss_family != AF_INET6))
+        return false;
+    size = inet_address(place, bound.ss_family, &wanted);
+    return length == size && memcmp(&bound, &wanted, size) == 0;
+}
+
+static bool resume_socket(struct socket *socket, int fds[], size_t count) {
+    struct stat file;
+    for (size_t i = 0; i < count && socket->fd < 0; i++)
+        if (fds[i] >= 0 && is_bound_to(fds[i], &socket->place))
+            socket->fd = take_fd(&fds[i]);
+    if (socket->fd >= 0 && *socket->place.path && lstat(socket->place.path, &file) == 0) {
+        socket->device = file.st_dev;
+        socket->inode = file.st_ino;
+    }
+    return socket->fd >= 0;
+}
+
+int sockets_resume(struct service *service, struct sockets **sockets, struct fault *fault) {
+    int fds[SOCKETS_MAX];
+    struct sockets *now = NULL;
+    size_t count = state_take(service, KEPT, fds, SOCKETS_MAX);
+    if (count == 0)
+        return 0;
+    int error = read_unit(service, &now, fault);
+    bool whole = error >= 0;
+    for (size_t i = 0; error >= 0 && i < now->count; i++) {
+        whole &= resume_socket(&now->items[i], fds, count);
+        now->descriptors[i] = now->items[i].fd;
+    }
+    for (size_t i = 0; i < count; i++)
+        close_fd(fds[i]);
+    if (whole)
+        now->unit = unit_ref(service->unit);
+    *sockets = now;
+    return error;
 }
 
 /* ---- for who waits ---- */

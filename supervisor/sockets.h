@@ -15,6 +15,9 @@ struct text;
  * is new is bound. On failure the sentence names the place, the reason and, if known, who has it;
  * what was open and is still named stays. *sockets is NULL where the unit names none. */
 int sockets_open(struct service *service, struct sockets **sockets, struct fault *fault);
+/* Those that an earlier manager had bound, as far as they were kept; sockets_open binds the rest.
+ */
+int sockets_resume(struct service *service, struct sockets **sockets, struct fault *fault);
 /* Removes the paths of unix sockets too. Accepts NULL. */
 void sockets_close(struct sockets *sockets);
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -20,6 +21,7 @@
 #include "supervisor/machine.h"
 #include "supervisor/manager-private.h"
 #include "supervisor/membership.h"
+#include "units/base/file.h"
 
 struct world {
     sd_event_source *alarm, *dates, *children, *terminate, *interrupt, *reload;
@@ -66,6 +68,64 @@ void world_tell_keeper(struct manager *manager, const char *message) {
 
 int world_signal(int pidfd, int signal) {
     return syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0) < 0 ? -errno : 0;
+}
+
+/* ---- processes of others ---- */
+
+/* Fields of /proc/PID/stat behind the program's name, which may hold blanks and brackets: the first
+ * is number 3. */
+static bool read_stat(pid_t pid, unsigned field, uint64_t *ret_value) {
+    char path[32];
+    scoped_free char *data = NULL;
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    if (file_read(AT_FDCWD, path, 4096, &data, NULL, NULL) < 0)
+        return false;
+    char *at = strrchr(data, ')');
+    for (unsigned i = 2; at && i < field; i++)
+        at = strchr(at + 1, ' ');
+    if (!at)
+        return false;
+    *ret_value = strtoull(at, NULL, 10);
+    return true;
+}
+
+uint64_t world_start_time(pid_t pid) {
+    uint64_t start_time = 0;
+    return read_stat(pid, 22, &start_time) ? start_time : 0;
+}
+
+int world_open_process(pid_t pid, uint64_t start_time) {
+    scoped_fd int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (pidfd < 0)
+        return -errno;
+    /* Looked at while it is held: what has that start time is what is held. */
+    if (world_start_time(pid) != start_time || world_signal(pidfd, 0) < 0)
+        return -ESRCH;
+    return take_fd(&pidfd);
+}
+
+bool world_is_sibling(pid_t pid) {
+    uint64_t parent = 0;
+    return getenv("RINGFENCE_KEEPER") && read_stat(pid, 4, &parent) && (pid_t)parent == getppid();
+}
+
+/* Not in the headers of glibc 2.36; pidfd_info of Linux 6.13, whose exit status came with 6.15. */
+struct exit_info {
+    uint64_t mask, cgroup;
+    uint32_t ids[11];
+    int32_t exit_code;
+};
+#define GET_EXIT_INFO _IOWR(0xff, 11, struct exit_info)
+#define HAS_EXIT 8ULL
+
+int world_exit_status(int pidfd, int *ret_wait_status) {
+    struct exit_info info = {.mask = HAS_EXIT};
+    if (ioctl(pidfd, GET_EXIT_INFO, &info) < 0)
+        return errno == ESRCH ? -EAGAIN : -EOPNOTSUPP;
+    if (!(info.mask & HAS_EXIT))
+        return -EAGAIN;
+    *ret_wait_status = info.exit_code;
+    return 0;
 }
 
 pid_t world_pid_inside(pid_t pid) {
@@ -214,8 +274,9 @@ static int wait_status_of(const siginfo_t *info) {
     return (info->si_status & 0x7f) | (info->si_code == CLD_DUMPED ? 0x80 : 0);
 }
 
-/* One reaper for services, helpers and orphans. The pid is looked at before it is reaped, so that
- * it cannot name another process while we still think of it as this one. */
+/* One reaper for services, helpers and orphans. What follows from an end is written down before it
+ * is reaped: a successor hears of it again if we die in between, and the pid names no other process
+ * while we still think of it as this one. */
 static int child_signal(sd_event_source *source, const struct signalfd_siginfo *signal,
                         void *context) {
     struct manager *manager = context;
@@ -229,9 +290,9 @@ static int child_signal(sd_event_source *source, const struct signalfd_siginfo *
         }
         if (info.si_pid == 0)
             break;
+        manager_child_ended(manager, info.si_pid, wait_status_of(&info));
         while (waitid(P_PID, (id_t)info.si_pid, &reaped, WEXITED | WNOHANG) < 0 && errno == EINTR)
             ;
-        manager_child_ended(manager, info.si_pid, wait_status_of(&info));
     }
     return 0;
 }

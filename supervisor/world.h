@@ -40,6 +40,17 @@ void world_tell_keeper(struct manager *manager, const char *message);
 /* Whether the machine begins and ends with us: then the keeper obeys REBOOT=1. */
 bool world_machine_is_ours(void);
 
+/* Field 22 of /proc/PID/stat, which with the pid tells one process of a boot from all others; 0
+ * where there is none. */
+uint64_t world_start_time(pid_t pid);
+/* A pidfd of that process, or -ESRCH where the number is another's by now. */
+int world_open_process(pid_t pid, uint64_t start_time);
+/* Whether it is a child of the process that has started us, which will tell of its end. */
+bool world_is_sibling(pid_t pid);
+/* How a process ended that is not our child, as of waitpid(2); -EAGAIN where nobody has waited for
+ * it yet, -EOPNOTSUPP where the kernel does not tell (before 6.15). */
+int world_exit_status(int pidfd, int *ret_wait_status);
+
 /* To a process held by a pidfd; 0 or -errno. */
 int world_signal(int pidfd, int signal);
 

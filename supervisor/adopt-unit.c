@@ -1,0 +1,283 @@
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/adopt.h"
+#include "supervisor/adopt-private.h"
+#include "supervisor/console.h"
+#include "supervisor/facts-file.h"
+#include "supervisor/fd-store.h"
+#include "supervisor/health.h"
+#include "supervisor/log.h"
+#include "supervisor/notify.h"
+#include "supervisor/output.h"
+#include "supervisor/schedule.h"
+#include "supervisor/service-actions.h"
+#include "supervisor/sockets.h"
+#include "supervisor/state-table.h"
+#include "supervisor/state.h"
+#include "supervisor/witness.h"
+#include "supervisor/world.h"
+#include "units/base/text.h"
+#include "units/resolved.h"
+
+/* ---- processes ---- */
+
+int adopt_run(struct service *service, const char *words, const int *fds, size_t count,
+              child_ended ended, void *context, struct run **ret_run, struct fault *fault) {
+    struct manager *manager = service->manager;
+    struct run *run = NULL;
+    pid_t pid;
+    uint64_t start_time;
+    int copies[RUN_SAVED_MAX];
+    for (size_t i = 0; i < count; i++)
+        copies[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 0);
+    int error = run_adopt(service->sandbox, words, fds, count, &run, fault);
+    bool gone = error == -ESRCH;
+    if (gone)
+        error = run_adopt_gone(service->sandbox, words, copies, count, &run, fault);
+    for (size_t i = 0; i < count && !gone; i++)
+        close_fd(copies[i]);
+    if (error >= 0 && (error = run_saved_process(words, &pid, &start_time)) < 0)
+        fault_set(fault, error, "the words of its process cannot be read");
+    if (error >= 0 && ended) {
+        error = children_adopt(&manager->private->children, pid, start_time, gone, ended, context);
+        if (error >= 0 && !gone && !world_is_sibling(pid))
+            error = witness_open(manager, pid, start_time, run_pidfd(run));
+        if (error < 0)
+            fault_set(fault, error, "cannot wait for process %d", (int)pid);
+    }
+    if (error < 0)
+        run_free(run);
+    else
+        *ret_run = run;
+    return error;
+}
+
+/* One that has ended is not there to be held: what it leaves is told by its cgroup. */
+static void adopt_moved_main(struct service *service) {
+    struct service_private *own = service->private;
+    if (!own->held.main_began)
+        return;
+    own->main_pidfd = world_open_process(service->main_pid, own->held.main_began);
+    if (own->main_pidfd >= 0)
+        return;
+    own->held.main_began = 0;
+    service->main_pid = 0;
+}
+
+/* Those of a client that is gone, as is the manager that it had asked. Where nothing beside the
+ * program is to go on, runtime_settle ends all that is there. */
+static void end_execs(struct service *service) {
+    scoped_free char *lines = take(service->private->held.execs);
+    struct fault fault = {{0}};
+    for (char *rest = lines, *line; rest && *(line = strsep(&rest, "\n"));) {
+        struct run *run = NULL;
+        if (run_adopt(service->sandbox, line, NULL, 0, &run, &fault) >= 0)
+            run_signal(run, SIGKILL, &fault);
+        run_free(run);
+    }
+}
+
+/* ---- what it holds ---- */
+
+static int adopt_sandbox(struct service *service, struct fault *fault) {
+    struct service_private *own = service->private;
+    int fds[SANDBOX_SAVED_MAX];
+    if (!own->held.sandbox) {
+        own->built = false;
+        return 0;
+    }
+    size_t count = state_take(service, "sandbox", fds, ELEMENTS(fds));
+    int error = sandbox_adopt(service->manager->runtime, &service->unit->container,
+                              own->held.sandbox, fds, count, &service->sandbox, fault);
+    if (error < 0)
+        return error;
+    own->built = true;
+    own->built_from = unit_ref(service->unit);
+    return service_watch_cgroup(service, fault);
+}
+
+static int adopt_main(struct service *service, struct fault *fault) {
+    struct service_private *own = service->private;
+    int fds[RUN_SAVED_MAX];
+    if (!service->sandbox)
+        return own->held.run ? fault_say(fault, ESTALE, "it ran in no sandbox") : 0;
+    if (own->held.run) {
+        size_t count = state_take(service, "run", fds, ELEMENTS(fds));
+        int error = service_resume_run(service, own->held.run, fds, count, fault);
+        if (error < 0)
+            return error;
+        adopt_moved_main(service);
+    }
+    if (service_commands_adopt(service))
+        end_execs(service);
+    return 0;
+}
+
+/* Without its notify socket, its FIFOs or its terminal a service runs on, and is told of. */
+static void adopt_ears(struct service *service) {
+    struct service_private *own = service->private;
+    struct fault fault = {{0}};
+    int error = notify_open(service, &own->notify, &fault);
+    if (error >= 0 && service->unit->logging.driver == LOG_FILE)
+        error = output_open(service, &own->output, &fault);
+    if (error >= 0 && own->output)
+        error = output_update(own->output, service, service->main_pid, &fault);
+    if (error >= 0 && service->unit->container.process.tty)
+        error = console_open(service, &own->console, &fault);
+    if (error >= 0 && service->main && !own->was_ready)
+        error = ready_pipe_resume(service, &own->ready_pipe, &fault);
+    if (error < 0)
+        log_line(LEVEL_WARNING, "%s: %s", service->name, fault.text);
+    if (own->console && service->main)
+        console_resume(own->console);
+}
+
+static void adopt_descriptors(struct service *service) {
+    struct service_private *own = service->private;
+    struct fault fault = {{0}};
+    int fds[FD_STORE_MAX];
+    if (service->unit && sockets_resume(service, &own->sockets, &fault) < 0)
+        log_line(LEVEL_WARNING, "%s: %s", service->name, fault.text);
+    size_t count = fd_store_take(service, fds);
+    if (count > 0)
+        fd_store_restore(&own->fd_store, service, own->held.descriptors, fds, count);
+}
+
+/* ---- the unit ---- */
+
+static bool needs_unit(const struct service *service) {
+    return !state_traits(service->state)->down || state_traits(service->state)->gated;
+}
+
+/* The one that it was started from, if its file says something else by now, or nothing. *ret_same:
+ * the service has that unit; one that is down has what its file says. */
+static int find_unit(struct service *service, bool *ret_same, struct fault *fault) {
+    struct service_private *own = service->private;
+    struct unit *present = service->unit, *saved = NULL;
+    scoped_free char *data = NULL;
+    scoped_text struct text now = {0};
+    int error = facts_file_read(service->manager, service->name, FACTS_UNIT_FILE, &data, fault);
+    if (error < 0)
+        return error;
+    if (present)
+        unit_print(present, &now);
+    *ret_same = present && strcmp(now.data ? now.data : "", data) == 0;
+    if (*ret_same)
+        own->held.unit = unit_ref(present);
+    if (*ret_same || !needs_unit(service))
+        return 0;
+    const char *path = own->held.unit_path ? own->held.unit_path : "";
+    error = unit_read(service->name, path, data, strlen(data), &saved, fault);
+    if (error < 0)
+        return error;
+    own->held.unit = unit_ref(saved);
+    service->next_unit = present;
+    service->file_changed = present != NULL;
+    service->unit = saved;
+    *ret_same = true;
+    schedule_follow(service);
+    return 0;
+}
+
+/* One of which no file is left goes when it is down. */
+static struct service *find_service(struct manager *manager, const char *name) {
+    struct service *service = manager_find(manager, name);
+    if (service && strcmp(service->name, name) == 0)
+        return service;
+    if (manager_add(manager, name, &service) < 0)
+        return NULL;
+    service->private->gone = manager->private->sweep = true;
+    return service;
+}
+
+/* ---- one service ---- */
+
+static int read_facts(struct service *service, const char *text, struct fault *fault) {
+    struct manager_private *manager = service->manager->private;
+    bool was_invalid = service->state == SERVICE_INVALID;
+    bool down = state_traits(service->state)->down;
+    int error = facts_read(text, &service_facts, service, NULL, fault);
+    if (error >= 0)
+        error = facts_read(text, &private_facts, service->private, &manager->timers, fault);
+    if (error >= 0)
+        error = facts_read(text, &held_facts, service->private, NULL, fault);
+    if (error >= 0 && service->state == SERVICE_INVALID)
+        service->state = SERVICE_LOADED;
+    if (was_invalid && state_traits(service->state)->down && !state_traits(service->state)->gated)
+        service->state = SERVICE_INVALID;
+    manager->up += down && !state_traits(service->state)->down;
+    return error;
+}
+
+static int adopt_service(struct service *service, const char *text, struct fault *fault) {
+    bool same = false;
+    int error = find_unit(service, &same, fault);
+    if (error < 0 && !needs_unit(service)) /* its file is all it needs */
+        error = 0;
+    if (error >= 0)
+        error = health_restore(service, text, fault);
+    if (error >= 0 && same)
+        error = schedule_restore(service, text, fault);
+    if (error >= 0)
+        error = adopt_sandbox(service, fault);
+    if (error >= 0)
+        error = adopt_main(service, fault);
+    if (error < 0)
+        return error;
+    adopt_descriptors(service);
+    if (service->sandbox)
+        adopt_ears(service);
+    state_set_saved(service, text);
+    return 0;
+}
+
+/* What is left of it goes with its cgroup; it is started anew if it was to be up. */
+static void give_up(struct service *service, const char *why) {
+    struct service_private *own = service->private;
+    struct manager_private *manager = service->manager->private;
+    struct deadline *const deadlines[] = {&own->deadline, &own->lifetime, &own->idle, &own->steady};
+    bool rises = own->goal != GOAL_DOWN && needs_unit(service);
+    adopt_lose(service->manager, service->name, why);
+    for (size_t i = 0; i < ELEMENTS(deadlines); i++)
+        timers_cancel(&manager->timers, deadlines[i]);
+    health_free(service);
+    service_drop_run(service);
+    own->commands.running = false;
+    own->outcome = rises && service->unit ? SERVICE_WAITING : SERVICE_STOPPED;
+    manager->up -= !state_traits(service->state)->down;
+    service->state = service->sandbox ? SERVICE_REMOVING : own->outcome;
+    manager->up += !state_traits(service->state)->down;
+    service_fail(service, "could not be found again: %s", why);
+}
+
+void adopt_unit(struct manager *manager, const char *name) {
+    scoped_free char *text = NULL;
+    struct fault fault = {{0}};
+    if (!unit_name_is_valid(name)) {
+        adopt_lose(manager, name, "no unit has such a name");
+        return;
+    }
+    int error = facts_file_read(manager, name, FACTS_FILE, &text, &fault);
+    if (error >= 0)
+        error = facts_check(text, facts_file_boot(manager), &fault);
+    if (error == -ENOENT || error == -ESTALE) {
+        facts_file_remove(manager, name);
+        return;
+    }
+    struct service *service = error < 0 ? NULL : find_service(manager, name);
+    if (service)
+        error = read_facts(service, text, &fault);
+    if (!service || error < 0) {
+        adopt_lose(manager, name, fault.text[0] ? fault.text : strerror(ENOMEM));
+        return;
+    }
+    if (adopt_service(service, text, &fault) < 0)
+        give_up(service, fault.text);
+    else
+        manager->private->adoption.found += needs_unit(service);
+    service->private->adopted = true;
+    state_touch(service);
+}

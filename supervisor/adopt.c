@@ -1,0 +1,210 @@
+#include "supervisor/adopt.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "runtime/adopt.h"
+#include "supervisor/adopt-private.h"
+#include "supervisor/facts-file.h"
+#include "supervisor/job.h"
+#include "supervisor/keeping.h"
+#include "supervisor/log.h"
+#include "supervisor/notify.h"
+#include "supervisor/restart.h"
+#include "supervisor/state-table.h"
+#include "supervisor/state.h"
+#include "supervisor/world.h"
+#include "units/base/text.h"
+
+/* ---- who was lost ---- */
+
+void adopt_lose(struct manager *manager, const char *unit, const char *why) {
+    struct adoption *adoption = &manager->private->adoption;
+    log_line(LEVEL_WARNING, "%s: cannot be found again: %s", unit, why);
+    struct lost *longer =
+        reallocarray(adoption->lost, adoption->lost_count + 1, sizeof(*adoption->lost));
+    if (!longer)
+        return;
+    adoption->lost = longer;
+    struct lost lost = {strdup(unit), strdup(why)};
+    if (lost.unit && lost.why) {
+        longer[adoption->lost_count++] = lost;
+        return;
+    }
+    free(lost.unit);
+    free(lost.why);
+}
+
+void adoption_free(struct adoption *adoption) {
+    for (size_t i = 0; i < adoption->lost_count; i++) {
+        free(adoption->lost[i].unit);
+        free(adoption->lost[i].why);
+    }
+    free(adoption->lost);
+    watch_close(adoption->exits);
+}
+
+/* ---- ends that ringfenced saw ---- */
+
+void manager_read_exits(struct manager *manager) {
+    struct manager_private *own = manager->private;
+    struct keeper_exit exit;
+    while (keeping_peek_exit(own->keeping, &exit)) {
+        children_end_adopted(&own->children, exit.pid, exit.start_time, exit.wait_status);
+        manager_event_ended(manager); /* what follows from it is written down before it is gone */
+        keeping_consume_exit(own->keeping);
+    }
+}
+
+/* Readable without an end of anybody: ringfenced itself is gone. */
+static void exits_came(void *context) {
+    struct manager *manager = context;
+    struct keeper_exit exit;
+    if (keeping_peek_exit(manager->private->keeping, &exit))
+        manager_read_exits(manager);
+    else
+        watch_close(take(manager->private->adoption.exits));
+}
+
+static void listen_to_keeper(struct manager *manager) {
+    struct manager_private *own = manager->private;
+    int fd = keeping_exits_fd(own->keeping);
+    if (fd >= 0 && watch_open(manager, fd, EPOLLIN, WATCH_CHILDREN, exits_came, manager,
+                              &own->adoption.exits) < 0)
+        log_line(LEVEL_ERROR, "cannot listen to ringfenced: ends of units will not be heard of");
+}
+
+/* Those that had ended before we came, and of which ringfenced had nothing to tell. */
+static void tell_unseen(struct manager *manager) {
+    struct children *children = &manager->private->children;
+    struct child *child;
+    while ((child = children_find_gone(children)))
+        children_end_adopted(children, child->pid, child->start_time, WAIT_UNSEEN);
+}
+
+/* ---- all services at once ---- */
+
+/* Nothing moves before all are there. */
+static void resume_all(struct manager *manager) {
+    struct service *service;
+    list_for_each(service, &manager->services, link) {
+        const struct state_traits *traits = state_traits(service->state);
+        if (!service->private->adopted || !traits->resume)
+            continue;
+        enum service_state next = traits->resume(service);
+        state_touch(service);
+        if (next != service->state)
+            service_enter(service, next);
+    }
+}
+
+/* What a program said while nobody listened counts before its end and before its deadlines. */
+static void listen_to_all(struct manager *manager) {
+    struct service *service;
+    list_for_each(service, &manager->services, link) {
+        if (service->private->adopted)
+            notify_receive(service->private->notify);
+        if (service->private->adopted)
+            ready_pipe_receive(service->private->ready_pipe);
+    }
+}
+
+/* No event tells of a cgroup that became empty before we watched it. */
+static void look_at_all(struct manager *manager) {
+    struct service *service;
+    list_for_each(service, &manager->services, link) {
+        bool adopted = service->private->adopted;
+        service->private->adopted = false;
+        job_touch(service);
+        if (adopted && service->sandbox && service->private->built &&
+            sandbox_is_populated(service->sandbox) == 0)
+            service_handle(service, EVENT_EMPTY);
+    }
+}
+
+static void restart_lost(struct manager *manager) {
+    const struct adoption *adoption = &manager->private->adoption;
+    for (size_t i = 0; i < adoption->lost_count; i++) {
+        struct service *service = manager_lookup(manager, adoption->lost[i].unit);
+        if (service && state_traits(service->state)->idle && manager_wants_at_boot(service))
+            job_start(service, false);
+    }
+}
+
+/* ---- the whole ---- */
+
+/* 1: it is there, 0: there is none, or it is of another boot. What is damaged has lost its word on
+ * whether everything was being stopped, and no more. */
+static int read_manager(struct manager *manager, struct fault *fault) {
+    struct manager_private *own = manager->private;
+    scoped_free char *text = NULL;
+    int error = facts_file_read(manager, NULL, FACTS_FILE, &text, fault);
+    if (error == -ENOENT)
+        return 0;
+    if (error >= 0)
+        error = facts_check(text, facts_file_boot(manager), fault);
+    if (error == -ESTALE)
+        return 0;
+    if (error >= 0)
+        error = facts_read(text, &manager_facts, manager, NULL, fault);
+    if (error >= 0)
+        error = facts_read(text, &manager_private_facts, own, NULL, fault);
+    if (error < 0)
+        log_line(LEVEL_WARNING, "the facts of the manager are not believed: %s", fault->text);
+    return 1;
+}
+
+static int find_all(struct manager *manager, struct fault *fault) {
+    char **names = NULL;
+    size_t count = 0;
+    int error = facts_file_list(manager, &names, &count, fault);
+    for (size_t i = 0; i < count; i++) {
+        adopt_unit(manager, names[i]);
+        free(names[i]);
+    }
+    free(names);
+    return error;
+}
+
+/* In this order: while nothing moves, what is there is found, what is nobody's is ended; then what
+ * was said and what has ended meanwhile are told as the events that they are. */
+static int go_on(struct manager *manager, struct fault *fault) {
+    struct manager_private *own = manager->private;
+    own->adoption.resumed = true;
+    own->draining = true;
+    int error = find_all(manager, fault);
+    if (error >= 0)
+        error = runtime_settle(manager->runtime, fault);
+    graph_spoil(manager);
+    resume_all(manager);
+    listen_to_all(manager);
+    own->draining = false;
+    manager_read_exits(manager);
+    tell_unseen(manager);
+    look_at_all(manager);
+    restart_lost(manager);
+    if (manager->stopping)
+        job_stop_all(manager);
+    return error;
+}
+
+int manager_adopt(struct manager *manager, struct fault *fault) {
+    struct manager_private *own = manager->private;
+    int resumed = read_manager(manager, fault);
+    int error = 0;
+    if (resumed) {
+        error = go_on(manager, fault);
+    } else {
+        facts_file_remove(manager, NULL);
+        error = runtime_settle(manager->runtime, fault);
+    }
+    keeping_settle(own->keeping);
+    listen_to_keeper(manager);
+    state_touch_manager(manager);
+    manager_event_ended(manager);
+    if (resumed)
+        log_line(LEVEL_NOTICE, "%zu units found again, %zu lost", own->adoption.found,
+                 own->adoption.lost_count);
+    return error < 0 ? error : resumed;
+}

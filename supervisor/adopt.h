@@ -1,0 +1,48 @@
+#pragma once
+/* What an earlier manager left, found again: facts (state.h), sandboxes and processes
+ * (runtime/adopt.h), what ringfenced kept for us and whose ends it saw (keeping.h). main.c calls it
+ * once, before anybody can ask for anything.
+ *
+ * Each service goes on where it was: with its process, its counters, its deadlines. What was under
+ * way is finished; what nobody can know the state of (a build, a launch) is ended and begun again,
+ * which counts as no restart. What cannot be found again is ended with its cgroup, and started anew
+ * if it was to be up; a line says why. */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "supervisor/children.h"
+#include "units/base/list.h"
+
+struct fault;
+struct manager;
+struct run;
+struct service;
+struct watch;
+
+struct lost {
+    char *unit, *why;
+};
+
+struct adoption {
+    bool resumed; /* an earlier manager of this boot was here */
+    size_t found; /* units that are as they were */
+    struct lost *lost;
+    size_t lost_count;
+    struct watch *exits;   /* of what ringfenced tells; NULL: nobody tells anything */
+    struct list witnesses; /* of struct witness.link */
+};
+
+/* After manager_apply_set. 1: it goes on, 0: nothing was there: it boots. Services that run go on
+ * even where this fails. */
+int manager_adopt(struct manager *manager, struct fault *fault);
+void adoption_free(struct adoption *adoption);
+
+/* A run of an earlier manager's, also one that has ended meanwhile. Its process is claimed as a
+ * child of ours would be: `ended` is called with the status that ringfenced saw, or with
+ * WAIT_UNSEEN (restart.h). ended NULL: that was told before. Consumes the descriptors. */
+int adopt_run(struct service *service, const char *words, const int *fds, size_t count,
+              child_ended ended, void *context, struct run **ret_run, struct fault *fault);
+
+/* Reads what ringfenced has to tell of ends of processes; whenever keeping_exits_fd is readable. */
+void manager_read_exits(struct manager *manager);

@@ -1,0 +1,269 @@
+#include "supervisor/state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/adopt.h"
+#include "supervisor/facts-file.h"
+#include "supervisor/fd-store.h"
+#include "supervisor/health.h"
+#include "supervisor/keeping.h"
+#include "supervisor/log.h"
+#include "supervisor/manager-private.h"
+#include "supervisor/schedule.h"
+#include "supervisor/seeded.h"
+#include "supervisor/state-table.h"
+#include "units/base/text.h"
+#include "units/resolved.h"
+
+void state_touch(struct service *service) {
+    if (list_is_empty(&service->private->unsaved))
+        list_append(&service->manager->private->unsaved, &service->private->unsaved);
+}
+
+void state_touch_manager(struct manager *manager) {
+    manager->private->own_unsaved = true;
+}
+
+/* ---- what is held, in the words by which it is found again ---- */
+
+static char *taken_words(struct text *words) {
+    return words->failed ? NULL : take(words->data);
+}
+
+static void replace(char **place, char *words) {
+    free(*place);
+    *place = words;
+}
+
+void state_hold(struct service *service, const char *kind, const int *fds, size_t count) {
+    struct fault fault = {{0}};
+    char name[UNIT_NAME_MAX + 16];
+    snprintf(name, sizeof(name), "%s/%s", service->name, kind);
+    if (keeping_store(service->manager->private->keeping, name, fds, count, &fault) < 0)
+        log_line(LEVEL_WARNING, "%s: %s", service->name, fault.text);
+}
+
+void state_release(struct service *service, const char *kind) {
+    char name[UNIT_NAME_MAX + 16];
+    snprintf(name, sizeof(name), "%s/%s", service->name, kind);
+    keeping_drop(service->manager->private->keeping, name);
+}
+
+size_t state_take(struct service *service, const char *kind, int *ret_fds, size_t room) {
+    char name[UNIT_NAME_MAX + 16];
+    snprintf(name, sizeof(name), "%s/%s", service->name, kind);
+    int count = keeping_take(service->manager->private->keeping, name, ret_fds, room);
+    return count < 0 ? 0 : (size_t)count;
+}
+
+/* The words change while a unit lives (they name its main process, and count what was killed); what
+ * goes with them is stored once. */
+static void hold_sandbox(struct service *service) {
+    struct held *held = &service->private->held;
+    int fds[SANDBOX_SAVED_MAX];
+    size_t count = 0;
+    scoped_text struct text words = {0};
+    bool had = held->sandbox != NULL;
+    replace(&held->sandbox, NULL);
+    if (service->sandbox && service->private->built &&
+        sandbox_save(service->sandbox, &words, fds, &count) >= 0)
+        replace(&held->sandbox, taken_words(&words));
+    if (held->sandbox && !had)
+        state_hold(service, "sandbox", fds, count);
+    else if (had && !held->sandbox)
+        state_release(service, "sandbox");
+}
+
+static void hold_run(struct service *service) {
+    struct held *held = &service->private->held;
+    int fds[RUN_SAVED_MAX];
+    size_t count = 0;
+    scoped_text struct text words = {0};
+    bool had = held->run != NULL;
+    replace(&held->run, NULL);
+    if (service->main && service->private->executed &&
+        run_save(service->main, &words, fds, &count) >= 0)
+        replace(&held->run, taken_words(&words));
+    if (held->run && !had && count > 0)
+        state_hold(service, "run", fds, count);
+    else if (had && !held->run)
+        state_release(service, "run");
+}
+
+static void hold_others(struct service *service) {
+    struct service_private *own = service->private;
+    scoped_text struct text command = {0}, execs = {0}, descriptors = {0};
+    execs_save(service, &own->commands, &command, &execs);
+    fd_store_describe(own->fd_store, &descriptors);
+    replace(&own->held.command, taken_words(&command));
+    replace(&own->held.execs, taken_words(&execs));
+    replace(&own->held.descriptors, taken_words(&descriptors));
+}
+
+/* In what lies beside the facts; only a new unit is written anew. */
+static int hold_unit(struct service *service, struct fault *fault) {
+    struct held *held = &service->private->held;
+    scoped_text struct text text = {0};
+    if (held->unit == service->unit || !service->unit)
+        return 0;
+    unit_print(service->unit, &text);
+    if (text.failed)
+        return fault_set(fault, ENOMEM, "cannot save the unit %s", service->name);
+    int error = facts_file_write(service->manager, service->name, FACTS_UNIT_FILE,
+                                 text.data ? text.data : "", text.length, fault);
+    if (error < 0)
+        return error;
+    unit_unref(held->unit);
+    held->unit = unit_ref(service->unit);
+    replace(&held->unit_path, strdup(service->unit->path));
+    return 0;
+}
+
+/* ---- the text ---- */
+
+static void print(struct service *service, struct text *text) {
+    facts_begin(text, facts_file_boot(service->manager));
+    facts_write(text, &service_facts, service);
+    facts_write(text, &private_facts, service->private);
+    facts_write(text, &held_facts, service->private);
+    health_save(service, text);
+    schedule_save(service, text);
+    facts_end(text);
+}
+
+void state_print(struct service *service, struct text *text) {
+    hold_sandbox(service);
+    hold_run(service);
+    hold_others(service);
+    service->private->guarded = service->private->watchdog.slot != 0;
+    service->private->launching = service->main && !service->private->executed;
+    print(service, text);
+}
+
+bool state_is_pristine(const struct service *service) {
+    const struct service_private *own = service->private;
+    bool rests = service->state == SERVICE_LOADED || service->state == SERVICE_INVALID;
+    return rests && own->goal == GOAL_NONE && !own->schedule && own->saved == 0;
+}
+
+/* FNV-1a, 64 bits, and never 0: that stands for nothing. */
+static uint64_t digest_of(const struct text *text) {
+    uint64_t digest = 0xcbf29ce484222325ULL;
+    for (size_t i = 0; i < text->length; i++)
+        digest = (digest ^ (unsigned char)text->data[i]) * 0x100000001b3ULL;
+    return digest ? digest : 1;
+}
+
+/* ---- writing ---- */
+
+/* What is the same as it was last time is not written again. */
+static int save(struct service *service, struct text *text, struct fault *fault) {
+    struct service_private *own = service->private;
+    if (state_is_pristine(service))
+        return 0;
+    int error = hold_unit(service, fault);
+    if (error < 0)
+        return error;
+    state_print(service, text);
+    if (text->failed)
+        return fault_set(fault, ENOMEM, "cannot save the state of %s", service->name);
+    uint64_t digest = digest_of(text);
+    if (digest == own->saved || (SEEDED(FORGETFUL) && own->saved))
+        return 0;
+    error = facts_file_write(service->manager, service->name, FACTS_FILE, text->data, text->length,
+                             fault);
+    if (error >= 0)
+        own->saved = digest;
+    return error;
+}
+
+static int save_manager(struct manager *manager, struct fault *fault) {
+    struct manager_private *own = manager->private;
+    scoped_text struct text text = {0};
+    if (!own->own_unsaved)
+        return 0;
+    facts_begin(&text, facts_file_boot(manager));
+    facts_write(&text, &manager_facts, manager);
+    facts_write(&text, &manager_private_facts, own);
+    facts_end(&text);
+    if (text.failed)
+        return fault_set(fault, ENOMEM, "cannot save the state of the manager");
+    int error = facts_file_write(manager, NULL, FACTS_FILE, text.data, text.length, fault);
+    own->own_unsaved = error < 0;
+    return error;
+}
+
+/* One that cannot be written is the last that is tried: the others would fail for the same reason.
+ * Each time it is another one, lest one alone is in the way of all. */
+static int save_touched(struct manager *manager, struct fault *fault) {
+    struct manager_private *own = manager->private;
+    struct service_private *next;
+    int error = save_manager(manager, fault);
+    while (error >= 0 && (next = list_first(&own->unsaved, struct service_private, unsaved))) {
+        list_remove(&next->unsaved);
+        error = save(next->service, &own->facts, fault);
+        if (error < 0)
+            list_append(&own->unsaved, &next->unsaved);
+    }
+    return error;
+}
+
+void state_flush(struct manager *manager) {
+    struct manager_private *own = manager->private;
+    struct fault fault = {{0}};
+    int error = save_touched(manager, &fault);
+    if (error >= 0)
+        fault.text[0] = '\0';
+    if (error < 0 && strcmp(fault.text, own->unsaved_fault.text) != 0)
+        log_line(LEVEL_ERROR, "%s: what runs goes on, and would not survive a restart of ringfence",
+                 fault.text);
+    else if (error >= 0 && own->unsaved_fault.text[0])
+        log_line(LEVEL_NOTICE, "the state of all units is saved again");
+    own->unsaved_fault = fault;
+}
+
+int state_save_all(struct manager *manager, struct fault *fault) {
+    struct service *service;
+    state_touch_manager(manager);
+    list_for_each(service, &manager->services, link) {
+        state_touch(service);
+    }
+    return save_touched(manager, fault);
+}
+
+const char *state_complaint(const struct service *service) {
+    const struct manager_private *manager = service->manager->private;
+    bool saved = list_is_empty(&service->private->unsaved);
+    return saved || !manager->unsaved_fault.text[0] ? NULL : manager->unsaved_fault.text;
+}
+
+/* ---- life ---- */
+
+void state_set_saved(struct service *service, const char *text) {
+    const struct text whole = {.data = (char *)(uintptr_t)text, .length = strlen(text)};
+    service->private->saved = digest_of(&whole);
+}
+
+void state_forget(struct service *service) {
+    struct service_private *own = service->private;
+    if (own->held.sandbox)
+        state_release(service, "sandbox");
+    if (own->held.run)
+        state_release(service, "run");
+    if (own->saved)
+        facts_file_remove(service->manager, service->name);
+    own->saved = 0;
+    unit_unref(take(own->held.unit));
+    list_remove(&own->unsaved);
+}
+
+void state_free(struct service *service) {
+    struct held *held = &service->private->held;
+    char **const words[] = {&held->sandbox, &held->run,         &held->command,
+                            &held->execs,   &held->descriptors, &held->unit_path};
+    list_remove(&service->private->unsaved);
+    for (size_t i = 0; i < ELEMENTS(words); i++)
+        replace(words[i], NULL);
+    unit_unref(held->unit);
+}

@@ -1,0 +1,44 @@
+#pragma once
+/* What must outlive the manager, written down whenever it has changed: a manager that is killed, or
+ * replaced, is followed by one that goes on (adopt.h). At the end of every event the facts of the
+ * services that it touched are written, before any answer leaves us.
+ *
+ * A directory that is full stops nobody: what could not be written is written when it can be, and
+ * status says so until then. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct fault;
+struct manager;
+struct service;
+struct text;
+
+/* Something that state-table.c names may have changed. */
+void state_touch(struct service *service);
+void state_touch_manager(struct manager *manager);
+/* Writes what was touched; at the end of every event. */
+void state_flush(struct manager *manager);
+/* All of it, for a successor that is to start at once. Fails where anything could not be written.
+ */
+int state_save_all(struct manager *manager, struct fault *fault);
+
+/* The facts of a service as they would be written now. */
+void state_print(struct service *service, struct text *text);
+/* Whether nobody would have anything to go on with: it has never been asked for. */
+bool state_is_pristine(const struct service *service);
+/* For status: why the facts of this one are not up to date; NULL where they are. */
+const char *state_complaint(const struct service *service);
+
+/* Descriptors that must outlive us too: ringfenced keeps copies as UNIT/KIND, behind those that it
+ * has of that name. state_take: those that a predecessor stored; their count, the caller's. */
+void state_hold(struct service *service, const char *kind, const int *fds, size_t count);
+void state_release(struct service *service, const char *kind);
+size_t state_take(struct service *service, const char *kind, int *ret_fds, size_t room);
+
+/* What is written now is what a predecessor has written. */
+void state_set_saved(struct service *service, const char *text);
+/* Nothing of it is left, and nothing need be known until it is asked for again. */
+void state_forget(struct service *service);
+void state_free(struct service *service);
