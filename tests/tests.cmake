@@ -14,7 +14,7 @@ endif()
 
 # The policy against a fake runtime, clock and chance: neither root nor kernel is needed.
 if(TESTS)
-    add_library(lifeless STATIC tests/supervisor/fake-probe.c tests/supervisor/fake-rules.c
+    add_library(lifeless STATIC tests/supervisor/fake-adopt.c tests/supervisor/fake-probe.c tests/supervisor/fake-rules.c
                 tests/supervisor/fake-runtime.c tests/supervisor/fake-sockets.c
                 tests/supervisor/fake-stamp.c
                 tests/supervisor/fake-units.c tests/supervisor/fake-world.c)
@@ -27,6 +27,7 @@ if(TESTS)
         target_link_libraries(supervisor-${name} PRIVATE policy lifeless policy units)
     endforeach()
     add_executable(supervisor-test-simulation tests/supervisor/test-simulation.c
+                   tests/supervisor/simulation-deaths.c
                    tests/supervisor/simulation-relations.c tests/supervisor/simulation-rules.c
                    tests/supervisor/simulation-runs.c tests/supervisor/simulation-timers.c)
     set_target_properties(supervisor-test-simulation PROPERTIES

@@ -1,43 +1,20 @@
 /* Sandboxes and runs that live by a plan, and the rules that no event may break. */
 
-#include "tests/supervisor/fake-runtime.h"
-
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/supervisor/fake-sandbox.h"
+
 size_t fake_sandboxes, fake_runs, fake_processes;
 
-struct sandbox {
-    struct service *service;
-    struct fake_plan plan;
-    int report_fd, events_fd;
-    struct deadline built, orphans; /* orphans: the children that main left behind end */
-    bool whole, frozen;
-    unsigned processes; /* main and its children */
-    uint64_t oom_kills;
-    struct run *run;  /* alive, or not yet reaped */
-    struct list side; /* of struct run.link: commands that are not yet gone */
-};
-
-struct run {
-    struct sandbox *sandbox; /* NULL: the sandbox was removed before the run was freed */
-    struct list link;        /* sandbox.side; alone in main's */
-    enum run_place place;
-    struct fake_plan plan;
-    int report_fd, status_fd; /* status_fd: -1 without an init */
-    bool lingers;             /* its init waits for the children of the program, */
-    bool left;                /* which has ended */
-    int left_status;
-    pid_t pid;
-    struct deadline execed, report, ready, exits, reaped;
-    bool executed, failed, alive, told, killed;
-    bool concluded; /* the report has ended */
-    int exit_status;
-};
-
+struct list fake_all = LIST(fake_all), fake_all_runs = LIST(fake_all_runs);
 static pid_t last_pid = 1000;
+
+struct service *fake_owner(const struct sandbox *sandbox) {
+    return fake_manager ? manager_lookup(fake_manager, sandbox->name) : NULL;
+}
 
 static void plan_default(const char *name, struct fake_plan *plan) {
     (void)name, (void)plan;
@@ -60,7 +37,7 @@ static struct fake_plan choose(const char *name) {
     return plan;
 }
 
-static void happen(struct deadline *deadline, uint64_t after) {
+void fake_happen(struct deadline *deadline, uint64_t after) {
     timers_reserve(&fake_timers, fake_timers.count + 1);
     timers_set(&fake_timers, deadline, after == NEVER ? NEVER : fake_now + after);
 }
@@ -91,7 +68,7 @@ static void orphans_end(struct deadline *deadline) {
     bool alive = sandbox->run && sandbox->run->alive;
     lose(sandbox, sandbox->processes - alive);
     if (alive && sandbox->run->left) /* the init has nobody to wait for */
-        happen(&sandbox->run->exits, 0);
+        fake_happen(&sandbox->run->exits, 0);
 }
 
 int sandbox_build(struct runtime *runtime, const struct container *container,
@@ -109,15 +86,17 @@ int sandbox_build(struct runtime *runtime, const struct container *container,
     if (!sandbox)
         return -ENOMEM;
     *sandbox = (struct sandbox){
-        .service = service,
+        .held = true,
         .plan = plan,
         .report_fd = fake_fd_open(),
         .events_fd = fake_fd_open(),
         .built.passed = built,
         .orphans.passed = orphans_end,
     };
+    snprintf(sandbox->name, sizeof(sandbox->name), "%s", container->name);
     list_init(&sandbox->side);
-    happen(&sandbox->built, plan.build_time);
+    list_append(&fake_all, &sandbox->link);
+    fake_happen(&sandbox->built, plan.build_time);
     fake_sandboxes++;
     *ret_sandbox = sandbox;
     return 0;
@@ -138,6 +117,8 @@ int sandbox_advance(struct sandbox *sandbox, struct fault *fault) {
 
 int sandbox_remove(struct sandbox *sandbox, struct fault *fault) {
     (void)fault;
+    if (fake_dead)
+        return -EBUSY;
     if (sandbox->processes > 0 || !list_is_empty(&sandbox->side)) {
         sandbox_kill(sandbox, NULL);
         return -EBUSY;
@@ -146,6 +127,11 @@ int sandbox_remove(struct sandbox *sandbox, struct fault *fault) {
         sandbox->plan.busy_removals--;
         return -EBUSY;
     }
+    fake_sandbox_destroy(sandbox);
+    return 0;
+}
+
+void fake_sandbox_destroy(struct sandbox *sandbox) {
     if (sandbox->run) {
         timers_cancel(&fake_timers, &sandbox->run->execed);
         sandbox->run->sandbox = NULL;
@@ -154,9 +140,9 @@ int sandbox_remove(struct sandbox *sandbox, struct fault *fault) {
     timers_cancel(&fake_timers, &sandbox->orphans);
     fake_fd_close(sandbox->report_fd);
     fake_fd_close(sandbox->events_fd);
+    list_remove(&sandbox->link);
     fake_sandboxes--;
     free(sandbox);
-    return 0;
 }
 
 int sandbox_events_fd(const struct sandbox *sandbox) {
@@ -181,7 +167,7 @@ static void die(struct run *run, int wait_status, uint64_t after) {
         return;
     run->exit_status = wait_status;
     if (!run->exits.slot || run->exits.at > fake_now + after)
-        happen(&run->exits, after);
+        fake_happen(&run->exits, after);
 }
 
 /* A helper that is killed reports nothing but its end. */
@@ -201,12 +187,13 @@ static void kill_side(struct sandbox *sandbox, bool beside_only) {
 int sandbox_kill(struct sandbox *sandbox, struct fault *fault) {
     (void)fault;
     struct run *run = sandbox->run;
-    fake_check_reverse(sandbox->service);
+    if (fake_owner(sandbox))
+        fake_check_reverse(fake_owner(sandbox));
     kill_side(sandbox, false);
     if (run && !run->executed && !run->failed) { /* the helper dies, and its report ends */
         run->failed = true;
         timers_cancel(&fake_timers, &run->execed);
-        happen(&sandbox->orphans, run->plan.kill_time);
+        fake_happen(&sandbox->orphans, run->plan.kill_time);
         return 0;
     }
     if (run && run->alive && !run->killed) {
@@ -214,7 +201,7 @@ int sandbox_kill(struct sandbox *sandbox, struct fault *fault) {
         die(run, KILLED(SIGKILL), run->plan.kill_time);
     }
     if (sandbox->processes > (run && run->alive))
-        happen(&sandbox->orphans, sandbox->plan.kill_time);
+        fake_happen(&sandbox->orphans, sandbox->plan.kill_time);
     return 0;
 }
 
@@ -224,7 +211,7 @@ int sandbox_signal_all(struct sandbox *sandbox, int number, struct fault *fault)
         run_signal(run, number, fault);
     if (number != SIGCONT && sandbox->plan.child_time != NEVER &&
         sandbox->processes > (run && run->alive))
-        happen(&sandbox->orphans, sandbox->plan.child_time);
+        fake_happen(&sandbox->orphans, sandbox->plan.child_time);
     return 0;
 }
 
@@ -237,7 +224,7 @@ int sandbox_freeze(struct sandbox *sandbox, bool freeze, struct fault *fault) {
 /* ---- runs ---- */
 
 /* Runs of which the policy has let go, but that were not reaped yet, live until then. */
-static void run_dispose(struct run *run) {
+void fake_run_dispose(struct run *run) {
     struct deadline *const deadlines[] = {&run->execed, &run->report, &run->ready, &run->exits,
                                           &run->reaped};
     for (size_t i = 0; i < ELEMENTS(deadlines); i++)
@@ -246,6 +233,7 @@ static void run_dispose(struct run *run) {
     if (run->place == RUN_MAIN && run->sandbox && run->sandbox->run == run)
         run->sandbox->run = NULL;
     list_remove(&run->link);
+    list_remove(&run->all);
     fake_runs--;
     free(run);
 }
@@ -272,13 +260,14 @@ static void side_execed(struct run *run) {
     fake_processes++;
     run->executed = run->alive = true;
     run->pid = ++last_pid;
+    run->manager = fake_managers;
     run->exit_status = run->plan.command_status;
-    happen(&run->exits, run->plan.command_time);
+    fake_happen(&run->exits, run->plan.command_time);
 }
 
 static void execed(struct deadline *deadline) {
     struct run *run = OWNER(deadline, struct run, execed);
-    happen(&run->report, run->plan.report_delay);
+    fake_happen(&run->report, run->plan.report_delay);
     if (run->place != RUN_MAIN) {
         side_execed(run);
         return;
@@ -289,20 +278,27 @@ static void execed(struct deadline *deadline) {
         return;
     }
     run->executed = run->alive = true;
-    if (!run->plan.deaf)
-        fake_accept(run->sandbox->service);
+    if (!run->plan.deaf && fake_owner(run->sandbox))
+        fake_accept(fake_owner(run->sandbox));
     run->pid = ++last_pid;
+    run->manager = fake_managers;
     run->sandbox->processes += run->plan.children; /* the helper became the payload */
     fake_processes += run->plan.children;
-    happen(&run->ready, run->plan.ready_after);
+    fake_happen(&run->ready, run->plan.ready_after);
     run->exit_status = run->plan.exit_status;
-    happen(&run->exits, run->plan.exit_after);
+    fake_happen(&run->exits, run->plan.exit_after);
 }
 
 static void says_ready(struct deadline *deadline) {
     struct run *run = OWNER(deadline, struct run, ready);
-    struct service *service = run->sandbox->service;
-    if (run->sandbox->frozen || service->main != run)
+    struct service *service = fake_owner(run->sandbox);
+    if (run->sandbox->frozen)
+        return;
+    if (!service) { /* it lies in the socket until somebody reads it */
+        fake_say_later(run->sandbox->name);
+        return;
+    }
+    if (service->main != run)
         return;
     if (service->unit->service.type == SERVICE_FD) {
         service_poll_run(service);
@@ -319,9 +315,13 @@ static void reaped(struct deadline *deadline) {
     pid_t pid = run->pid;
     int status = run->exit_status;
     run->told = true;
+    unsigned manager = run->manager;
     if (run->report_fd < 0) /* nobody holds it any more */
-        run_dispose(run);
-    manager_child_ended(fake_manager, pid, status);
+        fake_run_dispose(run);
+    if (fake_manager && manager == fake_managers)
+        manager_child_ended(fake_manager, pid, status);
+    else
+        fake_keeper_reaps(pid, status);
 }
 
 static void side_exits(struct run *run) {
@@ -329,7 +329,7 @@ static void side_exits(struct run *run) {
     fake_processes--;
     list_remove(&run->link);
     list_init(&run->link);
-    happen(&run->reaped, fake_random(2) ? 0 : fake_random(MSEC));
+    fake_happen(&run->reaped, fake_random(2) ? 0 : fake_random(MSEC));
 }
 
 /* The program ends, and its init does not. */
@@ -340,8 +340,9 @@ static bool leaves(struct run *run) {
     run->left = true;
     run->left_status = run->exit_status;
     kill_side(sandbox, true);
-    happen(&sandbox->orphans, run->plan.child_time);
-    fake_fd_fire(run->status_fd);
+    fake_happen(&sandbox->orphans, run->plan.child_time);
+    if (run->status_fd >= 0)
+        fake_fd_fire(run->status_fd);
     return true;
 }
 
@@ -358,11 +359,11 @@ static void exits(struct deadline *deadline) {
     kill_side(sandbox, true); /* with their pid namespace */
     run->alive = false;
     timers_cancel(&fake_timers, &run->ready);
-    happen(&run->reaped, fake_random(2) ? 0 : fake_random(MSEC));
+    fake_happen(&run->reaped, fake_random(2) ? 0 : fake_random(MSEC));
     if (run->plan.out_of_memory && !run->killed)
         sandbox->oom_kills++;
     if (sandbox->processes > 1)
-        happen(&sandbox->orphans, run->killed ? 0 : run->plan.child_time);
+        fake_happen(&sandbox->orphans, run->killed ? 0 : run->plan.child_time);
     lose(sandbox, 1);
 }
 
@@ -379,10 +380,11 @@ static bool commands_run(const struct sandbox *sandbox) {
 
 static int side_start(struct sandbox *sandbox, const struct run_request *request,
                       struct run **ret_run, struct fault *fault) {
-    struct service *service = sandbox->service;
+    struct service *service = fake_owner(sandbox);
     if (request->place == RUN_ALONE && sandbox->processes > 0)
         fake_break("a command before or after it runs beside it", service);
-    if (request->place == RUN_BESIDE && (!service->main || !sandbox->run))
+    bool gone = service->main && service->main->told; /* while the manager was away */
+    if (request->place == RUN_BESIDE && !gone && (!service->main || !sandbox->run))
         fake_break("a command beside it runs without it", service);
     if (commands_run(sandbox))
         fake_break("two commands run at once", service);
@@ -397,6 +399,7 @@ static int side_start(struct sandbox *sandbox, const struct run_request *request
     *run = (struct run){
         .sandbox = sandbox,
         .place = request->place,
+        .held = true,
         .plan = plan,
         .report_fd = fake_fd_open(),
         .status_fd = -1,
@@ -407,9 +410,10 @@ static int side_start(struct sandbox *sandbox, const struct run_request *request
     };
     list_init(&run->link);
     list_append(&sandbox->side, &run->link);
+    list_append(&fake_all_runs, &run->all);
     fake_processes++;
     fake_runs++;
-    happen(&run->execed, plan.launch_time);
+    fake_happen(&run->execed, plan.launch_time);
     *ret_run = run;
     return 0;
 }
@@ -417,7 +421,7 @@ static int side_start(struct sandbox *sandbox, const struct run_request *request
 int run_start(struct sandbox *sandbox, const struct run_request *request, const struct run *main,
               struct run **ret_run, struct fault *fault) {
     (void)main;
-    struct service *service = sandbox->service;
+    struct service *service = fake_owner(sandbox);
     if (!sandbox->whole)
         fake_break("a run in a sandbox that is not whole", service);
     if (request->place != RUN_MAIN)
@@ -434,6 +438,7 @@ int run_start(struct sandbox *sandbox, const struct run_request *request, const 
         return -ENOMEM;
     *run = (struct run){
         .sandbox = sandbox,
+        .held = true,
         .plan = choose(service->name),
         .report_fd = fake_fd_open(),
         .status_fd = service->unit->container.process.init ? fake_fd_open() : -1,
@@ -445,6 +450,7 @@ int run_start(struct sandbox *sandbox, const struct run_request *request, const 
         .reaped.passed = reaped,
     };
     list_init(&run->link);
+    list_append(&fake_all_runs, &run->all);
     sandbox->run = run;
     sandbox->plan.child_time = run->plan.child_time;
     sandbox->plan.kill_time = run->plan.kill_time;
@@ -452,7 +458,7 @@ int run_start(struct sandbox *sandbox, const struct run_request *request, const 
     sandbox->processes = 1; /* the helper */
     fake_processes++;
     fake_runs++;
-    happen(&run->execed, run->plan.launch_time);
+    fake_happen(&run->execed, run->plan.launch_time);
     *ret_run = run;
     return 0;
 }
@@ -503,6 +509,8 @@ int run_pidfd(const struct run *run) {
 
 int run_signal(const struct run *run, int number, struct fault *fault) {
     struct run *target = (struct run *)(uintptr_t)run;
+    if (fake_dead)
+        return 0;
     if (run->told || !run->executed)
         return fault_say(fault, ESRCH, "the process has ended");
     if (!run->alive || run->left || number == 0 || number == SIGCONT || number == SIGHUP)
@@ -512,9 +520,9 @@ int run_signal(const struct run *run, int number, struct fault *fault) {
         die(target, KILLED(number), run->plan.kill_time);
         return 0;
     }
-    fake_check_reverse(run->sandbox->service);
+    fake_check_reverse(fake_owner(run->sandbox));
     if (run->sandbox->frozen)
-        fake_break("it is asked to stop while it is frozen", run->sandbox->service);
+        fake_break("it is asked to stop while it is frozen", fake_owner(run->sandbox));
     if (number == SIGKILL)
         die(target, KILLED(SIGKILL), run->plan.kill_time);
     else if (run->plan.stop_time != NEVER)
@@ -537,7 +545,7 @@ void run_free(struct run *run) {
     timers_cancel(&fake_timers, &run->report);
     bool ends = run->alive || run->reaped.slot || run->execed.slot;
     if (!ends)
-        run_dispose(run);
+        fake_run_dispose(run);
 }
 
 /* ---- told by tests ---- */
@@ -564,7 +572,8 @@ void fake_move_main(const char *name) {
     if (!run || !run->executed || run->sandbox->frozen || service->private->main_pidfd >= 0 ||
         run->sandbox->processes <= run->alive)
         return;
-    const struct notification notification = {.main_pid = ++last_pid,
+    run->sandbox->moved = ++last_pid;
+    const struct notification notification = {.main_pid = last_pid,
                                               .main_pidfd = open("/dev/null", O_PATH | O_CLOEXEC)};
     service_notified(service, &notification);
     manager_event_ended(fake_manager);
@@ -581,20 +590,8 @@ int fake_runtime_signal(int pidfd, int signal) {
         if (sandbox->frozen)
             fake_break("it is asked to stop while it is frozen", service);
         if (signal != 0 && signal != SIGCONT && sandbox->plan.stop_time != NEVER)
-            happen(&sandbox->orphans, sandbox->plan.stop_time);
+            fake_happen(&sandbox->orphans, sandbox->plan.stop_time);
         return 0;
     }
     return -ESRCH;
-}
-
-/* ---- what a test of the policy needs not ---- */
-
-int runtime_forget_unit(struct runtime *runtime, const char *unit, struct fault *fault) {
-    (void)runtime, (void)unit, (void)fault;
-    return 0;
-}
-
-int runtime_remove_volume(struct runtime *runtime, const char *volume, struct fault *fault) {
-    (void)runtime, (void)volume, (void)fault;
-    return 0;
 }

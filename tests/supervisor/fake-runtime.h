@@ -11,6 +11,17 @@ void fake_fd_close(int fd);
 void fake_fd_fire(int fd); /* calls whoever watches it */
 
 void fake_timers_step(void); /* the first of fake_timers */
+/* ---- fake-adopt.c ---- */
+extern bool fake_dead;    /* the manager is: what its functions do to the world does not happen */
+extern bool fake_resumes; /* what was under way is done again, whatever has changed since */
+void fake_keeper_reaps(pid_t pid, int wait_status);
+void fake_say_later(const char *name); /* READY=1, while nobody listens */
+bool fake_take_said(const char *name);
+/* ---- fake-sockets.c ---- */
+void fake_sockets_settle(void); /* those that no later manager took are closed */
+/* ---- fake-world.c ---- */
+void fake_manager_open(struct unit_set *set);
+void fake_manager_close(void);
 /* ---- fake-rules.c ---- */
 void fake_break(const char *rule, const struct service *service);
 void fake_check_requirements(const struct service *service);

@@ -1,6 +1,8 @@
 /* Listening sockets without a kernel: connections wait in a number, and whoever watches is told. */
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "supervisor/sockets.h"
 #include "tests/supervisor/fake-runtime.h"
@@ -58,9 +60,54 @@ int sockets_open(struct service *service, struct sockets **sockets, struct fault
     return 0;
 }
 
+/* What the keeper holds while there is no manager: the queues of the kernel go on. */
+static struct kept {
+    char name[UNIT_NAME_MAX];
+    unsigned waiting;
+    bool delivered;
+} * kept;
+static size_t kept_count;
+
+static void keep(const struct sockets *sockets) {
+    kept = reallocarray(kept, kept_count + 1, sizeof(*kept));
+    if (!kept)
+        abort();
+    struct kept *one = &kept[kept_count++];
+    *one = (struct kept){.waiting = sockets->waiting, .delivered = sockets->delivered};
+    snprintf(one->name, sizeof(one->name), "%s", sockets->service->name);
+}
+
+int sockets_resume(struct service *service, struct sockets **sockets, struct fault *fault) {
+    for (size_t i = 0; i < kept_count; i++) {
+        struct kept one = kept[i];
+        if (strcmp(one.name, service->name) != 0)
+            continue;
+        kept[i] = kept[--kept_count];
+        if (service->unit->container.network.sockets.count == 0)
+            return 0;
+        const char *unable = fake_bind_error;
+        fake_bind_error = NULL; /* it is bound already */
+        int error = sockets_open(service, sockets, fault);
+        fake_bind_error = unable;
+        if (error >= 0) {
+            (*sockets)->waiting = one.waiting;
+            /* A launch that it was the reason of may be begun again. */
+            (*sockets)->delivered = one.delivered || service->private->awakened;
+        }
+        return error;
+    }
+    return 0;
+}
+
+void fake_sockets_settle(void) {
+    kept_count = 0;
+}
+
 void sockets_close(struct sockets *sockets) {
     if (!sockets)
         return;
+    if (fake_dead)
+        keep(sockets);
     timers_cancel(&fake_timers, &sockets->told);
     fake_listeners--;
     free(sockets);

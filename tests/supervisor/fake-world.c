@@ -4,10 +4,11 @@
 #include <stdlib.h>
 
 #include "supervisor/console.h"
+#include "supervisor/facts-file.h"
 #include "supervisor/host-terminal.h"
 #include "supervisor/notify.h"
 #include "supervisor/output.h"
-#include "tests/supervisor/fake-runtime.h"
+#include "tests/supervisor/fake-sandbox.h"
 
 struct manager *fake_manager;
 uint64_t fake_now;
@@ -186,11 +187,18 @@ const char *notify_directory(const struct notify *notify) {
 }
 
 void notify_receive(struct notify *notify) {
-    (void)notify;
+    const struct notification ready = {.ready = true, .main_pidfd = -1};
+    struct service *service = notify ? notify->service : NULL;
+    if (service && service->unit->service.type != SERVICE_FD && fake_take_said(service->name))
+        service_notified(service, &ready);
 }
 
 void notify_close(struct notify *notify) {
-    fake_sockets -= notify != NULL;
+    if (!notify)
+        return;
+    if (!fake_dead)
+        fake_take_said(notify->service->name);
+    fake_sockets--;
     free(notify);
 }
 
@@ -210,8 +218,19 @@ int ready_pipe_open(struct service *service, struct ready_pipe **ret_pipe, int *
     return 0;
 }
 
+int ready_pipe_resume(struct service *service, struct ready_pipe **ret_pipe, struct fault *fault) {
+    int unused;
+    return service->unit->service.type == SERVICE_FD
+               ? ready_pipe_open(service, ret_pipe, &unused, fault)
+               : 0;
+}
+
 void ready_pipe_receive(struct ready_pipe *pipe) {
-    (void)pipe;
+    if (!pipe || !fake_take_said(pipe->service->name))
+        return;
+    service_poll_run(pipe->service);
+    if (pipe->service->main && !pipe->service->private->was_ready)
+        service_handle(pipe->service, EVENT_SAID_READY);
 }
 
 void ready_pipe_close(struct ready_pipe *pipe) {
@@ -252,6 +271,10 @@ void console_begin(struct console *console, int master) {
     (void)console, (void)master;
 }
 
+void console_resume(struct console *console) {
+    (void)console;
+}
+
 void console_end(struct console *console) {
     (void)console;
 }
@@ -282,6 +305,8 @@ void (*fake_observe)(struct service *service, enum service_state before);
 
 void bus_service_changed(struct bus *bus, struct service *service, enum service_state before) {
     (void)bus;
+    if (fake_dead)
+        return;
     fake_runtime_observe(service, before);
     if (fake_observe)
         fake_observe(service, before);
@@ -291,25 +316,39 @@ void (*fake_observe_health)(struct service *service, enum health_state before);
 
 void bus_health_changed(struct bus *bus, struct service *service, enum health_state before) {
     (void)bus;
-    if (fake_observe_health)
+    if (fake_observe_health && !fake_dead)
         fake_observe_health(service, before);
 }
 
-void fake_open(uint64_t seed) {
-    const struct manager_options options = {.runtime_directory = "/fake"};
-    log_open(getenv("RINGFENCE_TRACE") ? LEVEL_DEBUG : LEVEL_ERROR - 1);
-    random_state = seed;
-    fake_now = SEC;
+void fake_manager_close(void) {
+    manager_free(take(fake_manager));
     alarm_at = date_alarm_at = NEVER;
-    date_offset = 1700000000 * SEC;
+}
+
+void fake_manager_open(struct unit_set *set) {
+    const struct manager_options options = {.runtime_directory = "/fake"};
+    alarm_at = date_alarm_at = NEVER;
+    fake_managers++;
     if (manager_new(&options, NULL, NULL, &fake_manager) < 0)
         abort();
-    fake_manager->set = fake_set_new();
+    fake_manager->set = set;
     fake_manager->bus = (struct bus *)(void *)&fake_now; /* somebody listens */
 }
 
+void fake_open(uint64_t seed) {
+    struct fault fault;
+    log_open(getenv("RINGFENCE_TRACE") ? LEVEL_DEBUG : LEVEL_ERROR - 1);
+    random_state = seed;
+    fake_now = SEC;
+    date_offset = 1700000000 * SEC;
+    facts_file_remove(NULL, NULL);
+    fake_manager_open(fake_set_new());
+    if (manager_adopt(fake_manager, &fault) != 0)
+        abort();
+}
+
 void fake_close(void) {
-    manager_free(fake_manager);
+    fake_manager_close();
     timers_free(&fake_timers);
     free(places);
     free(free_fds);

@@ -69,6 +69,15 @@ void fake_open(uint64_t seed);
 void fake_close(void);
 uint64_t fake_random(uint64_t below);
 
+/* The manager is killed, and all that it has not written down is lost; another one comes, which
+ * finds what there is. In between time may pass (fake_run). With forgetful nobody remembers how
+ * processes ended while it was away. */
+void fake_die(void);
+void fake_revive(bool forgetful);
+/* What is written of this service is what it is. */
+void fake_check_saved(struct service *service);
+const char *fake_kept(void); /* the name of something that the keeper holds; NULL */
+
 /* One event, or false where none will ever come. */
 bool fake_step(void);
 void fake_run(uint64_t duration);  /* all events of so much time */

@@ -207,6 +207,7 @@ logged() { grep -qE "$2" "log/$1/current"; }
 @test "a killed keeper: the services go on, and the next one takes the place" {
     begin
     pids=$(find "$cgroup" -name cgroup.procs -exec cat {} +)
+    first=$(cat "$cgroup/unit-first/main/cgroup.procs")
     manager=$(child ringfence-manager) logger=$(child ringfence-logd)
     kill -KILL "$keeper"
     both_end() { [ ! -e "/proc/$manager" ] && [ ! -e "/proc/$logger" ]; }
@@ -214,10 +215,10 @@ logged() { grep -qE "$2" "log/$1/current"; }
     begin # the other two may still be dying
     eventually both_end
     ! grep -q "another ringfence" stderr
+    [ -n "$first" ] && [ "$(cat "$cgroup/unit-first/main/cgroup.procs")" = "$first" ]
     finish
-    for pid in $pids; do
-        [ ! -e "/proc/$pid" ]
-    done
+    all_gone() { for pid in $pids; do [ ! -e "/proc/$pid" ] || return; done; }
+    eventually all_gone # process 1 waits for them
 }
 
 @test "services do not need any of the three" {

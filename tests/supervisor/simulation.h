@@ -26,6 +26,10 @@ void random_change(struct unit *(*make)(size_t number)); /* of a file, or of sev
 void random_runs(struct unit *unit);
 void random_word(const struct service *service); /* of sd_notify, at any time */
 
+/* ---- deaths (simulation-deaths.c) ---- */
+
+void random_death(void); /* of the manager; another one goes on */
+
 /* ---- rules (simulation-rules.c): each calls fake_broken where it does not hold ---- */
 
 void rules_note(struct service *service, enum service_state before); /* for fake_observe */

@@ -7,7 +7,8 @@
 #include "units/base/number.h"
 #include "units/base/text.h"
 
-static uint64_t seed, events;
+static uint64_t seed, events, deaths;
+static bool mortal; /* the manager dies now and then */
 size_t services;
 bool calm;
 
@@ -227,6 +228,18 @@ static void random_connection(void) {
         fake_connect(service->name);
 }
 
+/* Whoever waited for a command is told nothing any more. */
+static void random_end(void) {
+    for (size_t i = oldest; i < given; i++)
+        if (!commands[i].told) {
+            commands[i].told = true;
+            ended++;
+        }
+    latest = NULL;
+    random_death();
+    deaths++;
+}
+
 /* The machine sleeps, or somebody sets its date. */
 static void random_jump(void) {
     uint64_t length = fake_random(chance(50) ? SEC : 3600 * SEC);
@@ -250,7 +263,9 @@ static void random_small_act(uint64_t what) {
 static void random_act(void) {
     uint64_t what = fake_random(100);
     struct service *service = fake_service(name_of(fake_random(services)));
-    if (what < 55)
+    if (mortal && fake_random(100 + 3 * services) == 0)
+        random_end();
+    else if (what < 55)
         random_command();
     else if (what < 75)
         random_connection();
@@ -288,6 +303,7 @@ static void check_more(const struct service *service) {
     check_health(service);
     fake_sockets_check(service);
     timers_check(service);
+    fake_check_saved(manager_lookup(fake_manager, service->name));
 }
 
 /* All of them again and again, and those that changed after each event. */
@@ -343,12 +359,15 @@ static void rest(void) {
     fake_close();
     if (fake_outputs)
         fake_broken("an output is still open");
+    if (fake_kept())
+        fake_broken(fake_kept());
 }
 
 static void simulate(uint64_t with_seed, uint64_t with_events, size_t with_services) {
     seed = setting("RINGFENCE_SEED", with_seed);
     events = setting("RINGFENCE_EVENTS", with_events);
     services = setting("RINGFENCE_SERVICES", with_services);
+    mortal = setting("RINGFENCE_MORTAL", true);
     commands = calloc(events + 1, sizeof(*commands)); /* at most one command for each event */
     fake_open(seed);
     fake_choose = random_plan;
@@ -360,9 +379,10 @@ static void simulate(uint64_t with_seed, uint64_t with_events, size_t with_servi
     live();
     rest();
     free(commands);
-    printf("# seed %llu: %llu events, %zu services, %zu commands, %llu s of their time\n",
-           (unsigned long long)seed, (unsigned long long)events, services, given,
-           (unsigned long long)(fake_now / SEC));
+    printf(
+        "# seed %llu: %llu events, %zu services, %zu commands, %llu deaths, %llu s of their time\n",
+        (unsigned long long)seed, (unsigned long long)events, services, given,
+        (unsigned long long)deaths, (unsigned long long)(fake_now / SEC));
 }
 
 #ifdef SIMULATE_FAULT

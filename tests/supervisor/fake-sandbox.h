@@ -1,0 +1,52 @@
+#pragma once
+/* What a sandbox and a run are in a world without a kernel: shared by fake-runtime.c, where they
+ * live, and fake-adopt.c, where a later manager finds them. */
+
+#include "tests/supervisor/fake-runtime.h"
+
+struct sandbox {
+    struct list link; /* fake_all */
+    char name[UNIT_NAME_MAX];
+    bool held;     /* by the present manager */
+    bool occupied; /* the present manager has its run, or knows of its end */
+    pid_t moved;   /* the process that MAINPID= named last */
+    struct fake_plan plan;
+    int report_fd, events_fd;
+    struct deadline built, orphans; /* orphans: the children that main left behind end */
+    bool whole, frozen;
+    unsigned processes; /* main and its children */
+    uint64_t oom_kills;
+    struct run *run;  /* alive, or not yet reaped */
+    struct list side; /* of struct run.link: commands that are not yet gone */
+};
+
+struct run {
+    struct sandbox *sandbox; /* NULL: the sandbox was removed before the run was freed */
+    struct list link;        /* sandbox.side; alone in main's */
+    enum run_place place;
+    struct fake_plan plan;
+    int report_fd, status_fd; /* status_fd: -1 without an init */
+    bool lingers;             /* its init waits for the children of the program, */
+    bool left;                /* which has ended */
+    int left_status;
+    pid_t pid;
+    unsigned manager; /* whose child it is */
+    bool held;        /* by the present manager */
+    struct list all;  /* fake_all_runs */
+    struct deadline execed, report, ready, exits, reaped;
+    bool executed, failed, alive, told, killed;
+    bool concluded; /* the report has ended */
+    int exit_status;
+};
+
+extern struct list fake_all;      /* of struct sandbox.link */
+extern struct list fake_all_runs; /* of struct run.all */
+extern unsigned fake_managers;    /* that have been, the present one included */
+
+/* NULL while there is no manager. */
+struct service *fake_owner(const struct sandbox *sandbox);
+/* After so much time by the fake's clock. */
+void fake_happen(struct deadline *deadline, uint64_t after);
+void fake_run_dispose(struct run *run);
+/* Nothing is left in it. */
+void fake_sandbox_destroy(struct sandbox *sandbox);
