@@ -38,8 +38,8 @@ int run_save(const struct run *run, struct text *words, int fds[static RUN_SAVED
 int run_adopt(struct sandbox *sandbox, const char *words, const int *fds, size_t count,
               struct run **ret_run, struct fault *fault);
 
-/* The same of one whose process is gone: nothing can be sent to it, and its end is still to be told.
- * What lives in its place is what it has left behind. */
+/* The same of one whose process is gone: nothing can be sent to it, and its end is still to be
+ * told. What lives in its place is what it has left behind. */
 int run_adopt_gone(struct sandbox *sandbox, const char *words, const int *fds, size_t count,
                    struct run **ret_run, struct fault *fault);
 

@@ -62,7 +62,7 @@ extern size_t fake_sandboxes, fake_runs, fake_processes, fake_watches, fake_sock
     fake_probes;
 extern size_t fake_listeners; /* units whose listening sockets are open */
 extern bool fake_finished;
-extern char fake_told[512];        /* the last message to the keeper */
+extern char fake_told[512];       /* the last message to the keeper */
 extern bool fake_machine_is_ours; /* ringfence is the first process */
 
 void fake_open(uint64_t seed);
