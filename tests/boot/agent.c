@@ -79,11 +79,12 @@ static void load_modules(void) {
 
 /* ---- the line ---- */
 
-/* Before an init that is under test nothing is mounted; its devtmpfs hides this node later. */
+/* Before an init that is under test nothing is mounted, and the root may be read-only: the node
+ * lies in a file system of its own, which is gone again before that init sees it. */
 static void make_line(void) {
-    if (mkdir("/dev", 0755) < 0 && errno != EEXIST)
-        fprintf(stderr, "agent: cannot make /dev: %s\n", strerror(errno));
-    if (mknod("/dev/ttyS1", S_IFCHR | 0600, makedev(4, 65)) < 0 && errno != EEXIST)
+    mkdir("/dev", 0755);
+    if (mount("tmpfs", "/dev", "tmpfs", MS_NOSUID, NULL) < 0 ||
+        mknod("/dev/ttyS1", S_IFCHR | 0600, makedev(4, 65)) < 0)
         fprintf(stderr, "agent: cannot make /dev/ttyS1: %s\n", strerror(errno));
 }
 
@@ -268,6 +269,8 @@ int main(int argc, char **argv) {
         mount_all();
     load_modules();
     scoped_fd int line = line_open();
+    if (before)
+        umount2("/dev", MNT_DETACH);
     if (before && fork() != 0) {
         execv(argv[2], argv + 2);
         fprintf(stderr, "agent: cannot run %s: %s\n", argv[2], strerror(errno));

@@ -25,10 +25,11 @@ export LC_ALL=C.UTF-8
 vm_number=0 vm_boots=0 vm_dir='' vm_pid='' vm_in='' vm_out='' vm_order=''
 # What a file may choose before it begins:
 vm_init=/usr/sbin/agent # what the kernel starts
-vm_under_test=''        # a program that becomes PID 1, with the agent beside it: "ringfenced --foreground"
+vm_under_test=''        # a program that becomes PID 1, with the agent beside it: "/usr/sbin/ringfenced"
 vm_root=disk            # or initramfs: there is no disk then
 vm_words=''             # more words for the kernel's command line
 vm_memory=768           # megabytes
+vm_cpus=1
 vm_disks=()             # more disks: files, /dev/nvme0n2 and on
 vm_tests=''             # "yes": with the test programs of the build, in /opt/tests
 vm_extra() { :; }       # vm_extra TREE: puts what is needed into the root
@@ -224,8 +225,8 @@ vm_boot() {
     vm_boots=$((vm_boots + 1))
     # Both are pipes that we hold open: what an earlier boot left in them is nobody's answer.
     while read -r -t 0.01 -N 4096 _ <&"$vm_out"; do :; done
-    TMPDIR=$vm_dir qemu-system-x86_64 -M q35 -accel tcg -cpu max -smp 1 -m "$vm_memory" -nodefaults \
-        -no-user-config -display none -no-reboot -kernel "$vm_cache"/boot/vmlinuz-* \
+    TMPDIR=$vm_dir qemu-system-x86_64 -M q35 -accel tcg -cpu max -smp "$vm_cpus" -m "$vm_memory" \
+        -nodefaults -no-user-config -display none -no-reboot -kernel "$vm_cache"/boot/vmlinuz-* \
         -append "$words $vm_words${vm_under_test:+ -- before $vm_under_test}" \
         "${options[@]}" -serial "file:$vm_dir/console.$vm_boots" \
         -chardev "pipe,id=line,path=$vm_dir/line" -serial chardev:line \
@@ -257,8 +258,12 @@ vm_run() {
 }
 
 vm_answer() { # vm_answer SECONDS: the output of one answer, its code returned
-    local word code length
-    IFS=' ' read -r -t "$1" word code length <&"$vm_out"
+    local word code length end=$((SECONDS + $1))
+    until read -r -t 0 <&"$vm_out"; do # the pipe is ours too: it does not end with the machine
+        ! vm_off && [ $SECONDS -lt $end ] || { echo "no answer from the machine"; return 125; }
+        sleep 0.02
+    done
+    IFS=' ' read -r -t 60 word code length <&"$vm_out"
     [ "${word:-}" = RES ] || { echo "no answer from the machine"; return 125; }
     head -c "$length" <&"$vm_out"
     return "$code"
