@@ -220,6 +220,16 @@ static void try_running(const struct scenario *scenario, const struct point *poi
         judge(scenario, point, where, failed, &output, &complaints);
 }
 
+/* What the last one could not remove, the next one does. */
+static bool is_left(struct scene *scene) {
+    if (access(scene->cgroup, F_OK) < 0)
+        return false;
+    if (scene_begin(scene, NULL) >= 0)
+        scene_stop(scene);
+    scene_forget(scene);
+    return access(scene->cgroup, F_OK) == 0;
+}
+
 /* From the first call of a manager to its last. */
 static void try_fresh(const struct scenario *scenario, const struct point *point) {
     scoped_text struct text output = {0}, complaints = {0}, cgroups = {0};
@@ -237,8 +247,8 @@ static void try_fresh(const struct scenario *scenario, const struct point *point
         text_format(&complaints, "; it ends with %d", code);
     bool fired = injector_disarm(trial.scene.injector, where, sizeof(where));
     scene_forget(&trial.scene);
-    if (access(trial.scene.cgroup, F_OK) == 0)
-        text_add(&complaints, "; its cgroup is left");
+    if (is_left(&trial.scene))
+        text_add(&complaints, "; its cgroup is left, also by the next one");
     scene_clear_cgroup(&trial.scene);
     if (!fired)
         trial.unreached++;
