@@ -275,6 +275,13 @@ static void say_end(const struct task *task, enum boot_outcome outcome, const ch
              time.data ? time.data : "a while", words[0] ? ": " : "", words);
 }
 
+/* Without it no more is lost than that a later manager does it anew. */
+static void keep_record(const struct boot *boot) {
+    struct fault fault;
+    if (boot_record_write(&boot->record, boot->manager, &fault) < 0)
+        log_line(LEVEL_WARNING, "boot: %s", fault.text);
+}
+
 /* 1: the manager is to end. */
 static int run_one(struct boot *boot, const struct task *task, struct fault *fault) {
     __attribute__((cleanup(attempt_end))) struct attempt attempt = {
@@ -291,11 +298,9 @@ static int run_one(struct boot *boot, const struct task *task, struct fault *fau
     uint64_t ended = world_now(boot->manager);
     say_end(task, outcome, words, ended - begun);
     error = boot_record_step(&boot->record, task->name, begun, ended, outcome, words);
-    if (error >= 0)
-        error = boot_record_write(&boot->record, boot->manager, fault);
     if (error < 0)
-        log_line(LEVEL_WARNING, "boot: %s: it will not be remembered: %s", task->name,
-                 fault->text[0] ? fault->text : strerror(-error));
+        return fault_set(fault, error, "cannot remember \"%s\"", task->name);
+    keep_record(boot);
     if (outcome == BOOT_FAILED && task->mount && task->mount->required)
         return fault_say(fault, EIO, "\"%s\" is required, and no unit starts: %s", task->name,
                          words);
@@ -303,8 +308,8 @@ static int run_one(struct boot *boot, const struct task *task, struct fault *fau
 }
 
 int boot_run(struct boot *boot, struct fault *fault) {
-    if (!boot->early)
-        return 0;
+    if (!boot->early || boot->record.units)
+        return 0; /* units run since a manager before this one */
     uint64_t begun = world_now(boot->manager);
     int error = plan(boot);
     if (error < 0)
@@ -342,20 +347,16 @@ int boot_open(struct manager *manager, struct boot **ret_boot, struct fault *fau
     boot->early = machine || boot->settings.early_boot;
     if (boot_record_read(&boot->record, manager) < 0)
         boot_record_begin(&boot->record, world_now(manager), machine);
-    error = boot_record_write(&boot->record, manager, fault);
-    if (error < 0)
-        return error;
+    keep_record(boot);
     *ret_boot = take(boot);
     return 0;
 }
 
 bool boot_units_begin(struct boot *boot) {
-    struct fault fault;
     if (boot->record.units)
         return false;
     boot->record.units = world_now(boot->manager);
-    if (boot_record_write(&boot->record, boot->manager, &fault) < 0)
-        log_line(LEVEL_WARNING, "%s", fault.text);
+    keep_record(boot);
     return true;
 }
 
