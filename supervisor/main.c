@@ -21,6 +21,7 @@
 #include "supervisor/log.h"
 #include "supervisor/loop.h"
 #include "supervisor/manager-private.h"
+#include "supervisor/output.h"
 #include "supervisor/stamp.h"
 #include "units/base/file.h"
 #include "units/base/number.h"
@@ -332,6 +333,7 @@ static int run(const struct manager_options *options, struct fault *fault) {
         if (loop_is_left(manager))
             leave();
         facts_file_remove(manager, NULL);
+        output_await_logger(manager);
         stamp_forget_boot(manager);
         boot_end(manager->boot);
         log_line(LEVEL_INFO, "all is stopped");

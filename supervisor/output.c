@@ -4,13 +4,19 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "supervisor/manager-private.h"
 #include "units/base/file.h"
 #include "units/base/number.h"
 
-enum { WRITERS_SIZE = 22 }; /* two pids of up to ten digits, a blank and a newline */
+enum {
+    WRITERS_SIZE = 22,       /* two pids of up to ten digits, a blank and a newline */
+    LOGGER_PATIENCE = 12000, /* ms; ringfenced starts a logger again within ten seconds */
+    LOGGER_LOOK = 5          /* ms between two looks */
+};
 
 static const char *const fifos[] = {"out", "err"};
 
@@ -157,6 +163,34 @@ int output_streams(const struct output *output, int *ret_out, int *ret_error, st
 int output_update(struct output *output, struct service *service, pid_t pid, struct fault *fault) {
     int error = tell_settings(output, service, fault);
     return error < 0 ? error : tell_writers(output, pid, fault);
+}
+
+static bool is_unread(const struct output *output) {
+    int there;
+    for (size_t i = 0; i < OUTPUT_SAVED; i++)
+        if (ioctl(output->fifos[i], FIONREAD, &there) == 0 && there > 0)
+            return true;
+    return false;
+}
+
+/* Where a daemon that is away is waited for it is in vain: it ends before us, or comes after us. */
+static bool any_is_unread(const struct manager *manager) {
+    const struct service *service;
+    list_for_each(service, &manager->services, link) {
+        const struct output *output = service->private->output;
+        if (output && service->unit && service->unit->logging.driver == LOG_FILE &&
+            is_unread(output))
+            return true;
+    }
+    return false;
+}
+
+void output_await_logger(const struct manager *manager) {
+    const struct timespec pause = {.tv_nsec = LOGGER_LOOK * 1000000L};
+    if (!getenv("RINGFENCE_KEEPER"))
+        return;
+    for (int waited = 0; waited < LOGGER_PATIENCE && any_is_unread(manager); waited += LOGGER_LOOK)
+        nanosleep(&pause, NULL);
 }
 
 void output_close(struct output *output) {

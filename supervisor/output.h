@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 struct fault;
+struct manager;
 struct output;
 struct service;
 
@@ -25,5 +26,8 @@ int output_adopt(struct service *service, pid_t pid, const int *fds, size_t coun
 int output_streams(const struct output *output, int *ret_out, int *ret_error, struct fault *fault);
 /* Tells the logger what has changed of the settings, and who is the main process; 0: none runs. */
 int output_update(struct output *output, struct service *service, pid_t pid, struct fault *fault);
+/* Before the last outputs are closed: a logger that was killed a moment ago is started again by
+ * ringfenced, and shall find what services said last. Waits for that, but not for ever. */
+void output_await_logger(const struct manager *manager);
 /* Closes and removes the FIFOs: ringfence-logd drains what it holds. Accepts NULL. */
 void output_close(struct output *output);

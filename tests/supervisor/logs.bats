@@ -117,3 +117,23 @@ U
     [ "$(main_pids noisy | head -n 1)" = "$pid" ]
     quit
 }
+
+@test "the last words of a service, whose logger was killed right before the end" {
+    unit last <<'U'
+service = { exec = [ "/bin/sh", "-c", "trap 'seq 1 100; exit 0' TERM; echo up; while :; do sleep 0.01; done" ]; };
+U
+    "$RINGFENCE_BUILD/ringfenced" --foreground --units "$scratch/units" --runtime-dir "$scratch/run" \
+        --state-dir "$scratch/state" --log-dir "$scratch/log" --cgroup "$cgroup" \
+        --config "$scratch/ringfence.conf" 2>"$scratch/stderr" 3>&- &
+    manager=$!
+    eventually logged last "out: up$"
+    logger=0
+    another() { next=$(pgrep -P "$manager" -x ringfence-logd) && [ "$next" != "$logger" ]; }
+    for i in 1 2 3; do # so that the next one is not there at once
+        eventually another
+        logger=$next
+        kill -KILL "$logger"
+    done
+    finish
+    [ "$("$RINGFENCE_BUILD/ringfence" logs --log-dir "$scratch/log" --no-prefix last | xargs)" = "up $(seq 1 100 | xargs)" ]
+}
