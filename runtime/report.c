@@ -17,13 +17,20 @@ struct head {
 };
 
 union control {
-    char bytes[CMSG_SPACE(sizeof(int) * REPORT_DESCRIPTORS)];
+    char bytes[CMSG_SPACE(sizeof(int) * REPORT_DESCRIPTORS) + CMSG_SPACE(sizeof(struct ucred))];
     struct cmsghdr align;
 };
 
 int report_open(int ret_ends[2], struct fault *fault) {
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ret_ends) < 0)
         return fault_set(fault, errno, "cannot open a report channel");
+    const int on = 1;
+    if (setsockopt(ret_ends[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof on) < 0) {
+        int error = fault_set(fault, errno, "cannot open a report channel");
+        close(ret_ends[0]);
+        close(ret_ends[1]);
+        return error;
+    }
     return 0;
 }
 
@@ -64,8 +71,13 @@ bool report_has_reader(int fd) {
     return poll(&end, 1, 0) <= 0 || !(end.revents & (POLLHUP | POLLERR));
 }
 
-static void take_descriptors(struct msghdr *message, struct report *report) {
+static void take_control(struct msghdr *message, struct report *report) {
     for (struct cmsghdr *part = CMSG_FIRSTHDR(message); part; part = CMSG_NXTHDR(message, part)) {
+        struct ucred sender;
+        if (part->cmsg_level == SOL_SOCKET && part->cmsg_type == SCM_CREDENTIALS) {
+            memcpy(&sender, CMSG_DATA(part), sizeof sender);
+            report->sender = sender.pid;
+        }
         if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS)
             continue;
         size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
@@ -94,7 +106,7 @@ int report_receive(int fd, struct report *ret_report) {
     if (length < 0)
         return errno == ECONNRESET ? 0 : -errno;
 
-    take_descriptors(&message, &report);
+    take_control(&message, &report);
     if (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC) || (size_t)length < sizeof head ||
         (size_t)length - sizeof head != head.text_length || head.kind >= REPORT_KINDS) {
         for (size_t i = 0; i < report.descriptor_count; i++)

@@ -13,7 +13,7 @@ enum report_kind {
     REPORT_FAULT,      /* a step failed: error, text */
     REPORT_NOTE,       /* text: a line a person should know */
     REPORT_NAMESPACES, /* value: bits of enum namespace_kind; a descriptor for each, in order */
-    REPORT_PROCESS,    /* the pidfd of the payload */
+    REPORT_PROCESS,    /* the pidfd of the payload, which is the sender */
     REPORT_PROGRAM,    /* the pidfd of the program, where the payload is its init */
     REPORT_FOUND,      /* the file that was looked for */
     REPORT_TERMINAL,   /* the master of the terminal that the payload has */
@@ -27,6 +27,7 @@ struct report {
     int error;
     uint32_t value;
     char text[FAULT_SIZE];
+    pid_t sender; /* received: as our own pid namespace counts, though it may be reaped by now */
     int descriptors[REPORT_DESCRIPTORS];
     size_t descriptor_count;
 };

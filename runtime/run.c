@@ -205,7 +205,7 @@ static void keep_process(struct run *run, const struct report *report) {
     if (report->descriptor_count != 1)
         return;
     run->pidfd = report->descriptors[0];
-    identify(&run->payload, pid_of(run->pidfd), run->pidfd);
+    identify(&run->payload, report->sender, run->pidfd);
     if (run->place == RUN_MAIN)
         run_become_main(run);
 }

@@ -123,7 +123,7 @@ TEST(what_an_earlier_manager_left) {
     int status, killed = 0;
     while (waitpid(-1, &status, 0) > 0) /* the payload, and a helper that took its time */
         killed += WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
-    CHECK(killed == 1);
+    CHECK(killed >= 1);
     expect_no_child();
     box_built(&box);
     CHECK_TEXT(box_shell(&box, "echo again"), "again");

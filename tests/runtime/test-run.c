@@ -145,6 +145,27 @@ TEST(limits_of_the_process) {
     box_close(&box);
 }
 
+/* It may have ended, and be reaped, before anybody looks at what its helper told. */
+TEST(who_it_was) {
+    BOX_COMMAND(command, (char *)"/bin/sh", (char *)"-c", (char *)"exit 7");
+    struct run_request request = {
+        .place = RUN_MAIN, .exec = &command, .ready_fd = -1, .standard = {-1, -1, -1}};
+    struct run *run = NULL;
+    int status, progress;
+    pid_t pid, seven = 0;
+    box_open(&box);
+    box_built(&box);
+    CHECK(run_start(box.sandbox, &request, NULL, &run, &box.fault) == 0);
+    while ((pid = waitpid(-1, &status, 0)) > 0)
+        seven = WIFEXITED(status) && WEXITSTATUS(status) == 7 ? pid : seven;
+    CHECK(seven > 0);
+    while ((progress = run_advance(run, &box.fault)) == RUN_PREPARING)
+        box_wait(run_report_fd(run));
+    CHECK(progress == RUN_EXECUTED && run_pid(run) == seven);
+    run_free(run);
+    box_close(&box);
+}
+
 /* Less than the steps before it need. */
 TEST(a_small_stack) {
     struct resource_limit limits[] = {
