@@ -111,15 +111,11 @@ static bool run_limited(void (*task)(void), struct watchdog *watchdog) {
     return true;
 }
 
-static void unmount(void) {
-    unmount_all();
-}
-
 void shutdown_disks(struct watchdog *watchdog) {
     console_say("ringfence: writing everything to the disks");
     if (!run_limited(sync, watchdog))
         console_say("ringfence: the disks do not answer; going on without");
-    if (!run_limited(unmount, watchdog))
+    if (!run_limited(unmount_all, watchdog))
         console_say("ringfence: a file system cannot be unmounted; going on without");
 }
 

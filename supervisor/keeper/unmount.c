@@ -172,27 +172,23 @@ static bool free_loops(void) {
 
 /* ---- all ---- */
 
-static unsigned count_writable(void) {
+static void complain_of_writable(void) {
     struct mounts mounts;
-    unsigned count = 0;
     mounts_read(&mounts);
     for (size_t i = 0; i < mounts.count; i++)
         if (mounts.entries[i].writable &&
-            !is_any(mounts.entries[i].type, diskless, ELEMENTS(diskless))) {
+            !is_any(mounts.entries[i].type, diskless, ELEMENTS(diskless)))
             console_say("ringfence: \"%s\" (%s) is still in use and stays writable",
                         mounts.entries[i].path, mounts.entries[i].type);
-            count++;
-        }
     mounts_free(&mounts);
-    return count;
 }
 
-unsigned unmount_all(void) {
+void unmount_all(void) {
     bool changed = true;
     for (unsigned round = 0; changed && round < ROUNDS_MOST; round++) {
         changed = swap_off();
         changed |= unmount_round();
         changed |= free_loops();
     }
-    return count_writable();
+    complain_of_writable();
 }
