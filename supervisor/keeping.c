@@ -12,6 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "supervisor/log.h"
 #include "units/base/fault.h"
 
 enum { PATIENCE = 10 }; /* seconds that a message may wait for the keeper to read others */
@@ -103,12 +104,17 @@ static int take_all(struct keeping *keeping, struct fault *fault) {
         if (!keeping->kept)
             error = fault_set(fault, ENOMEM, "cannot take over %zu descriptors", lines);
     }
+    if (error < 0)
+        return error;
     char *rest = keeping->text;
-    for (size_t i = 0; i < lines && error >= 0; i++)
-        error = take_line(keeping, strsep(&rest, "\n"), fault);
-    if (error >= 0)
+    for (size_t i = 0; i < lines; i++) {
+        struct fault odd;
+        if (take_line(keeping, strsep(&rest, "\n"), &odd) < 0)
+            log_line(LEVEL_WARNING, "%s", odd.text); /* all others are there */
+    }
+    if (keeping->count > 0)
         qsort(keeping->kept, keeping->count, sizeof(struct kept), by_name_and_place);
-    return error;
+    return 0;
 }
 
 static int connect_to_keeper(struct keeping *keeping, struct fault *fault) {
