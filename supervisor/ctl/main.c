@@ -81,7 +81,7 @@ const struct verb verbs[] = {
     {"describe", "[SECTION[.KEY]]", "the manual of the unit file; --json: its JSON Schema",
      verb_describe, NULL, OPERANDS_KEYS, 0, 1, 0, true},
     {"reexec", "", "replace the running programs by those on disk; the services go on", verb_reexec,
-     NULL, OPERANDS_NONE, 0, 0, 0, true},
+     reexec_flags, OPERANDS_NONE, 0, 0, 0, true},
     {"poweroff", "", "stop everything and switch the machine off, where ringfence is its init",
      verb_poweroff, machine_flags, OPERANDS_NONE, 0, 0, 0, false},
     {"reboot", "", "the same, and start it again", verb_reboot, machine_flags, OPERANDS_NONE, 0, 0,

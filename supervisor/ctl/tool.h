@@ -70,4 +70,4 @@ verb_function verb_verify, verb_describe, verb_help, verb_completion;
 
 extern const struct flag list_flags[], status_flags[], inspect_flags[], command_flags[],
     kill_flags[], rm_flags[], wait_flags[], exec_flags[], logs_flags[], verify_flags[],
-    apply_flags[], enable_flags[], attach_flags[], boot_flags[], machine_flags[];
+    apply_flags[], enable_flags[], attach_flags[], boot_flags[], machine_flags[], reexec_flags[];

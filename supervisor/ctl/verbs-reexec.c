@@ -1,3 +1,4 @@
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -5,8 +6,16 @@
 
 #include "supervisor/ctl/output.h"
 #include "supervisor/ctl/view.h"
+#include "units/base/number.h"
 
-enum { PATIENCE = 30, PAUSE_MS = 20 };
+enum { PAUSE_MS = 20 };
+
+#define PATIENCE (30 * USEC_PER_SEC)
+
+const struct flag reexec_flags[] = {
+    {"timeout", 0, "DURATION", "how long the new manager may take to answer (30s)"},
+    {0},
+};
 
 /* What there is to tell of a manager: its version, and which process each unit has. */
 struct moment {
@@ -32,18 +41,21 @@ static uint64_t monotonic_ms(void) {
 }
 
 /* The old manager is gone when its end of the connection is: who answers then is the next one. */
-static int wait_for_next(const struct tool *tool, sd_bus *old, sd_bus **ret_bus,
+static int wait_for_next(const struct tool *tool, sd_bus *old, uint64_t patience, sd_bus **ret_bus,
                          struct fault *fault) {
     struct pollfd ended = {sd_bus_get_fd(old), POLLRDHUP, 0};
-    uint64_t deadline = monotonic_ms() + PATIENCE * 1000;
+    scoped_text struct text time = {0};
+    uint64_t wait_ms = patience / 1000 < INT_MAX ? patience / 1000 : INT_MAX;
+    uint64_t deadline = monotonic_ms() + wait_ms;
     int code = EXIT_UNREACHABLE;
-    if (poll(&ended, 1, PATIENCE * 1000) == 1)
+    if (poll(&ended, 1, (int)wait_ms) == 1)
         while ((code = client_open(tool, ret_bus, fault)) == EXIT_UNREACHABLE &&
                monotonic_ms() < deadline)
             poll(NULL, 0, PAUSE_MS);
+    duration_print(&time, patience);
     if (code == EXIT_UNREACHABLE)
-        fault_say(fault, ETIMEDOUT, "no manager has answered for %d s; the services go on",
-                  PATIENCE);
+        fault_say(fault, ETIMEDOUT, "no manager has answered for %s; the services go on",
+                  time.data ? time.data : "long");
     return code;
 }
 
@@ -107,16 +119,19 @@ int verb_reexec(const struct tool *tool, const struct arguments *arguments) {
     scoped(sd_bus_flush_close_unref) sd_bus *old = NULL, *next = NULL;
     struct moment before = {0}, after = {0};
     scoped(moment_free) struct moment *held_before = &before, *held_after = &after;
+    const char *timeout = arguments_value(arguments, "timeout");
+    uint64_t patience = PATIENCE;
     struct fault fault;
-    (void)arguments;
 
+    if (timeout && (duration_parse(timeout, &patience) < 0 || patience == DURATION_OFF))
+        return tool_fail(EXIT_USAGE, "--timeout=%s: a duration, as \"30s\"", timeout);
     int code = client_open(tool, &old, &fault);
     if (code == EXIT_OK)
         code = moment_read(old, held_before, &fault);
     if (code == EXIT_OK)
         code = client_call(old, "Reexec", NULL, &fault, NULL);
     if (code == EXIT_OK)
-        code = wait_for_next(tool, old, &next, &fault);
+        code = wait_for_next(tool, old, patience, &next, &fault);
     if (code == EXIT_OK)
         code = moment_read(next, held_after, &fault);
     return code == EXIT_OK ? tell(tool, held_before, held_after)

@@ -354,6 +354,9 @@ ringfence: idle is loaded'
     [ "$output" = "ringfence: cannot replace the programs: nobody would start the next one" ]
     run ringfence reexec now
     [ "$status" -eq 2 ]
+    run ringfence reexec --timeout soon
+    [ "$status" -eq 2 ]
+    [ "$output" = 'ringfence: --timeout=soon: a duration, as "30s"' ]
     run ringfence --runtime-dir /nowhere reexec
     [ "$status" -eq 7 ]
 }

@@ -222,6 +222,29 @@ logged() { grep -qE "$2" "log/$1/current"; }
     finish
 }
 
+@test "a new manager that cannot run is reported, and the services go on" {
+    mkdir programs
+    cp "$build/ringfenced" "$build/ringfence-logd" programs
+    ln -s "$build/ringfence-manager" programs/ringfence-manager
+    programs=$scratch/programs
+    begin
+    before=$(pids)
+    printf '#!/bin/sh\nexit 9\n' >programs/new
+    chmod +x programs/new
+    mv programs/new programs/ringfence-manager
+    run "$build/ringfence" reexec --timeout 500ms
+    [ "$status" -eq 7 ]
+    [ "$output" = "ringfence: cannot replace the programs: no manager has answered for 500ms; the services go on" ]
+    eventually grep -q "^ringfenced: ringfence-manager failed twice before it was ready; the services go on without it$" stderr
+    [ "$(pids)" = "$before" ]
+    ln -s "$build/ringfence-manager" programs/new
+    mv programs/new programs/ringfence-manager
+    eventually ready last
+    eventually ready counting
+    [ "$(pids)" = "$before" ]
+    finish
+}
+
 @test "reexec without anybody who would start the next one" {
     mkdir run state log
     "$build/ringfence-manager" --units "$scratch/units" --runtime-dir "$scratch/run" \
