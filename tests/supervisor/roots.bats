@@ -17,6 +17,7 @@ make_root() {
 # What a unit wrote to /mnt/log, in the volume of its name.
 volume() { echo "volumes = ( { name = \"$1\"; target = \"/mnt\"; } );"; }
 wrote() { grep -qx "$2" "$scratch/state/volumes/$1/log"; }
+wrote_lines() { [ "$(wc -l <"$scratch/state/volumes/$1/log")" = "$2" ]; }
 loops() { cat /sys/block/loop*/loop/backing_file 2>/dev/null | grep -c "^$scratch/" || true; }
 no_loops() { [ "$(loops)" = 0 ]; }
 
@@ -94,4 +95,35 @@ U
     eventually wrote web 1
     eventually said 'lost: .*devices: cannot find device "/dev/nothing-of-that-name": No such file or directory'
     finish
+}
+
+@test "image, device and init are there after the manager died, and for the next life of the program" {
+    command -v mke2fs >/dev/null || skip "needs mke2fs"
+    [ -c /dev/loop-control ] || skip "there are no loop devices here"
+    make_root "$scratch/base"
+    mke2fs -q -t ext4 -d "$scratch/base" -E root_owner=0:0 "$scratch/base.ext4" 16M >/dev/null
+    unit web <<U
+service = { exec = [ "/bin/sh", "-c", "{ (: </dev/loop-control) && echo given; (: >>/dev/loop-control) || echo read-only; } >>/mnt/log 2>/dev/null; exec sleep 1000" ]; init = true; };
+rootfs = { layers = [ "$scratch/base.ext4" ]; };
+devices = ( { path = "/dev/loop-control"; access = "r"; } );
+$(volume web)
+restart = { policy = "always"; delay = "10ms"; };
+U
+    "$RINGFENCE_BUILD/ringfenced" --foreground --units "$scratch/units" \
+        --runtime-dir "$scratch/run" --state-dir "$scratch/state" --log-dir "$scratch/log" \
+        --cgroup "$cgroup" --config "$scratch/ringfence.conf" 2>"$scratch/stderr" 3>&- &
+    manager=$!
+    eventually times 1 'web: ready'
+    eventually wrote web read-only
+    before=$(main_pids web)
+    kill -KILL "$(pgrep -P "$manager" ringfence-mana)"
+    eventually said '1 units? found again, 0 lost'
+    [ "$(main_pids web)" = "$before" ]
+    kill -KILL "$(tail -n 1 <<<"$before")"
+    eventually times 2 'web: ready'
+    eventually wrote_lines web 4
+    [ "$(sort -u "$scratch/state/volumes/web/log")" = $'given\nread-only' ]
+    [ "$(loops)" = 1 ]
+    finish
+    eventually no_loops
 }
