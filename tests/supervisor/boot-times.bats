@@ -8,7 +8,11 @@ ready_after() {
     unit "$1" <<<"unit = { $3 }; service = { type = \"fd\"; ready_fd = 3;
                   exec = [ \"/bin/sh\", \"-c\", \"sleep $2; echo >&3; exec sleep 1000\" ]; };"
 }
-boot() { ring boot --json | jq -e "$1" >/dev/null; }
+# jq is content with nothing at all.
+boot() {
+    local told
+    told=$(ring boot --json) && jq -e "$1" >/dev/null <<<"$told"
+}
 # with_times FILTER: UNIT names each unit's object.
 another_manager() { [ "$(pgrep -P "$manager" ringfence-manag)" -gt 0 ] && [ "$(pgrep -P "$manager" ringfence-manag)" != "$first" ]; }
 with_times() { boot "(.units | map({(.name): .}) | add) as \$unit | $1"; }

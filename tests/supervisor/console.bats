@@ -18,6 +18,7 @@ line_up() {
     path=$(head -n 1 "$scratch/shown")
 }
 types() { printf '%s\r' "$*" >&7; }
+prompts() { grep -c 'ready> ' "$scratch/shown"; }
 shows() { grep -q -- "$1" "$scratch/shown"; }
 
 @test "a shell on it has it for a terminal, in namespaces of its own" {
@@ -37,9 +38,11 @@ EOF2
     types tty
     eventually shows '^/dev/console'
     # Job control: an interrupt from the keyboard ends the program, not the shell.
-    types 'sleep 1000; echo inter""rupted'
-    eventually shows 'sleep 1000'
+    types "sh -c 'echo beg\"\"un; exec sleep 1000'; echo inter\"\"rupted"
+    eventually shows '^begun'
+    before=$(prompts)
     printf '\003' >&7
+    eventually sh -c "[ \$(grep -c 'ready> ' '$scratch/shown') -gt $before ]"
     types 'echo still he""re'
     eventually shows '^still here'
     # The next program finds it sane.
