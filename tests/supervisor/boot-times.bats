@@ -65,15 +65,15 @@ with_times() { boot "(.units | map({(.name): .}) | add) as \$unit | $1"; }
         --state-dir "$scratch/state" --log-dir "$scratch/log" --cgroup "$cgroup" \
         --config "$scratch/ringfence.conf" 2>"$scratch/stderr" 3>&- &
     manager=$!
-    eventually boot .complete
+    eventually boot '.complete and (.units | length == 1)'
     boot '.stages[0] | .name == "ringfenced" and .begun_usec == 0 and .ended_usec > 0'
-    ring boot --json | jq -c '[.stages, .units_begun_usec]' >"$scratch/before"
+    ring boot --json | jq -c '[.stages, .units_begun_usec, .units]' >"$scratch/before"
     # Neither a manager that dies nor a ringfenced that is replaced is a new beginning.
     first=$(pgrep -P "$manager" ringfence-manag)
     kill -KILL "$first"
     eventually another_manager
-    eventually boot .complete
-    ring boot --json | jq -c '[.stages, .units_begun_usec]' >"$scratch/after"
+    eventually boot '.complete and (.units | length == 1)'
+    ring boot --json | jq -c '[.stages, .units_begun_usec, .units]' >"$scratch/after"
     diff "$scratch/before" "$scratch/after"
     finish
 }
