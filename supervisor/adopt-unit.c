@@ -121,10 +121,8 @@ static void adopt_ears(struct service *service) {
     struct service_private *own = service->private;
     struct fault fault = {{0}};
     int error = notify_open(service, &own->notify, &fault);
-    if (error >= 0 && service->unit->logging.driver == LOG_FILE)
-        error = output_open(service, &own->output, &fault);
-    if (error >= 0 && own->output)
-        error = output_update(own->output, service, service->main_pid, &fault);
+    if (error >= 0 && service->unit->logging.driver != LOG_NONE)
+        error = output_resume(service, service->main_pid, &own->output, &fault);
     if (error >= 0 && service->unit->container.process.tty)
         error = console_open(service, &own->console, &fault);
     if (error >= 0 && service->main && !own->was_ready)

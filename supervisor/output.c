@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "supervisor/manager-private.h"
+#include "supervisor/state.h"
 #include "units/base/file.h"
 #include "units/base/number.h"
 
@@ -18,15 +19,19 @@ enum {
     LOGGER_LOOK = 5          /* ms between two looks */
 };
 
+#define KEPT "output"
+
 static const char *const fifos[] = {"out", "err"};
+enum { FIFOS = ELEMENTS(fifos) };
 
 struct output {
+    struct service *service;
     char *directory;
-    int fd;                  /* of the directory */
-    int fifos[OUTPUT_SAVED]; /* read and write: neither side ever sees the other go away */
-    int writers;             /* the file that tells the two pids */
-    pid_t pid, last;         /* the main process, and the one that ran most recently; or 0 */
-    char *settings;          /* as they were written last */
+    int fd;           /* of the directory */
+    int fifos[FIFOS]; /* read and write: neither side ever sees the other go away */
+    int writers;      /* the file that tells the two pids */
+    pid_t pid, last;  /* the main process, and the one that ran most recently; or 0 */
+    char *settings;   /* as they were written last */
 };
 
 /* A predecessor's FIFO is taken over, with what ringfence-logd has not read yet. */
@@ -93,7 +98,7 @@ static int open_all(struct output *output, struct service *service, pid_t pid,
     output->fd = open(output->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     if (output->fd < 0)
         return fault_set(fault, errno, "cannot open \"%s\"", output->directory);
-    for (int number = 0; number < OUTPUT_SAVED && error >= 0; number++)
+    for (int number = 0; number < FIFOS && error >= 0; number++)
         error = open_fifo(output, number, fault);
     if (error >= 0)
         error = tell_settings(output, service, fault);
@@ -115,7 +120,8 @@ static int open_for(struct service *service, pid_t pid, struct output **ret_outp
     struct output *output = malloc(sizeof(*output));
     if (!output)
         return fault_set(fault, ENOMEM, "cannot make the output of %s", service->name);
-    *output = (struct output){.fd = -EBADF, .fifos = {-EBADF, -EBADF}, .writers = -EBADF};
+    *output = (struct output){
+        .service = service, .fd = -EBADF, .fifos = {-EBADF, -EBADF}, .writers = -EBADF};
     if (asprintf(&output->directory, "%s/output/%s", service->manager->options.runtime_directory,
                  service->name) < 0)
         output->directory = NULL;
@@ -131,25 +137,36 @@ static int open_for(struct service *service, pid_t pid, struct output **ret_outp
 }
 
 int output_open(struct service *service, struct output **ret_output, struct fault *fault) {
-    return open_for(service, 0, ret_output, fault);
-}
-
-void output_save(const struct output *output, int ret_fds[static OUTPUT_SAVED]) {
-    for (size_t i = 0; i < OUTPUT_SAVED; i++)
-        ret_fds[i] = output->fifos[i];
-}
-
-/* The FIFOs are found by their names; what was stored has kept their content until now. */
-int output_adopt(struct service *service, pid_t pid, const int *fds, size_t count,
-                 struct output **ret_output, struct fault *fault) {
-    int error = open_for(service, pid, ret_output, fault);
-    for (size_t i = 0; i < count; i++)
-        close_fd(fds[i]);
+    int error = open_for(service, 0, ret_output, fault);
+    if (error >= 0)
+        state_hold(service, KEPT, (*ret_output)->fifos, FIFOS);
     return error;
 }
 
-/* Read and write, as ours: with every reader gone the writer has no broken pipe, and what it wrote
- * is there for the next one. */
+static bool is_same(int fd, int other) {
+    struct stat one, two;
+    return fstat(fd, &one) == 0 && fstat(other, &two) == 0 && one.st_dev == two.st_dev &&
+           one.st_ino == two.st_ino;
+}
+
+/* The FIFOs are found by their names; what is held has kept their content until now. */
+int output_resume(struct service *service, pid_t pid, struct output **ret_output,
+                  struct fault *fault) {
+    int held[FIFOS];
+    size_t count = state_take(service, KEPT, held, FIFOS);
+    int error = open_for(service, pid, ret_output, fault);
+    bool kept = error >= 0 && count == FIFOS;
+    for (size_t i = 0; i < count; i++) {
+        kept = kept && is_same(held[i], (*ret_output)->fifos[i]);
+        close_fd(held[i]);
+    }
+    if (error >= 0 && !kept) {
+        state_release(service, KEPT);
+        state_hold(service, KEPT, (*ret_output)->fifos, FIFOS);
+    }
+    return error;
+}
+
 int output_streams(const struct output *output, int *ret_out, int *ret_error, struct fault *fault) {
     scoped_fd int out = openat(output->fd, fifos[0], O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     scoped_fd int error = openat(output->fd, fifos[1], O_RDWR | O_CLOEXEC | O_NOFOLLOW);
@@ -167,7 +184,7 @@ int output_update(struct output *output, struct service *service, pid_t pid, str
 
 static bool is_unread(const struct output *output) {
     int there;
-    for (size_t i = 0; i < OUTPUT_SAVED; i++)
+    for (size_t i = 0; i < FIFOS; i++)
         if (ioctl(output->fifos[i], FIONREAD, &there) == 0 && there > 0)
             return true;
     return false;
@@ -196,6 +213,7 @@ void output_await_logger(const struct manager *manager) {
 void output_close(struct output *output) {
     if (!output)
         return;
+    state_release(output->service, KEPT);
     unlinkat(output->fd, "settings", 0);
     unlinkat(output->fd, "pid", 0);
     unlinkat(output->fd, fifos[0], 0);

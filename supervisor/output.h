@@ -4,7 +4,6 @@
  * before the first run, kept while the unit exists. supervisor/log/settings.h says what the logger
  * is told beside them. */
 
-#include <stddef.h>
 #include <sys/types.h>
 
 struct fault;
@@ -12,16 +11,11 @@ struct manager;
 struct output;
 struct service;
 
-enum { OUTPUT_SAVED = 2 }; /* descriptors */
-
+/* Copies of the FIFOs are held by ringfenced: what nobody has read yet outlives the manager. */
 int output_open(struct service *service, struct output **ret_output, struct fault *fault);
-/* What keeps alive the words that nobody has read yet, to be stored as UNIT/output. They stay the
- * output's. */
-void output_save(const struct output *output, int ret_fds[static OUTPUT_SAVED]);
-/* A predecessor's output, with what it stored; the descriptors are consumed, and may be none.
- * pid: the main process that was found again, 0 where there is none. */
-int output_adopt(struct service *service, pid_t pid, const int *fds, size_t count,
-                 struct output **ret_output, struct fault *fault);
+/* A predecessor's. pid: the main process that was found again, 0 where there is none. */
+int output_resume(struct service *service, pid_t pid, struct output **ret_output,
+                  struct fault *fault);
 /* Write ends for one run; the caller closes them. */
 int output_streams(const struct output *output, int *ret_out, int *ret_error, struct fault *fault);
 /* Tells the logger what has changed of the settings, and who is the main process; 0: none runs. */

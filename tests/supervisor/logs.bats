@@ -118,14 +118,46 @@ U
     quit
 }
 
-@test "the last words of a service, whose logger was killed right before the end" {
-    unit last <<'U'
-service = { exec = [ "/bin/sh", "-c", "trap 'seq 1 100; exit 0' TERM; echo up; while :; do sleep 0.01; done" ]; };
-U
+# ringfenced over all; `manager` is its pid, so that finish ends it.
+begin_kept() {
     "$RINGFENCE_BUILD/ringfenced" --foreground --units "$scratch/units" --runtime-dir "$scratch/run" \
         --state-dir "$scratch/state" --log-dir "$scratch/log" --cgroup "$cgroup" \
         --config "$scratch/ringfence.conf" 2>"$scratch/stderr" 3>&- &
     manager=$!
+}
+child() { pgrep -P "$manager" "$1" | head -n 1; }
+
+@test "manager and logger are killed, and what was not read yet is there" {
+    unit counter <<'U'
+service = { exec = [ "/bin/sh", "-c", "i=0; while i=$((i + 1)); do echo $i; sleep 0.005; done" ]; };
+U
+    unit once <<'U'
+service = { exec = [ "/bin/sh", "-c", "sleep 1; exec seq 1 1000" ]; remain_after_exit = true; type = "oneshot"; };
+restart = { policy = "no"; };
+U
+    begin_kept
+    eventually logged counter "out: 5$"
+    pid=$(main_pids counter | head -n 1)
+    kill -STOP "$manager" # so that nobody comes back
+    kill -KILL "$(child ringfence-manag)" "$(child ringfence-logd)"
+    sleep 2 # what says its words and ends now, writes into FIFOs that ringfenced alone holds
+    kill -CONT "$manager"
+    eventually ring list
+    eventually logged once "out: 1000$"
+    [ "$(ring logs --no-prefix once | xargs)" = "$(seq 1 1000 | xargs)" ]
+    [ "$(main_pids counter | head -n 1)" = "$pid" ]
+    ring stop counter
+    ring logs --no-prefix counter >"$scratch/have"
+    seq 1 "$(wc -l <"$scratch/have")" | cmp - "$scratch/have"
+    [ "$(wc -l <"$scratch/have")" -gt 100 ]
+    finish
+}
+
+@test "the last words of a service, whose logger was killed right before the end" {
+    unit last <<'U'
+service = { exec = [ "/bin/sh", "-c", "trap 'seq 1 100; exit 0' TERM; echo up; while :; do sleep 0.01; done" ]; };
+U
+    begin_kept
     eventually logged last "out: up$"
     logger=0
     another() { next=$(pgrep -P "$manager" -x ringfence-logd) && [ "$next" != "$logger" ]; }
