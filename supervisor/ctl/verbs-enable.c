@@ -26,6 +26,15 @@ struct change {
 
 /* ---- where the files are ---- */
 
+/* Of the standard path a directory may be missing, of any other none. */
+static bool is_standard_path(char *const *directories) {
+    size_t i = 0;
+    while (directories[i] && unit_standard_path[i] &&
+           strcmp(directories[i], unit_standard_path[i]) == 0)
+        i++;
+    return !directories[i] && !unit_standard_path[i];
+}
+
 /* Those of the command line, else the manager's, else the standard path. Pointers live in `given`
  * and `told`. */
 static int find_directories(struct change *change, const struct arguments *arguments,
@@ -43,7 +52,7 @@ static int find_directories(struct change *change, const struct arguments *argum
                                          "UnitDirectories", &answer, told);
     int code = error < 0 ? client_error(&answer, error, fault) : EXIT_OK;
     sd_bus_error_free(&answer);
-    if (code == EXIT_OK && **told)
+    if (code == EXIT_OK && **told && !is_standard_path(*told))
         change->directories = (const char *const *)*told;
     return code;
 }
