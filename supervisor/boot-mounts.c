@@ -22,6 +22,7 @@
 #include "units/boot.h"
 
 #define WAIT_AGAIN (2 * USEC_PER_SEC)
+#define SAID_AFTER USEC_PER_SEC
 #define SHORTEST_WAIT 5000 /* microseconds between two looks for a device */
 #define LONGEST_WAIT 100000
 
@@ -85,24 +86,27 @@ static uint64_t now(void) {
 static int wait_for_device(const struct boot_work *work, char *ret_path, size_t size,
                            struct fault *fault) {
     const struct boot_mount *mount = work->mount;
-    uint64_t begun = now(), pause = SHORTEST_WAIT;
     uint64_t most = work->again && mount->timeout > WAIT_AGAIN ? WAIT_AGAIN : mount->timeout;
+    uint64_t begun = now(), pause = SHORTEST_WAIT, waited;
+    bool told = false;
     scoped_text struct text time = {0};
     duration_print(&time, most);
-    for (;;) {
+    for (;; usleep((useconds_t)pause)) {
         int error = block_find(mount->device, ret_path, size);
-        if (error == -EMEDIUMTYPE)
-            return fault_say(fault, ENOTBLK, "\"%s\" is no block device", mount->device);
-        if (error < 0 && error != -ENODEV)
-            return fault_set(fault, error, "cannot look for %s", mount->device);
         if (error == 0)
             return 0;
-        if (now() - begun >= most)
+        if (error == -EMEDIUMTYPE)
+            return fault_say(fault, ENOTBLK, "\"%s\" is no block device", mount->device);
+        if (error != -ENODEV)
+            return fault_set(fault, error, "cannot look for %s", mount->device);
+        waited = now() - begun;
+        if (waited >= most)
             return fault_say(fault, ENODEV, "%s did not come within %s", mount->device,
                              time.data ? time.data : "its time");
-        if (pause == SHORTEST_WAIT)
+        if (waited >= SAID_AFTER && !told) {
+            told = true;
             boot_tell("waits for %s, at most %s", mount->device, time.data ? time.data : "a while");
-        usleep((useconds_t)pause);
+        }
         pause = pause * 2 < LONGEST_WAIT ? pause * 2 : LONGEST_WAIT;
     }
 }
