@@ -232,23 +232,34 @@ static int adopt_service(struct service *service, const char *text, struct fault
     return 0;
 }
 
-/* What is left of it goes with its cgroup; it is started anew if it was to be up. */
-static void give_up(struct service *service, const char *why) {
+static void end_as(struct service *service, enum service_state outcome) {
     struct service_private *own = service->private;
     struct manager_private *manager = service->manager->private;
     struct deadline *const deadlines[] = {&own->deadline, &own->lifetime, &own->idle, &own->steady};
-    bool rises = own->goal != GOAL_DOWN && needs_unit(service);
-    adopt_lose(service->manager, service->name, why);
     for (size_t i = 0; i < ELEMENTS(deadlines); i++)
         timers_cancel(&manager->timers, deadlines[i]);
     health_free(service);
     service_drop_run(service);
     own->commands.running = false;
-    own->outcome = rises && service->unit ? SERVICE_WAITING : SERVICE_STOPPED;
+    own->outcome = outcome;
     manager->up -= !state_traits(service->state)->down;
-    service->state = service->sandbox ? SERVICE_REMOVING : own->outcome;
+    service->state = SERVICE_REMOVING;
     manager->up += !state_traits(service->state)->down;
+}
+
+/* What is left of it goes with its cgroup; it is started anew if it was to be up. */
+static void give_up(struct service *service, const char *why) {
+    bool rises = service->private->goal != GOAL_DOWN && needs_unit(service) && service->unit;
+    adopt_lose(service->manager, service->name, why);
+    end_as(service, rises ? SERVICE_WAITING : SERVICE_STOPPED);
     service_fail(service, "could not be found again: %s", why);
+}
+
+/* Its sandbox was to go, and is gone: the earlier manager did not live to write that down. */
+static bool was_going(const struct service *service) {
+    enum goal goal = service->private->goal;
+    return !service->sandbox &&
+           (service->state == SERVICE_REMOVING || goal == GOAL_DOWN || goal == GOAL_CYCLE);
 }
 
 void adopt_unit(struct manager *manager, const char *name) {
@@ -272,7 +283,11 @@ void adopt_unit(struct manager *manager, const char *name) {
         adopt_lose(manager, name, fault.text[0] ? fault.text : strerror(ENOMEM));
         return;
     }
-    if (adopt_service(service, text, &fault) < 0)
+    error = adopt_service(service, text, &fault);
+    if (error == -ESTALE && was_going(service))
+        end_as(service,
+               service->state == SERVICE_REMOVING ? service->private->outcome : SERVICE_STOPPED);
+    else if (error < 0)
         give_up(service, fault.text);
     else
         manager->private->adoption.found += needs_unit(service);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "supervisor/bus-client.h"
+#include "supervisor/state.h"
 #include "units/complain.h"
 #include "units/keys.h"
 
@@ -141,7 +142,13 @@ GETTER(get_sockets) {
 GETTER(get_notes) {
     const struct service *service = userdata;
     UNUSED;
-    return bus_append_clean(reply, service->sandbox ? sandbox_notes(service->sandbox) : "");
+    const char *unsaved = state_complaint(service);
+    scoped_text struct text notes = {0};
+    if (unsaved)
+        text_format(&notes, "its state is not saved, and would be lost with the manager: %s\n",
+                    unsaved);
+    text_add(&notes, service->sandbox ? sandbox_notes(service->sandbox) : "");
+    return bus_append_clean(reply, notes.data);
 }
 
 GETTER(get_complaints) {

@@ -23,6 +23,7 @@
 #include "supervisor/manager-private.h"
 #include "supervisor/output.h"
 #include "supervisor/stamp.h"
+#include "supervisor/state.h"
 #include "units/base/file.h"
 #include "units/base/number.h"
 
@@ -300,7 +301,10 @@ static void begin_signs_of_life(struct manager *manager) {
 
 /* As if it crashed: the next manager finds the services by what was saved at the end of each event.
  */
-static _Noreturn void leave(void) {
+static _Noreturn void leave(struct manager *manager) {
+    struct fault fault = {{0}};
+    if (state_save_all(manager, &fault) < 0)
+        log_line(LEVEL_ERROR, "%s", fault.text);
     log_line(LEVEL_NOTICE, "leaving everything to the programs that are on disk now");
     sd_notify(false, "REEXEC=1");
     _exit(KEEPER_REEXEC);
@@ -331,7 +335,7 @@ static int run(const struct manager_options *options, struct fault *fault) {
         sd_notifyf(false, "READY=1\nSTATUS=%zu units", manager->private->count);
         loop_run(manager);
         if (loop_is_left(manager))
-            leave();
+            leave(manager);
         facts_file_remove(manager, NULL);
         output_await_logger(manager);
         stamp_forget_boot(manager);

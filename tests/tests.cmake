@@ -19,13 +19,15 @@ if(TESTS)
                 tests/supervisor/fake-stamp.c
                 tests/supervisor/fake-units.c tests/supervisor/fake-world.c)
     target_link_libraries(lifeless PUBLIC policy)
-    foreach(name test-apply test-clock test-dependencies test-health test-jobs test-listen
+    foreach(name test-apply test-clock test-dependencies test-facts test-health test-jobs test-listen
             test-restart test-runs test-schedule test-service test-shutdown test-timers)
         add_executable(supervisor-${name} tests/supervisor/${name}.c)
         set_target_properties(supervisor-${name} PROPERTIES
                               RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
         target_link_libraries(supervisor-${name} PRIVATE policy lifeless policy units)
     endforeach()
+    target_compile_definitions(supervisor-test-facts
+                               PRIVATE FACTS_DIRECTORY="${CMAKE_SOURCE_DIR}/tests/supervisor")
     add_executable(supervisor-test-simulation tests/supervisor/test-simulation.c
                    tests/supervisor/simulation-deaths.c
                    tests/supervisor/simulation-relations.c tests/supervisor/simulation-rules.c

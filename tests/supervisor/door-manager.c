@@ -21,6 +21,7 @@
 #include "supervisor/manager.h"
 #include "supervisor/reexec.h"
 #include "supervisor/schedule.h"
+#include "supervisor/state.h"
 #include "units/complain.h"
 #include "units/keys.h"
 
@@ -101,6 +102,11 @@ const char *health_state_word(enum health_state state) {
 
 const char *health_complaint(const struct service *service) {
     return health.results[service_health(service)->newest].error;
+}
+
+const char *state_complaint(const struct service *service) {
+    (void)service;
+    return NULL;
 }
 
 void service_describe_sockets(const struct service *service, struct text *text) {
