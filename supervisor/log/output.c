@@ -62,6 +62,8 @@ static void account(struct output *output, const struct rate *after, const struc
     if (done == count) {
         *rate = *after;
     } else {
+        rate->passed = rate->end == after->end ? rate->passed : 0;
+        rate->end = after->end;
         for (size_t i = 0; i < done; i++) {
             struct piece before = lines_end_before(pieces, i);
             if (pieces[i].source == before.source)
