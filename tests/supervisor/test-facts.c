@@ -20,16 +20,16 @@ static struct service *empty(void) {
     return fake_service("web");
 }
 
-static char *saved(void) {
-    char *text = NULL;
-    CHECK(file_read(AT_FDCWD, FACTS_DIRECTORY "/facts-1", FACTS_SIZE_MAX, &text, NULL, NULL) == 0);
-    return text;
+static void saved(char **ret_text) {
+    CHECK(file_read(AT_FDCWD, FACTS_DIRECTORY "/facts-1", FACTS_SIZE_MAX, ret_text, NULL, NULL) ==
+          0);
 }
 
 TEST(facts_of_version_1_are_understood) {
     struct service *web = empty();
     struct service_private *own = web->private;
-    scoped_free char *text = saved();
+    scoped_free char *text = NULL;
+    saved(&text);
     struct fault fault = {{0}};
     CHECK(facts_check(text, BOOT, &fault) == 0);
     CHECK(facts_read(text, &service_facts, web, NULL, &fault) == 0);
@@ -83,7 +83,8 @@ TEST(what_was_written_is_read) {
 /* In a copy the first `old` is another word, no longer than it; the digest is right for none of it.
  */
 static int check_changed(const char *old, const char *new, struct fault *fault) {
-    char *text = saved();
+    char *text = NULL;
+    saved(&text);
     size_t place = (size_t)(strstr(text, old) - text);
     CHECK(strlen(new) <= strlen(old));
     memcpy(text + place, new, strlen(new));
@@ -96,7 +97,8 @@ static int check_changed(const char *old, const char *new, struct fault *fault) 
 
 TEST(what_is_damaged_newer_or_of_another_boot_is_not_believed) {
     struct fault fault = {{0}};
-    scoped_free char *text = saved();
+    scoped_free char *text = NULL;
+    saved(&text);
     CHECK(facts_check(text, "another", &fault) == -ESTALE);
     CHECK_TEXT(fault.text, "it is of another boot");
     CHECK(check_changed("version = 1", "version = 2", &fault) == -EPROTO);
