@@ -314,7 +314,7 @@ commands() {
     done
 }
 
-@test "killed ${RINGFENCE_DEATHS:-10} times at random moments under load: all goes on, all is counted" {
+@test "killed ${RINGFENCE_DEATHS:-6} times at random moments under load: all goes on, all is counted" {
     unit steady <<'U'
 service = { exec = [ "/bin/sleep", "1000" ]; };
 install = { enabled = true; };
@@ -336,7 +336,7 @@ U
     pid=$(pid_of steady)
     commands &
     local commander=$!
-    while [ "$deaths" -lt "${RINGFENCE_DEATHS:-10}" ]; do
+    while [ "$deaths" -lt "${RINGFENCE_DEATHS:-6}" ]; do
         local victim
         victim=$(child)
         sleep "0.$((RANDOM % 4))$((RANDOM % 10))"
