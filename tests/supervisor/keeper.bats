@@ -338,12 +338,16 @@ ringfence-manager held web/sandbox=six" ]
 }
 
 @test "more ends than anybody reads wait as zombies" {
-    script manager "orphans 10000" "notify READY=1" "note parent" wait "count 10000" wait "exit 0"
+    script manager "notify READY=1" "note ready" wait "orphans 10000" "note parent" wait \
+        "count 10000" wait "exit 0"
     begin
+    eventually event "ringfence-manager ready"
+    manager=$(child ringfence-manager) # while there are few to look through
+    kill -TERM "$manager"
     eventually event "ringfence-manager parent"
     some_wait() { [ "$(wc -w <"/proc/$keeper/task/$keeper/children")" -gt 100 ]; }
     eventually some_wait
-    kill -TERM "$(child ringfence-manager)"
+    kill -TERM "$manager"
     eventually event "ringfence-manager exits 10000"
     none_waits() { [ "$(wc -w <"/proc/$keeper/task/$keeper/children")" -eq 2 ]; }
     eventually none_waits
