@@ -191,6 +191,9 @@ static int go_on(struct manager *manager, struct fault *fault) {
 
 int manager_adopt(struct manager *manager, struct fault *fault) {
     struct manager_private *own = manager->private;
+    if (!*facts_file_boot(
+            manager)) /* all facts would be those of another boot: it is tried again */
+        return fault_say(fault, EAGAIN, "cannot read the id of this boot of the machine");
     int resumed = read_manager(manager, fault);
     int error = 0;
     if (resumed) {
@@ -201,7 +204,8 @@ int manager_adopt(struct manager *manager, struct fault *fault) {
     }
     keeping_settle(own->keeping);
     listen_to_keeper(manager);
-    state_touch_manager(manager);
+    if (resumed) /* else manager_boot does: one that dies before it is followed by one that boots */
+        state_touch_manager(manager);
     manager_event_ended(manager);
     if (resumed)
         log_line(LEVEL_NOTICE, "%zu units found again, %zu lost", own->adoption.found,

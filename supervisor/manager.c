@@ -293,5 +293,6 @@ void manager_boot(struct manager *manager) {
     job_boot(manager, manager_wants_at_boot);
     if (!manager->continues)
         milestones_begin(manager);
+    state_touch_manager(manager);
     manager_event_ended(manager);
 }

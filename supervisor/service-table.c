@@ -155,7 +155,8 @@ static const service_action table[SERVICE_STATES][SERVICE_EVENTS] = {
     [SERVICE_READY] =
         {
             [EVENT_DEPENDENCY_LOST] = wait_again_if_group,
-            [EVENT_EXECUTED] = note_executed, /* it said that it is ready before */
+            [EVENT_EXECUTED] = note_executed,       /* it said that it is ready before */
+            [EVENT_LAUNCH_FAILED] = fail_to_launch, /* and a manager died before it heard of it */
             [EVENT_SAID_READY] = stay,
             [EVENT_SAID_STOPPING] = obey_stopping,
             [EVENT_ENDED] = clear_up,

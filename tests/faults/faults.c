@@ -41,6 +41,7 @@ static const struct scenario {
     {"control", NULL, false, {"list", "status " BYSTANDER, "inspect " BYSTANDER, "stats", "ns"}},
     {"files", "changing", false, {"!change", "reload", "apply --dry-run", "apply"}},
     {"boot", NULL, true, {"start plain", "stop plain"}},
+    {"again", NULL, true, {"start plain", "wait " BYSTANDER, "list", "!die", "restart plain"}},
 };
 #define SCENARIOS (sizeof(scenarios) / sizeof(scenarios[0]))
 
@@ -77,8 +78,30 @@ static void crash(const struct scene *scene, const char *unit) {
     }
 }
 
-static int do_step(const struct scenario *scenario, const char *step, struct text *ret_output) {
-    if (strcmp(step, "!crash") == 0)
+/* kill -9 of the manager: the next one finds every process again. */
+static void die(const struct scene *scene, struct text *complaints) {
+    pid_t bystander = scene_main_pid(scene, BYSTANDER), manager = injector_manager(scene->injector);
+    bool answers = false;
+    if (manager <= 0 || kill(manager, SIGKILL) < 0)
+        return;
+    for (unsigned waited = 0; waited < 10000 && !answers; waited += 20) {
+        scoped_text struct text output = {0};
+        pause_for(20);
+        answers =
+            injector_manager(scene->injector) != manager && scene_run(scene, "list", &output) == 0;
+    }
+    if (!answers)
+        text_add(complaints, "; no other manager comes up");
+    else if (scene_main_pid(scene, BYSTANDER) != bystander)
+        text_format(complaints, "; the bystander is %d, and was %d",
+                    (int)scene_main_pid(scene, BYSTANDER), (int)bystander);
+}
+
+static int do_step(const struct scenario *scenario, const char *step, struct text *ret_output,
+                   struct text *complaints) {
+    if (strcmp(step, "!die") == 0)
+        die(&trial.scene, complaints);
+    else if (strcmp(step, "!crash") == 0)
         crash(&trial.scene, scenario->unit);
     else if (strcmp(step, "!change") == 0)
         scene_change(&trial.scene);
@@ -93,7 +116,7 @@ static unsigned do_steps(const struct scenario *scenario, struct text *ret_outpu
     unsigned failed = 0;
     for (size_t i = 0; i < STEPS_MAX && scenario->steps[i]; i++) {
         scoped_text struct text output = {0};
-        int code = do_step(scenario, scenario->steps[i], &output);
+        int code = do_step(scenario, scenario->steps[i], &output, complaints);
         failed += code != 0;
         if (code == 124)
             text_format(complaints, "; \"%s\" hangs", scenario->steps[i]);
