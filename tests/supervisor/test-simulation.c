@@ -8,7 +8,7 @@
 #include "units/base/text.h"
 
 static uint64_t seed, events, deaths;
-static bool mortal; /* the manager dies now and then */
+static uint64_t mortal; /* one of so many acts is the death of the manager; 0: none is */
 size_t services;
 bool calm;
 
@@ -263,7 +263,7 @@ static void random_small_act(uint64_t what) {
 static void random_act(void) {
     uint64_t what = fake_random(100);
     struct service *service = fake_service(name_of(fake_random(services)));
-    if (mortal && fake_random(100 + 3 * services) == 0)
+    if (mortal && fake_random(mortal) == 0)
         random_end();
     else if (what < 55)
         random_command();
@@ -367,7 +367,7 @@ static void simulate(uint64_t with_seed, uint64_t with_events, size_t with_servi
     seed = setting("RINGFENCE_SEED", with_seed);
     events = setting("RINGFENCE_EVENTS", with_events);
     services = setting("RINGFENCE_SERVICES", with_services);
-    mortal = setting("RINGFENCE_MORTAL", true);
+    mortal = setting("RINGFENCE_MORTAL", 100 + 3 * services);
     commands = calloc(events + 1, sizeof(*commands)); /* at most one command for each event */
     fake_open(seed);
     fake_choose = random_plan;
