@@ -133,6 +133,18 @@ static void adopt_ears(struct service *service) {
         console_resume(own->console);
 }
 
+/* A unit that is down has its FIFOs still, until it goes. */
+static void adopt_output(struct service *service) {
+    scoped_free char *path = NULL;
+    struct fault fault = {{0}};
+    if (asprintf(&path, "%s/output/%s", service->manager->options.runtime_directory,
+                 service->name) < 0)
+        path = NULL;
+    if (path && world_path_exists(path) &&
+        output_open(service, &service->private->output, &fault) < 0)
+        log_line(LEVEL_WARNING, "%s: %s", service->name, fault.text);
+}
+
 static void adopt_descriptors(struct service *service) {
     struct service_private *own = service->private;
     struct fault fault = {{0}};
@@ -228,6 +240,8 @@ static int adopt_service(struct service *service, const char *text, struct fault
     adopt_descriptors(service);
     if (service->sandbox)
         adopt_ears(service);
+    else if (service->unit)
+        adopt_output(service);
     state_set_saved(service, text);
     return 0;
 }
@@ -241,6 +255,8 @@ static void end_as(struct service *service, enum service_state outcome) {
     health_free(service);
     service_drop_run(service);
     own->commands.running = false;
+    if (service->unit) /* so that what lies in the runtime directory goes with it */
+        adopt_ears(service);
     own->outcome = outcome;
     manager->up -= !state_traits(service->state)->down;
     service->state = SERVICE_REMOVING;
