@@ -184,9 +184,11 @@ enum service_state stop_process_once(struct service *service) {
     return service->private->signalled ? service->state : stop_process(service);
 }
 
-/* Only the program is killed; what it started is given its time. */
+/* Only the program is killed; what it started is given its time, which one that said STOPPING=1
+ * just before it was frozen would not have. */
 static enum service_state kill_program(struct service *service) {
     struct fault fault = {{0}};
+    thaw(service);
     int error = service_signal_main(service, SIGKILL, &fault);
     if (error < 0 && error != -ESRCH) {
         warn(service, &fault);

@@ -256,7 +256,7 @@ static bool is_left(struct scene *scene) {
 
 /* From the first call of a manager to its last. */
 static void try_fresh(const struct scenario *scenario, const struct point *point) {
-    scoped_text struct text output = {0}, complaints = {0}, cgroups = {0};
+    scoped_text struct text output = {0}, complaints = {0};
     char where[256];
     unsigned failed = 0;
     int error = scene_begin(&trial.scene, point);

@@ -1,6 +1,8 @@
 /* Nothing is left behind: descriptors, mounts, cgroups, processes, files. */
 
 #include <dirent.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 
 #include "tests/runtime/box.h"
@@ -29,6 +31,12 @@ static unsigned count_lines(const char *path) {
     return count;
 }
 
+/* A mount namespace of this test alone: others mount images at the same time. */
+static void leave_others(void) {
+    CHECK(unshare(CLONE_NEWNS) == 0);
+    CHECK(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+}
+
 /* Those that were killed may take a moment to end. */
 static void expect_no_child(void) {
     alarm(10);
@@ -54,6 +62,7 @@ static void live(void) {
 
 TEST(after_many_lives) {
     char cgroup[PATH_MAX];
+    leave_others();
     box_open(&box);
     live();
     unsigned descriptors = count_entries("/proc/self/fd"), mounts = count_lines("/proc/mounts"),
@@ -72,6 +81,7 @@ TEST(after_many_lives) {
 }
 
 TEST(after_many_failures) {
+    leave_others();
     box_open(&box);
     live();
     unsigned descriptors = count_entries("/proc/self/fd"), mounts = count_lines("/proc/mounts");
