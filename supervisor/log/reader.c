@@ -27,6 +27,7 @@ struct log_reader {
     uint64_t since, until;         /* of the query */
     uint64_t skip;                 /* records still to be left out, see count_back */
     uint64_t skip_between;         /* the same, of those between since and until */
+    uint64_t left;                 /* records that may be told: some may have come meanwhile */
     bool follow, every_unit;
     bool told_all; /* the last call returned 0 */
     struct list sources;
@@ -153,6 +154,7 @@ int log_reader_open(const char *log_directory, const struct log_query *query,
     reader->since = query->since;
     reader->until = query->until ? query->until : UINT64_MAX;
     reader->follow = query->follow;
+    reader->left = query->follow ? LOG_ALL : query->last;
     reader->every_unit = query->unit_count == 0;
     reader->inotify = -EBADF;
     reader->directory = open(log_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -253,7 +255,7 @@ int log_reader_next(struct log_reader *reader, struct log_record *ret_record, st
             return error;
         reader->told_all = false;
     }
-    for (;;) {
+    while (reader->left > 0) {
         struct source *source, *first = NULL;
         list_for_each(source, &reader->sources, link) {
             int error =
@@ -263,16 +265,17 @@ int log_reader_next(struct log_reader *reader, struct log_record *ret_record, st
             if (source->has_head && (!first || source->head.time < first->head.time))
                 first = source;
         }
-        if (!first) {
-            reader->told_all = true;
-            return 0;
-        }
+        if (!first)
+            break;
         first->has_head = false;
         if (reader->skip > 0)
             reader->skip--;
         else if (is_between(reader, &first->head)) {
             *ret_record = first->head;
+            reader->left -= reader->left != LOG_ALL;
             return 1;
         }
     }
+    reader->told_all = true;
+    return 0;
 }

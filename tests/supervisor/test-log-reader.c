@@ -104,6 +104,16 @@ TEST(the_last_of_all_together) {
     CHECK_TEXT(read_all(), "a:4 a:5 b:6 ");
 }
 
+TEST(no_more_than_the_last_while_others_come) {
+    const struct log_query query = {.units = two, .unit_count = 2, .last = 1};
+    begin();
+    say("a", 1);
+    open_reader(&query);
+    say("a", 2);
+    say("b", 3);
+    CHECK_TEXT(read_all(), "a:1 ");
+}
+
 TEST(the_last_lie_in_rotated_files) {
     const char *const one[] = {"a"};
     struct log_query query = {.units = one, .unit_count = 1, .last = 7};
