@@ -87,7 +87,7 @@ U
     begin
     logger
     eventually ring list
-    ring logs -f --no-prefix fast >"$scratch/followed" 3>&- &
+    "$RINGFENCE_BUILD/ringfence" --runtime-dir "$scratch/run" logs -f --no-prefix fast >"$scratch/followed" 3>&- &
     follower=$!
     ring start fast
     sleep 0.1
