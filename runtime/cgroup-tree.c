@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "units/base/file.h"
 #include "units/base/number.h"
 #include "units/base/scoped.h"
 
@@ -35,19 +36,10 @@ static ssize_t read_flat(int directory, const char *file, char *data) {
     scoped_fd int fd = openat(directory, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return -errno;
-    size_t length = 0;
-    while (length < FLAT_SIZE - 1) {
-        ssize_t got = read(fd, data + length, FLAT_SIZE - 1 - length);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return -errno;
-        if (got == 0)
-            break;
-        length += (size_t)got;
-    }
-    data[length] = '\0';
-    return (ssize_t)length;
+    ssize_t length = file_read_all(fd, data, FLAT_SIZE - 1);
+    if (length >= 0)
+        data[length] = '\0';
+    return length;
 }
 
 int cgroup_tree_value(int directory, const char *file, const char *key, uint64_t *ret_value) {

@@ -12,25 +12,13 @@
 
 #include "units/base/fault.h"
 #include "units/base/names.h"
+#include "units/base/rlimit-names.h"
 #include "units/base/scoped.h"
 
 #define FILES_USUAL 1024 /* soft limit of open files since the kernel's first days */
 
-static const char *const resource_items[] = {
-    [RLIMIT_CPU] = "cpu",           [RLIMIT_FSIZE] = "fsize",
-    [RLIMIT_DATA] = "data",         [RLIMIT_STACK] = "stack",
-    [RLIMIT_CORE] = "core",         [RLIMIT_RSS] = "rss",
-    [RLIMIT_NPROC] = "nproc",       [RLIMIT_NOFILE] = "nofile",
-    [RLIMIT_MEMLOCK] = "memlock",   [RLIMIT_AS] = "as",
-    [RLIMIT_LOCKS] = "locks",       [RLIMIT_SIGPENDING] = "sigpending",
-    [RLIMIT_MSGQUEUE] = "msgqueue", [RLIMIT_NICE] = "nice",
-    [RLIMIT_RTPRIO] = "rtprio",     [RLIMIT_RTTIME] = "rttime",
-};
-static const struct names resource_names = NAMES(resource_items);
-_Static_assert(ELEMENTS(resource_items) == RLIMIT_NLIMITS, "a name for every limit");
-
 static int refused(const struct resource_limit *limit, int error, struct fault *fault) {
-    const char *name = names_word(&resource_names, limit->resource);
+    const char *name = names_word(&rlimit_names, limit->resource);
     if (error == EPERM)
         return fault_say(fault, -EPERM,
                          "cannot raise the hard limit \"%s\" to %llu: this host's root lacks "
@@ -43,7 +31,7 @@ static int refused(const struct resource_limit *limit, int error, struct fault *
 static int set(const struct resource_limit *limit, struct fault *fault) {
     if (limit->soft > limit->hard)
         return fault_say(fault, -EINVAL, "limit \"%s\": soft %llu exceeds hard %llu",
-                         names_word(&resource_names, limit->resource),
+                         names_word(&rlimit_names, limit->resource),
                          (unsigned long long)limit->soft, (unsigned long long)limit->hard);
     struct rlimit pair = {.rlim_cur = limit->soft, .rlim_max = limit->hard};
     if (prlimit(0, (__rlimit_resource_t)limit->resource, &pair, NULL) < 0)

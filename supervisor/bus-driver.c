@@ -8,6 +8,7 @@
 #define DRIVER "org.freedesktop.DBus"
 #define MANAGER_UNIQUE ":1.0"
 #define UNIQUE_MAX 32
+#define NOBODY "nobody has the name \"%s\""
 
 static void client_name(const struct bus_client *client, char name[UNIQUE_MAX]) {
     snprintf(name, UNIQUE_MAX, ":1.%llu", (unsigned long long)client->id);
@@ -22,11 +23,6 @@ static bool is_callers(const struct bus_client *client, const char *name) {
     char own[UNIQUE_MAX];
     client_name(client, own);
     return strcmp(name, own) == 0;
-}
-
-static int refuse_name(sd_bus_message *message, const char *name) {
-    return sd_bus_reply_method_errorf(message, SD_BUS_ERROR_NAME_HAS_NO_OWNER,
-                                      "nobody has the name \"%s\"", name);
 }
 
 static int on_hello(sd_bus_message *message, void *userdata, sd_bus_error *error) {
@@ -59,7 +55,6 @@ static int on_has_owner(sd_bus_message *message, void *userdata, sd_bus_error *e
 
 static int on_get_owner(sd_bus_message *message, void *userdata, sd_bus_error *error) {
     const char *name;
-    (void)error;
     int result = sd_bus_message_read(message, "s", &name);
     if (result < 0)
         return result;
@@ -67,65 +62,54 @@ static int on_get_owner(sd_bus_message *message, void *userdata, sd_bus_error *e
         return sd_bus_reply_method_return(message, "s", name);
     if (is_ours(name))
         return sd_bus_reply_method_return(message, "s", MANAGER_UNIQUE);
-    return refuse_name(message, name);
+    return sd_bus_error_setf(error, SD_BUS_ERROR_NAME_HAS_NO_OWNER, NOBODY, name);
 }
 
-/* The uid and pid of a name: the manager's, or the caller's as the kernel told it. */
-static int owner_of(sd_bus_message *message, struct bus_client *client, const char *name,
-                    uint32_t *ret_uid, uint32_t *ret_pid) {
+struct owner {
+    uint32_t uid, pid;
+};
+
+/* Who owns the name that the message asks for: the manager, or the caller as the kernel told it. */
+static int read_owner(sd_bus_message *message, struct bus_client *client, sd_bus_error *error,
+                      struct owner *ret_owner) {
     scoped(sd_bus_creds_unref) sd_bus_creds *creds = NULL;
+    const char *name;
     uid_t uid = getuid();
     pid_t pid = getpid();
 
+    int result = sd_bus_message_read(message, "s", &name);
+    if (result < 0)
+        return result;
     if (is_callers(client, name)) {
-        int error =
-            sd_bus_query_sender_creds(message, SD_BUS_CREDS_PID | SD_BUS_CREDS_EUID, &creds);
-        if (error < 0 || (error = sd_bus_creds_get_euid(creds, &uid)) < 0 ||
-            (error = sd_bus_creds_get_pid(creds, &pid)) < 0)
-            return error;
+        result = sd_bus_query_sender_creds(message, SD_BUS_CREDS_PID | SD_BUS_CREDS_EUID, &creds);
+        if (result < 0 || (result = sd_bus_creds_get_euid(creds, &uid)) < 0 ||
+            (result = sd_bus_creds_get_pid(creds, &pid)) < 0)
+            return result;
     } else if (!is_ours(name)) {
-        return -ENXIO;
+        return sd_bus_error_setf(error, SD_BUS_ERROR_NAME_HAS_NO_OWNER, NOBODY, name);
     }
-    *ret_uid = (uint32_t)uid;
-    *ret_pid = (uint32_t)pid;
+    *ret_owner = (struct owner){(uint32_t)uid, (uint32_t)pid};
     return 0;
 }
 
 static int on_get_user(sd_bus_message *message, void *userdata, sd_bus_error *error) {
-    const char *name;
-    uint32_t uid, pid;
-    (void)error;
-    int result = sd_bus_message_read(message, "s", &name);
-    if (result < 0)
-        return result;
-    if (owner_of(message, userdata, name, &uid, &pid) < 0)
-        return refuse_name(message, name);
-    return sd_bus_reply_method_return(message, "u", uid);
+    struct owner owner;
+    int result = read_owner(message, userdata, error, &owner);
+    return result < 0 ? result : sd_bus_reply_method_return(message, "u", owner.uid);
 }
 
 static int on_get_pid(sd_bus_message *message, void *userdata, sd_bus_error *error) {
-    const char *name;
-    uint32_t uid, pid;
-    (void)error;
-    int result = sd_bus_message_read(message, "s", &name);
-    if (result < 0)
-        return result;
-    if (owner_of(message, userdata, name, &uid, &pid) < 0)
-        return refuse_name(message, name);
-    return sd_bus_reply_method_return(message, "u", pid);
+    struct owner owner;
+    int result = read_owner(message, userdata, error, &owner);
+    return result < 0 ? result : sd_bus_reply_method_return(message, "u", owner.pid);
 }
 
 static int on_get_credentials(sd_bus_message *message, void *userdata, sd_bus_error *error) {
-    const char *name;
-    uint32_t uid, pid;
-    (void)error;
-    int result = sd_bus_message_read(message, "s", &name);
-    if (result < 0)
-        return result;
-    if (owner_of(message, userdata, name, &uid, &pid) < 0)
-        return refuse_name(message, name);
-    return sd_bus_reply_method_return(message, "a{sv}", 2, "UnixUserID", "u", uid, "ProcessID", "u",
-                                      pid);
+    struct owner owner;
+    int result = read_owner(message, userdata, error, &owner);
+    return result < 0 ? result
+                      : sd_bus_reply_method_return(message, "a{sv}", 2, "UnixUserID", "u",
+                                                   owner.uid, "ProcessID", "u", owner.pid);
 }
 
 /* Whatever the rule says: a client that matches anything is told every change. */

@@ -8,23 +8,11 @@
 #include "units/base/fault.h"
 #include "units/base/names.h"
 #include "units/base/number.h"
+#include "units/base/rlimit-names.h"
 #include "units/base/text.h"
 #include "units/kinds.h"
 
 /* ---- setrlimit(2) ---- */
-
-static const char *const resource_words[] = {
-    [RLIMIT_CPU] = "cpu",           [RLIMIT_FSIZE] = "fsize",
-    [RLIMIT_DATA] = "data",         [RLIMIT_STACK] = "stack",
-    [RLIMIT_CORE] = "core",         [RLIMIT_RSS] = "rss",
-    [RLIMIT_NPROC] = "nproc",       [RLIMIT_NOFILE] = "nofile",
-    [RLIMIT_MEMLOCK] = "memlock",   [RLIMIT_AS] = "as",
-    [RLIMIT_LOCKS] = "locks",       [RLIMIT_SIGPENDING] = "sigpending",
-    [RLIMIT_MSGQUEUE] = "msgqueue", [RLIMIT_NICE] = "nice",
-    [RLIMIT_RTPRIO] = "rtprio",     [RLIMIT_RTTIME] = "rttime",
-};
-static_assert(ELEMENTS(resource_words) == RLIM_NLIMITS, "a word for every limit");
-static const struct names resources = NAMES(resource_words);
 
 static int limit_value(const char *text, uint64_t *ret_value) {
     if (strcmp(text, "infinity") == 0 || strcmp(text, "unlimited") == 0) {
@@ -42,9 +30,9 @@ static int resource_limit_parse(const char *text, struct resource_limit *ret_lim
     if (text[length] != '=' || length == 0 || length >= sizeof(word))
         return -EINVAL;
     memcpy(word, text, length);
-    int resource = names_value(&resources, word);
+    int resource = names_value(&rlimit_names, word);
     if (resource < 0) {
-        const char *nearest = names_nearest(word, resource_words, ELEMENTS(resource_words));
+        const char *nearest = names_nearest(word, rlimit_names.items, rlimit_names.count);
         return fault_say(fault, -ENOENT,
                          nearest ? "\"%s\" is no limit; did you mean \"%s\"?"
                                  : "\"%s\" is no limit; see setrlimit(2)",
@@ -88,7 +76,7 @@ static int resource_limits_parse(const struct key *key, const char *text, void *
     for (size_t i = 0; i < limits->count; i++)
         if (limits->items[i].resource == limit.resource)
             return fault_say(fault, -EEXIST, "\"%s\": the limit \"%s\" is given twice", text,
-                             resource_words[limit.resource]);
+                             names_word(&rlimit_names, limit.resource));
     struct resource_limit *items = reallocarray(limits->items, limits->count + 1, sizeof(*items));
     if (!items)
         return fault_set(fault, ENOMEM, "cannot keep \"%s\"", text);
@@ -110,7 +98,7 @@ static void resource_limits_print(const struct key *key, const void *target, str
     text_add(text, limits->count ? "[ " : "[");
     for (size_t i = 0; i < limits->count; i++) {
         const struct resource_limit *limit = &limits->items[i];
-        text_format(text, "%s\"%s=", i ? ", " : "", names_word(&resources, limit->resource));
+        text_format(text, "%s\"%s=", i ? ", " : "", names_word(&rlimit_names, limit->resource));
         limit_value_print(text, limit->soft);
         text_add(text, ":");
         limit_value_print(text, limit->hard);

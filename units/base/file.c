@@ -16,8 +16,7 @@
 
 #define DEEPEST 32 /* directories held open at once by directory_remove */
 
-/* read(2) until `size` bytes or the end. */
-static ssize_t read_all(int fd, char *data, size_t size) {
+ssize_t file_read_all(int fd, char *data, size_t size) {
     size_t length = 0;
     while (length < size) {
         ssize_t got = read(fd, data + length, size - length);
@@ -63,7 +62,7 @@ int file_read(int directory, const char *path, size_t most, char **ret_data, siz
     scoped_free char *data = malloc(most + 1);
     if (!data)
         return fault_set(fault, ENOMEM, "cannot read \"%s\"", path);
-    ssize_t length = read_all(fd, data, most + 1);
+    ssize_t length = file_read_all(fd, data, most + 1);
     if (length < 0)
         return fault_set(fault, (int)length, "cannot read \"%s\"", path);
     if ((size_t)length > most)

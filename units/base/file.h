@@ -14,6 +14,9 @@ struct fault;
 int file_read(int directory, const char *path, size_t most, char **ret_data, size_t *ret_length,
               struct fault *fault);
 
+/* read(2) until `size` bytes or the end: how many came. */
+ssize_t file_read_all(int fd, char *data, size_t size);
+
 /* One write(2) to a file that exists: what cgroup and sysctl files ask for. */
 int file_write(int directory, const char *path, const char *value, struct fault *fault);
 
