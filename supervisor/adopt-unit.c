@@ -271,6 +271,21 @@ static void give_up(struct service *service, const char *why) {
     service_fail(service, "could not be found again: %s", why);
 }
 
+/* A oneshot that has done its work has no process by which its namespaces could be found. */
+static bool is_done(const struct service *service) {
+    const struct service_private *own = service->private;
+    return service->state == SERVICE_READY && !own->held.run &&
+           service->unit->service.type == SERVICE_ONESHOT;
+}
+
+static void make_again(struct service *service, const char *why) {
+    log_line(LEVEL_NOTICE, "%s: its work stays done, its sandbox is made again: %s", service->name,
+             why);
+    end_as(service, SERVICE_WAITING);
+    service->private->done = true;
+    service->manager->private->adoption.found++;
+}
+
 /* Its sandbox was to go, and is gone: the earlier manager did not live to write that down. */
 static bool was_going(const struct service *service) {
     enum goal goal = service->private->goal;
@@ -303,6 +318,8 @@ void adopt_unit(struct manager *manager, const char *name) {
     if (error == -ESTALE && was_going(service))
         end_as(service,
                service->state == SERVICE_REMOVING ? service->private->outcome : SERVICE_STOPPED);
+    else if (error == -ESTALE && is_done(service))
+        make_again(service, fault.text);
     else if (error < 0)
         give_up(service, fault.text);
     else

@@ -319,9 +319,20 @@ enum service_state time_out_preparing(struct service *service) {
     return fail_to_prepare(service);
 }
 
+/* Its work was done before its sandbox was lost (adopt-unit.c). */
+static enum service_state skip_to_ready(struct service *service) {
+    struct service_private *own = service->private;
+    own->done = false;
+    own->was_ready = true;
+    own->ending.result = service->result = RESULT_SUCCESS;
+    return SERVICE_READY;
+}
+
 enum service_state launch(struct service *service) {
     const struct commands *before = &service->unit->service.exec_pre;
     struct fault fault = {{0}};
+    if (service->private->done)
+        return skip_to_ready(service);
     int listens = service_listen(service, &fault);
     if (listens > 0)
         return SERVICE_LISTENING;
@@ -414,7 +425,7 @@ void enter_skipped(struct service *service) {
 
 void enter_down(struct service *service) {
     struct service_private *own = service->private;
-    own->listens = false;
+    own->listens = own->done = false;
     service->restart_at = 0;
     fd_store_free(own->fd_store);
     own->fd_store = NULL;

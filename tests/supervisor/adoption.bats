@@ -302,6 +302,43 @@ U
     finish
 }
 
+# The keeper too, so that nobody holds what has no process.
+die_all() {
+    local manager_pid
+    manager_pid=$(child)
+    kill -KILL "$keeper"
+    wait "$keeper" || true
+    gone() { [ ! -e "/proc/$manager_pid" ]; }
+    eventually gone
+    begin_kept
+}
+
+@test "a oneshot whose work is done is not run again, though nobody held its namespaces" {
+    unit once <<'U'
+service = {
+    type = "oneshot";
+    exec = [ "/bin/sh", "-c", "echo ran >> /mnt/runs" ];
+    exec_stop = ( [ "/bin/sh", "-c", "echo undone >> /mnt/runs" ] );
+    remain_after_exit = true;
+};
+volumes = ( { name = "once"; target = "/mnt"; } );
+install = { enabled = true; };
+U
+    begin_kept
+    eventually is once ready
+    die_all
+    eventually is once ready
+    cat "$scratch/stderr";     said "once: its work stays done, its sandbox is made again: nobody kept its namespaces"
+    said "1 units found again, 0 lost"
+    [ "$(cat "$scratch/state/volumes/once/runs")" = ran ]
+    ring stop once
+    [ "$(cat "$scratch/state/volumes/once/runs")" = $'ran\nundone' ]
+    ring start once
+    [ "$(cat "$scratch/state/volumes/once/runs")" = $'ran\nundone\nran' ]
+    lost_none
+    finish
+}
+
 # ---- at random moments, while everything goes on ----
 
 runs_of() { cat "$scratch/state/volumes/$1/runs" 2>/dev/null | wc -l; }
