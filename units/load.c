@@ -247,11 +247,29 @@ static void unknown_key(struct loading *loading, const char *name, size_t offset
                         loading->table->sections[i].name);
             return;
         }
-    complain_at(loading, offset, "%s: no such key", loading->title);
+    complain_at(loading, offset, "%s: no such key; \"ringfence describe %s\" lists them",
+                loading->title, section->name);
 }
 
-static void unknown_section(struct loading *loading, const char *name, size_t offset) {
+/* The section that knows one of the keys which stand in an unknown one, with that key. */
+static const char *home_of_keys(const struct loading *loading, size_t number,
+                                const char **ret_key) {
     const struct section_table *table = loading->table;
+    for (size_t i = number + 1; i < node_at(loading, number)->end; i = node_at(loading, i)->end) {
+        const char *key = config_setting_name(node_at(loading, i)->setting);
+        for (size_t j = 0; key && j < table->count; j++)
+            if (key_find(&table->sections[j], key)) {
+                *ret_key = key;
+                return table->sections[j].name;
+            }
+    }
+    return NULL;
+}
+
+static void unknown_section(struct loading *loading, size_t number) {
+    const struct section_table *table = loading->table;
+    const char *name = config_setting_name(node_at(loading, number)->setting), *key;
+    size_t offset = node_at(loading, number)->name;
     const char *names[32];
     size_t count = 0;
     for (; count < table->count; count++)
@@ -264,10 +282,15 @@ static void unknown_section(struct loading *loading, const char *name, size_t of
                         name, names[i], names[i], name);
             return;
         }
+    const char *home = nearest ? NULL : home_of_keys(loading, number, &key);
     if (nearest)
         complain_at(loading, offset, "\"%s\" is no section; did you mean \"%s\"?", name, nearest);
+    else if (home)
+        complain_at(loading, offset, "\"%s\" is no section; \"%s\" belongs into \"%s\"", name, key,
+                    home);
     else
-        complain_at(loading, offset, "\"%s\" is no section", name);
+        complain_at(loading, offset, "\"%s\" is no section; \"ringfence describe\" lists them",
+                    name);
 }
 
 static void list_load(struct loading *loading, const struct section *section, size_t number,
@@ -379,7 +402,7 @@ static void section_load(struct loading *loading, size_t number, void *base) {
     const char *name = config_setting_name(node->setting);
     const struct section *section = section_find(loading->table, name);
     if (!section) {
-        unknown_section(loading, name, node->name);
+        unknown_section(loading, number);
         return;
     }
     if (section->element_size) {
