@@ -235,7 +235,8 @@ endif()
 # Each system call of the manager fails once. Not of a sanitized one, which ends without memory.
 if(TESTS AND NOT SANITIZE)
     add_executable(supervisor-test-faults tests/faults/calls.c tests/faults/faults.c
-                   tests/faults/injector.c tests/faults/scene.c)
+                   tests/faults/injector.c tests/faults/origin.c tests/faults/points.c
+                   tests/faults/scene.c)
     target_link_libraries(supervisor-test-faults PRIVATE base)
     set_target_properties(supervisor-test-faults PROPERTIES
                           RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)

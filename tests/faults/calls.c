@@ -1,5 +1,6 @@
 #include "tests/faults/calls.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/epoll.h>
@@ -146,6 +147,7 @@ const struct call calls[] = {
 #endif
 };
 const size_t calls_count = sizeof(calls) / sizeof(calls[0]);
+static_assert(sizeof(calls) / sizeof(calls[0]) <= CALLS_MAX, "CALLS_MAX is too small");
 
 const struct call *call_find(const struct seccomp_data *data) {
     for (size_t i = 0; i < calls_count; i++)

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #define ERRORS_MAX 6
+#define CALLS_MAX 128 /* rows */
 
 struct call {
     int number; /* SYS_* */

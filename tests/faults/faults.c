@@ -3,10 +3,12 @@
  * clear error or it was tried again, the manager goes on, the others are unharmed, nothing is left
  * behind.
  *
- *     supervisor-test-faults [--points N] [--seed N] [--scenario NAME [--point POINT]] [--verbose]
+ *     supervisor-test-faults [--points N | --all | --repeats] [--seed N]
+ *                            [--scenario NAME [--point POINT]] [--verbose]
  *
- * prints TAP, a case for each scenario. A sample where nothing is said; --points 0 tries all,
- * which takes an hour (tests/soak faults). */
+ * prints TAP, a case for each scenario. --all tries every point once (points.h tells what a point
+ * is; tests/soak faults), --repeats also what runs the same code again. Where nothing is said it is
+ * a sample, the same each time, with each system call in it. */
 
 #include <getopt.h>
 #include <signal.h>
@@ -16,6 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tests/faults/points.h"
 #include "tests/faults/scene.h"
 #include "units/base/scoped.h"
 
@@ -44,21 +47,19 @@ static const struct scenario {
 };
 #define SCENARIOS (sizeof(scenarios) / sizeof(scenarios[0]))
 
-/* The calls of a scenario in which nothing failed. */
-struct census {
-    unsigned counts[WHOSE_COUNT][128];
-};
-
 /* Which points. */
 struct choice {
     size_t per_scenario; /* 0: all */
-    struct point point;  /* .call is NULL: none is named */
+    uint64_t seed;
+    bool repeats;
+    struct point point; /* .call is NULL: none is named */
 };
 
 struct trial {
     struct scene scene;
     struct quiet quiet;
     bool verbose;
+    struct history history;                         /* of the scenarios before */
     unsigned tried, told, named, unreached, broken; /* points */
 };
 
@@ -282,7 +283,8 @@ static void try_fresh(const struct scenario *scenario, const struct point *point
 
 /* ---- all points ---- */
 
-static bool take_census(const struct scenario *scenario, struct census *ret_census) {
+/* The scenario, in which nothing fails; its points, where they are asked for. */
+static bool rehearse(const struct scenario *scenario, bool repeats, struct points *ret_points) {
     scoped_text struct text output = {0}, complaints = {0};
     unsigned failed;
     if (scenario->fresh) {
@@ -294,9 +296,12 @@ static bool take_census(const struct scenario *scenario, struct census *ret_cens
         injector_arm(trial.scene.injector, NULL);
         failed = do_steps(scenario, &output, &complaints);
     }
-    for (enum whose whose = 0; whose < WHOSE_COUNT; whose++)
-        for (size_t i = 0; i < calls_count; i++)
-            ret_census->counts[whose][i] = injector_count(trial.scene.injector, whose, &calls[i]);
+    char nothing[1];
+    injector_disarm(trial.scene.injector, nothing, sizeof(nothing));
+    if (ret_points) {
+        points_list(ret_points, trial.scene.injector, &trial.history, repeats);
+        history_add(&trial.history, trial.scene.injector);
+    }
     if (scenario->fresh)
         scene_forget(&trial.scene);
     else if (scenario->unit)
@@ -306,59 +311,13 @@ static bool take_census(const struct scenario *scenario, struct census *ret_cens
     return failed == 0;
 }
 
-/* Those of the census. The caller frees. */
-static struct point *list_points(const struct census *census, size_t *ret_count) {
-    size_t count = 0, capacity = 0;
-    struct point *points = NULL;
-    for (enum whose whose = 0; whose < WHOSE_COUNT; whose++)
-        for (size_t i = 0; i < calls_count; i++)
-            for (unsigned ordinal = 1; ordinal <= census->counts[whose][i]; ordinal++)
-                for (size_t j = 0; j < ERRORS_MAX && calls[i].errors[j]; j++) {
-                    if (count == capacity) {
-                        capacity = capacity ? capacity * 2 : 1024;
-                        points = realloc(points, capacity * sizeof(*points));
-                        if (!points)
-                            abort();
-                    }
-                    points[count++] = (struct point){whose, &calls[i], ordinal, calls[i].errors[j]};
-                }
-    *ret_count = count;
-    return points;
-}
-
-static uint64_t random_state = 1;
-static uint64_t draw(uint64_t below) { /* xorshift64* */
-    random_state ^= random_state >> 12;
-    random_state ^= random_state << 25;
-    random_state ^= random_state >> 27;
-    return random_state * 0x2545f4914f6cdd1dULL % below;
-}
-
-/* The first `wanted` are a sample. */
-static void shuffle(struct point *points, size_t count, size_t wanted) {
-    for (size_t i = 0; i < wanted && i + 1 < count; i++) {
-        size_t other = i + draw(count - i);
-        struct point point = points[i];
-        points[i] = points[other];
-        points[other] = point;
-    }
-}
-
 /* The one that was named, or a sample, or all. */
-static struct point *choose_points(const struct census *census, const struct choice *choice,
-                                   size_t *ret_all, size_t *ret_chosen) {
-    struct point *points = list_points(census, ret_all);
-    size_t count = *ret_all, wanted = choice->per_scenario;
-    for (size_t i = 0; choice->point.call && i < count; i++)
-        if (memcmp(&points[i], &choice->point, sizeof(points[i])) == 0) {
-            points[0] = points[i];
-            wanted = 1;
-            break;
-        }
-    *ret_chosen = wanted && wanted < count ? wanted : count;
-    if (*ret_chosen < count && !choice->point.call)
-        shuffle(points, count, *ret_chosen);
-    return points;
+static bool choose_points(const struct choice *choice, struct points *points) {
+    if (choice->point.call)
+        return points_keep(points, &choice->point);
+    if (choice->per_scenario)
+        points_sample(points, choice->per_scenario, choice->seed, &trial.history);
+    return true;
 }
 
 /* A keeper and its manager that no fault has touched. */
@@ -366,38 +325,50 @@ static bool begin_running(void) {
     return trial.scene.keeper > 0 || scene_begin(&trial.scene, NULL) >= 0;
 }
 
-static bool run_scenario(const struct scenario *scenario, const struct choice *choice, int number) {
-    struct census census = {0};
-    size_t count, chosen;
-    struct trial sums = trial;
-    if (!scenario->fresh && !begin_running())
+/* The programs that a fault has harmed go, and others come. */
+static bool begin_anew(const struct scenario *scenario) {
+    scene_stop(&trial.scene);
+    scene_forget(&trial.scene);
+    if (!begin_running() || !rehearse(scenario, false, NULL))
         return false;
-    /* Twice before: what is made once is there then. */
-    for (int i = 0; i < 3; i++)
-        if (!take_census(scenario, &census)) {
-            printf("not ok %d - %s: fails without a fault\n", number, scenario->name);
-            return false;
+    take_quiet();
+    return true;
+}
+
+static void try_points(const struct scenario *scenario, const struct points *points) {
+    for (size_t i = 0; i < points->count; i++) {
+        unsigned broken = trial.broken;
+        (scenario->fresh ? try_fresh : try_running)(scenario, &points->items[i]);
+        if (trial.broken != broken && !scenario->fresh && !begin_anew(scenario)) {
+            printf("# it does not come up again: %zu points are not tried\n",
+                   points->count - i - 1);
+            return;
         }
+    }
+}
+
+static bool run_scenario(const struct scenario *scenario, const struct choice *choice, int number) {
+    struct points points = {0};
+    const struct trial sums = trial;
+    bool good = scenario->fresh || begin_running();
+    for (int i = 0; i < 3 && good; i++) /* twice before: what is made once is there then */
+        good = rehearse(scenario, choice->repeats || choice->point.call, i == 2 ? &points : NULL);
+    if (!good || !choose_points(choice, &points)) {
+        printf("not ok %d - %s: %s\n", number, scenario->name,
+               good ? "there is no such point" : "fails without a fault");
+        points_free(&points);
+        return false;
+    }
     if (!scenario->fresh)
         take_quiet();
-    scoped_free struct point *points = choose_points(&census, choice, &count, &chosen);
-    for (size_t i = 0; i < chosen; i++) {
-        unsigned broken = trial.broken;
-        (scenario->fresh ? try_fresh : try_running)(scenario, &points[i]);
-        if (trial.broken == broken || scenario->fresh)
-            continue;
-        scene_stop(&trial.scene);
-        scene_forget(&trial.scene);
-        if (!begin_running() || !take_census(scenario, &census))
-            break;
-        take_quiet();
-    }
-    bool good = trial.broken == sums.broken;
-    printf("%sok %d - %s: %u of %zu points tried, %u failed a command (%u with the error's name), "
-           "%u not reached, %u broken\n",
-           good ? "" : "not ", number, scenario->name, trial.tried - sums.tried, count,
-           trial.told - sums.told, trial.named - sums.named, trial.unreached - sums.unreached,
-           trial.broken - sums.broken);
+    try_points(scenario, &points);
+    good = trial.broken == sums.broken;
+    printf("%sok %d - %s: %u points tried of %zu (%zu with repeats), %u failed a command (%u with "
+           "the error's name), %u not reached, %u broken\n",
+           good ? "" : "not ", number, scenario->name, trial.tried - sums.tried, points.distinct,
+           points.all, trial.told - sums.told, trial.named - sums.named,
+           trial.unreached - sums.unreached, trial.broken - sums.broken);
+    points_free(&points);
     return good;
 }
 
@@ -418,6 +389,7 @@ static bool end_running(int number) {
 /* ---- main ---- */
 
 static void close_scene(void) {
+    history_free(&trial.history);
     scene_close(&trial.scene);
 }
 
@@ -437,17 +409,24 @@ static bool read_point(const char *words, struct point *ret_point) {
 
 static bool read_options(int argc, char **argv, size_t *points, const char **scenario,
                          struct choice *choice) {
-    static const struct option options[] = {
-        {"points", required_argument, NULL, 'p'},   {"seed", required_argument, NULL, 's'},
-        {"scenario", required_argument, NULL, 'n'}, {"point", required_argument, NULL, 'o'},
-        {"verbose", no_argument, NULL, 'v'},        {0}};
+    static const struct option options[] = {{"points", required_argument, NULL, 'p'},
+                                            {"seed", required_argument, NULL, 's'},
+                                            {"scenario", required_argument, NULL, 'n'},
+                                            {"point", required_argument, NULL, 'o'},
+                                            {"all", no_argument, NULL, 'a'},
+                                            {"repeats", no_argument, NULL, 'r'},
+                                            {"verbose", no_argument, NULL, 'v'},
+                                            {0}};
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        choice->repeats |= option == 'r';
         if (option == 'p')
             *points = strtoul(optarg, NULL, 10);
         else if (option == 's')
-            random_state = strtoull(optarg, NULL, 10);
+            choice->seed = strtoull(optarg, NULL, 10);
         else if (option == 'n')
             *scenario = optarg;
+        else if (option == 'a' || option == 'r')
+            *points = 0;
         else if (option == 'v')
             trial.verbose = true;
         else if (option != 'o' || !read_point(optarg, &choice->point))
@@ -473,13 +452,12 @@ int main(int argc, char **argv) {
     size_t points = SAMPLE;
     const char *scenario = NULL, *reason;
     char programs[256];
-    struct choice choice = {0};
+    struct choice choice = {.seed = 1};
     int number = 0, failed = 0;
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (!read_options(argc, argv, &points, &scenario, &choice) ||
         !find_programs(programs, sizeof(programs)))
         return 2;
-    random_state = random_state * 2654435769U | 1;
     if (!scene_open(&trial.scene, programs, &reason)) {
         printf("1..0 # SKIP %s\n", reason);
         return 0;

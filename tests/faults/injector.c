@@ -18,15 +18,21 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/faults/origin.h"
 #include "units/base/scoped.h"
 
 #define MANAGER "ringfence-manager"
-#define CALLS_MAX 128 /* rows of calls.c */
 
 #ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS /* 6.6 */
 #define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
 #define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
 #endif
+
+/* Where each of a call came from, in their order: while none is armed. */
+struct record {
+    uint64_t *origins;
+    unsigned count, capacity;
+};
 
 struct injector {
     int listener;
@@ -35,9 +41,10 @@ struct injector {
     bool ends;
     pthread_mutex_t mutex; /* of all that follows */
     pid_t manager;
-    bool armed, fired;
+    bool armed, recording, fired;
     struct point point;
     unsigned counts[WHOSE_COUNT][CALLS_MAX];
+    struct record records[WHOSE_COUNT][CALLS_MAX];
     char words[256];
 };
 
@@ -115,6 +122,16 @@ static void describe(struct injector *injector, const struct seccomp_notif *noti
              point->ordinal, *path ? " of \"" : "", path, *path ? "\"" : "");
 }
 
+static void record_add(struct record *record, uint64_t origin) {
+    if (record->count == record->capacity) {
+        record->capacity = record->capacity ? 2 * record->capacity : 64;
+        record->origins = realloc(record->origins, record->capacity * sizeof(*record->origins));
+        if (!record->origins)
+            abort();
+    }
+    record->origins[record->count++] = origin;
+}
+
 /* 0: it goes on; else what it is to fail with. */
 static int judge(struct injector *injector, const struct seccomp_notif *notice) {
     const struct call *call = call_find(&notice->data);
@@ -125,6 +142,8 @@ static int judge(struct injector *injector, const struct seccomp_notif *notice) 
     const struct point *point = &injector->point;
     if (whose >= 0) {
         unsigned count = ++injector->counts[whose][call - calls];
+        if (injector->recording)
+            record_add(&injector->records[whose][call - calls], origin_of((pid_t)notice->pid));
         if (injector->armed && whose == (int)point->whose && call == point->call &&
             count == point->ordinal) {
             injector->fired = true;
@@ -193,7 +212,7 @@ int injector_start(char *const arguments[], const char *log, const struct point 
     int *shared =
         mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     struct injector *injector = calloc(1, sizeof(*injector));
-    if (!injector || shared == MAP_FAILED || calls_count > CALLS_MAX)
+    if (!injector || shared == MAP_FAILED)
         return -ENOMEM;
     pthread_mutex_init(&injector->mutex, NULL);
     injector_arm(injector, point);
@@ -218,6 +237,9 @@ void injector_close(struct injector *injector) {
     __atomic_store_n(&injector->ends, true, __ATOMIC_SEQ_CST);
     pthread_join(injector->thread, NULL);
     close_fd(injector->listener);
+    for (int whose = 0; whose < WHOSE_COUNT; whose++)
+        for (size_t i = 0; i < calls_count; i++)
+            free(injector->records[whose][i].origins);
     free(injector);
 }
 
@@ -226,7 +248,11 @@ void injector_close(struct injector *injector) {
 void injector_arm(struct injector *injector, const struct point *point) {
     pthread_mutex_lock(&injector->mutex);
     memset(injector->counts, 0, sizeof(injector->counts));
+    for (int whose = 0; whose < WHOSE_COUNT; whose++)
+        for (size_t i = 0; i < calls_count; i++)
+            injector->records[whose][i].count = 0;
     injector->armed = point != NULL;
+    injector->recording = !point;
     injector->fired = false;
     if (point)
         injector->point = *point;
@@ -236,15 +262,17 @@ void injector_arm(struct injector *injector, const struct point *point) {
 bool injector_disarm(struct injector *injector, char *ret_words, size_t size) {
     pthread_mutex_lock(&injector->mutex);
     bool fired = injector->fired;
-    injector->armed = injector->fired = false;
+    injector->armed = injector->recording = injector->fired = false;
     snprintf(ret_words, size, "%s", fired ? injector->words : "");
     pthread_mutex_unlock(&injector->mutex);
     return fired;
 }
 
-unsigned injector_count(const struct injector *injector, enum whose whose,
-                        const struct call *call) {
-    return injector->counts[whose][call - calls];
+const uint64_t *injector_origins(const struct injector *injector, enum whose whose,
+                                 const struct call *call, unsigned *ret_count) {
+    const struct record *record = &injector->records[whose][call - calls];
+    *ret_count = record->count;
+    return record->origins;
 }
 
 pid_t injector_manager(const struct injector *injector) {
