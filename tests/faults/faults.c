@@ -347,12 +347,16 @@ static void try_points(const struct scenario *scenario, const struct points *poi
     }
 }
 
+/* Twice before: what is made once is there then. */
+static bool learn_scenario(const struct scenario *scenario, bool repeats, struct points *points) {
+    return (scenario->fresh || begin_running()) && rehearse(scenario, false, NULL) &&
+           rehearse(scenario, false, NULL) && rehearse(scenario, repeats, points);
+}
+
 static bool run_scenario(const struct scenario *scenario, const struct choice *choice, int number) {
     struct points points = {0};
     const struct trial sums = trial;
-    bool good = scenario->fresh || begin_running();
-    for (int i = 0; i < 3 && good; i++) /* twice before: what is made once is there then */
-        good = rehearse(scenario, choice->repeats || choice->point.call, i == 2 ? &points : NULL);
+    bool good = learn_scenario(scenario, choice->repeats || choice->point.call, &points);
     if (!good || !choose_points(choice, &points)) {
         printf("not ok %d - %s: %s\n", number, scenario->name,
                good ? "there is no such point" : "fails without a fault");
@@ -448,6 +452,37 @@ static bool find_programs(char *ret, size_t size) {
     return length > 0;
 }
 
+/* Those before a named one are learned, so that its points are the same whether or not it is run
+ * alone. How many test cases failed. */
+static int run_scenarios(const char *name, const struct choice *choice, int *number) {
+    int failed = 0;
+    bool is_over = false;
+    for (size_t i = 0; i < SCENARIOS && !is_over; i++) {
+        struct points points = {0};
+        is_over = name && strcmp(name, scenarios[i].name) == 0;
+        bool is_wanted = !name || is_over;
+        if (!is_wanted && choice->point.call)
+            continue;
+        if (scenarios[i].fresh && trial.scene.keeper > 0)
+            failed += !end_running(++*number);
+        if (is_wanted)
+            failed += !run_scenario(&scenarios[i], choice, ++*number);
+        else if (!learn_scenario(&scenarios[i], false, &points))
+            printf("# %s: fails without a fault\n", scenarios[i].name);
+        points_free(&points);
+    }
+    if (trial.scene.keeper > 0)
+        failed += !end_running(++*number);
+    return failed;
+}
+
+static bool is_scenario(const char *name) {
+    for (size_t i = 0; i < SCENARIOS; i++)
+        if (strcmp(name, scenarios[i].name) == 0)
+            return true;
+    return false;
+}
+
 int main(int argc, char **argv) {
     size_t points = SAMPLE;
     const char *scenario = NULL, *reason;
@@ -456,8 +491,10 @@ int main(int argc, char **argv) {
     int number = 0, failed = 0;
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (!read_options(argc, argv, &points, &scenario, &choice) ||
-        !find_programs(programs, sizeof(programs)))
+        (scenario && !is_scenario(scenario)) || !find_programs(programs, sizeof(programs))) {
+        fprintf(stderr, "usage: see the head of tests/faults/faults.c\n");
         return 2;
+    }
     if (!scene_open(&trial.scene, programs, &reason)) {
         printf("1..0 # SKIP %s\n", reason);
         return 0;
@@ -469,17 +506,10 @@ int main(int argc, char **argv) {
         printf("1..0 # SKIP this kernel has no notifications of seccomp(2)\n");
         return 0;
     }
-    for (size_t i = 0; i < SCENARIOS && error >= 0; i++) {
-        if (scenario && strcmp(scenario, scenarios[i].name) != 0)
-            continue;
-        if (scenarios[i].fresh && trial.scene.keeper > 0)
-            failed += !end_running(++number);
-        failed += !run_scenario(&scenarios[i], &choice, ++number);
-    }
-    if (trial.scene.keeper > 0)
-        failed += !end_running(++number);
     if (error < 0)
         printf("not ok %d - the manager does not come up: %s\n", ++number, strerror(-error));
+    else
+        failed = run_scenarios(scenario, &choice, &number);
     printf("# %u points tried in all, %u broken\n1..%d\n", trial.tried, trial.broken, number);
     return failed || error < 0;
 }
