@@ -232,13 +232,25 @@ static int conclude(struct run *run, struct fault *fault) {
     return RUN_EXECUTED;
 }
 
+/* What happens to it would not be known: it does not go on. One that has not executed yet sees that
+ * nobody listens any more (report_has_reader). */
+static int lose(struct run *run, int error, struct fault *fault) {
+    run->report = close_fd(run->report);
+    if (run->pidfd >= 0)
+        pidfd_send_signal(run->pidfd, SIGKILL, NULL, 0);
+    return fault_say(fault, -ECANCELED, "process: cannot hear how its launch goes on: %s",
+                     strerror(-error));
+}
+
 int run_advance(struct run *run, struct fault *fault) {
     for (;;) {
         struct report report;
         int got = report_receive(run->report, &report);
         if (got == -EAGAIN)
             return RUN_PREPARING;
-        if (got <= 0)
+        if (got < 0)
+            return lose(run, got, fault);
+        if (got == 0)
             return conclude(run, fault);
         if (report.kind == REPORT_PROCESS)
             keep_process(run, &report);
