@@ -125,7 +125,7 @@ static void adopt_ears(struct service *service) {
         error = output_resume(service, service->main_pid, &own->output, &fault);
     if (error >= 0 && service->unit->container.process.tty)
         error = console_open(service, &own->console, &fault);
-    if (error >= 0 && service->main && !own->was_ready)
+    if (error >= 0 && service->main)
         error = ready_pipe_resume(service, &own->ready_pipe, &fault);
     if (error < 0)
         log_line(LEVEL_WARNING, "%s: %s", service->name, fault.text);

@@ -26,14 +26,22 @@ int bus_append_clean(sd_bus_message *message, const char *string) {
     return sd_bus_message_append(message, "s", text.data ? text.data : "");
 }
 
-int bus_reply_fault(sd_bus_message *message, enum bus_error error, int number,
-                    const struct fault *fault) {
+static int new_error(sd_bus_message *message, enum bus_error error, int number,
+                     const struct fault *fault, sd_bus_message **ret_reply) {
     scoped_text struct text text = {0};
 
     text_add_clean(&text, fault->text[0] ? fault->text : strerror(abs(number)));
     if (text.failed || !text.data)
         return -ENOMEM;
-    return sd_bus_reply_method_errorf(message, bus_error_name(error), "%s", text.data);
+    return sd_bus_message_new_method_errorf(message, ret_reply, bus_error_name(error), "%s",
+                                            text.data);
+}
+
+int bus_reply_fault(sd_bus_message *message, enum bus_error error, int number,
+                    const struct fault *fault) {
+    scoped(sd_bus_message_unref) sd_bus_message *reply = NULL;
+    int result = new_error(message, error, number, fault, &reply);
+    return result < 0 ? result : sd_bus_send(NULL, reply, NULL);
 }
 
 enum bus_error bus_error_of(int error) {
@@ -105,12 +113,23 @@ static void call_free(struct bus_call *call) {
     free(call);
 }
 
-/* Whoever cannot be told the outcome would wait for ever, unless the connection ends. */
-static void call_end(struct bus_call *call, int error) {
+/* With what it returns, where error is none. Whoever cannot be told the outcome would wait for
+ * ever, unless the connection ends. */
+static void call_end(struct bus_call *call, int error, sd_bus_message *reply) {
     struct bus_client *client = call->client;
+    if (error >= 0)
+        error = bus_post(client, reply);
     call_free(call);
     if (error < 0)
         bus_client_drop(client);
+}
+
+static void call_fail(struct bus_call *call, enum bus_error error, int number,
+                      const struct fault *fault) {
+    static const struct fault unknown = {""};
+    scoped(sd_bus_message_unref) sd_bus_message *reply = NULL;
+    number = new_error(call->message, error, number, fault ? fault : &unknown, &reply);
+    call_end(call, number, reply);
 }
 
 static struct bus_call *call_new(struct bus_client *client, sd_bus_message *message,
@@ -158,15 +177,15 @@ void bus_calls_refuse(struct bus_client *client) {
 /* ---- commands ---- */
 
 static void on_command_done(void *context, int error, const struct fault *fault) {
+    scoped(sd_bus_message_unref) sd_bus_message *reply = NULL;
     struct bus_call *call = context;
-    static const struct fault unknown = {""};
 
-    if (error < 0)
-        error =
-            bus_reply_fault(call->message, command_error(error), error, fault ? fault : &unknown);
-    else
-        error = sd_bus_reply_method_return(call->message, NULL);
-    call_end(call, error);
+    if (error < 0) {
+        call_fail(call, command_error(error), error, fault);
+        return;
+    }
+    error = sd_bus_message_new_method_return(call->message, &reply);
+    call_end(call, error, reply);
 }
 
 int bus_command(struct bus_client *client, sd_bus_message *message, enum command command,
@@ -216,11 +235,10 @@ static void on_apply_done(void *context, const struct plan *plan) {
 
     if (error >= 0)
         error = append_plan(reply, plan);
-    if (error >= 0)
-        error = sd_bus_send(NULL, reply, NULL);
+    if (error < 0)
+        call_fail(call, BUS_FAILED, error, &fault);
     else
-        error = bus_reply_fault(call->message, BUS_FAILED, error, &fault);
-    call_end(call, error);
+        call_end(call, 0, reply);
 }
 
 int bus_apply(struct bus_client *client, sd_bus_message *message, bool dry_run, bool keep_going) {
@@ -240,16 +258,19 @@ int bus_apply(struct bus_client *client, sd_bus_message *message, bool dry_run, 
 /* ---- exec ---- */
 
 static void on_exec_done(void *context, int error, int wait_status, const struct fault *fault) {
+    scoped(sd_bus_message_unref) sd_bus_message *reply = NULL;
     struct bus_call *call = context;
-    static const struct fault unknown = {""};
 
-    if (error < 0)
-        error = bus_reply_fault(call->message, exec_error(error), error, fault ? fault : &unknown);
-    else
-        error = sd_bus_reply_method_return(call->message, "ii",
-                                           WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : 0,
-                                           WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : 0);
-    call_end(call, error);
+    if (error < 0) {
+        call_fail(call, exec_error(error), error, fault);
+        return;
+    }
+    error = sd_bus_message_new_method_return(call->message, &reply);
+    if (error >= 0)
+        error = sd_bus_message_append(reply, "ii",
+                                      WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : 0,
+                                      WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : 0);
+    call_end(call, error, reply);
 }
 
 /* The message owns the client's descriptors until it is answered, which is when the process ends:

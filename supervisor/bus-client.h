@@ -8,7 +8,7 @@
 struct bus {
     struct manager *manager;
     int directory, socket;
-    sd_event_source *accept, *retry, *sweep;
+    sd_event_source *accept, *retry, *sweep, *again;
     struct list clients; /* of struct bus_client.link */
     struct list gone;    /* disconnected, freed by the sweep: a handler may still hold them */
     size_t client_count, unprivileged_count;
@@ -26,11 +26,19 @@ struct bus_client {
     bool gone;
     struct list calls; /* of struct bus_call.link */
     size_t call_count;
+    struct list posted; /* of struct letter.link (bus-outbox.c) */
+    size_t posted_count;
 };
 
 /* bus.c */
 struct bus_client *bus_client_of(struct bus *bus, sd_bus_message *message);
 void bus_client_drop(struct bus_client *client);
+
+/* bus-outbox.c: what leaves with the next bus_tell(), by which time the change that it tells of is
+ * written down. Keeps a reference. -ENOBUFS: the client has left so much unread. */
+int bus_post(struct bus_client *client, sd_bus_message *message);
+void bus_unpost(struct bus_client *client);
+int bus_outbox_open(struct bus *bus);
 
 /* bus-call.c: a command, a plan or an exec that is answered later. */
 struct bus_call;

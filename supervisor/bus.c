@@ -31,6 +31,7 @@ struct bus_client *bus_client_of(struct bus *bus, sd_bus_message *message) {
 
 static void client_free(struct bus_client *client) {
     list_remove(&client->link);
+    bus_unpost(client);
     sd_bus_detach_event(client->connection);
     sd_bus_close_unref(client->connection);
     free(client);
@@ -48,6 +49,7 @@ void bus_client_drop(struct bus_client *client) {
     if (client->uid != 0)
         bus->unprivileged_count--;
     bus_calls_withdraw(client);
+    bus_unpost(client);
     list_remove(&client->link);
     list_append(&bus->gone, &client->link);
     sd_bus_close(client->connection);
@@ -147,6 +149,7 @@ static void client_new(struct bus *bus, int fd) {
         return;
     *client = (struct bus_client){.bus = bus, .uid = peer.uid, .id = ++bus->last_id};
     list_init(&client->calls);
+    list_init(&client->posted);
     list_init(&client->link);
     if (connection_new(client, take_fd(&owned)) < 0) {
         client_free(client);
@@ -257,7 +260,7 @@ static int watch(struct bus *bus) {
         error = sd_event_add_defer(event, &bus->sweep, sweep, bus);
     if (error >= 0)
         error = sd_event_source_set_enabled(bus->sweep, SD_EVENT_OFF);
-    return error;
+    return error < 0 ? error : bus_outbox_open(bus);
 }
 
 int bus_new(struct manager *manager, struct bus **ret_bus, struct fault *fault) {
@@ -284,6 +287,7 @@ void bus_free(struct bus *bus) {
 
     if (!bus)
         return;
+    bus_tell(bus);
     list_for_each_safe(client, following, &bus->clients, link) {
         bus_calls_refuse(client);
         bus_client_drop(client);
@@ -292,6 +296,7 @@ void bus_free(struct bus *bus) {
     sd_event_source_disable_unref(bus->accept);
     sd_event_source_disable_unref(bus->retry);
     sd_event_source_disable_unref(bus->sweep);
+    sd_event_source_disable_unref(bus->again);
     if (bus->socket >= 0) {
         unlinkat(bus->directory, BUS_SOCKET, 0);
         close_fd(bus->socket);
@@ -302,7 +307,7 @@ void bus_free(struct bus *bus) {
 
 /* ---- what is told to those who asked ---- */
 
-static int send_signal(struct bus_client *client, const char *member, signal_writer write,
+static int post_signal(struct bus_client *client, const char *member, signal_writer write,
                        const struct service *service, int before) {
     scoped(sd_bus_message_unref) sd_bus_message *message = NULL;
     int error = sd_bus_message_new_signal(client->connection, &message, BUS_MANAGER_PATH,
@@ -310,7 +315,7 @@ static int send_signal(struct bus_client *client, const char *member, signal_wri
 
     if (error >= 0)
         error = write(message, service, before);
-    return error < 0 ? error : sd_bus_send(client->connection, message, NULL);
+    return error < 0 ? error : bus_post(client, message);
 }
 
 void bus_send_signal(struct bus *bus, const char *member, signal_writer write,
@@ -322,8 +327,7 @@ void bus_send_signal(struct bus *bus, const char *member, signal_writer write,
     list_for_each_safe(client, following, &bus->clients, link) {
         if (!client->subscribed)
             continue;
-        if (send_signal(client, member, write, service, before) < 0 ||
-            is_overflowing(client, UNREAD_MAX))
+        if (post_signal(client, member, write, service, before) < 0)
             bus_client_drop(client);
     }
 }

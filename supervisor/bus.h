@@ -23,4 +23,5 @@ int bus_new(struct manager *manager, struct bus **ret_bus, struct fault *fault);
 void bus_free(struct bus *bus);
 SCOPED(bus_free, struct bus *)
 
-/* bus_service_changed() is declared in supervisor/manager.h, where its callers find it. */
+/* bus_service_changed() and bus_tell() are declared in supervisor/manager.h, where their callers
+ * find them. */

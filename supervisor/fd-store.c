@@ -136,20 +136,27 @@ size_t fd_store_take(struct service *service, int ret_fds[static FD_STORE_MAX]) 
     return state_take(service, KEPT, ret_fds, FD_STORE_MAX);
 }
 
-/* More came than there are names of where we died in between: one that its owner did not hear of.
- */
+/* More came than there are names of where a manager died before it had written them down: then the
+ * message that brought the others is in the socket still, and brings them again. */
 void fd_store_restore(struct fd_store **store, struct service *service, const char *names,
                       const int *fds, size_t count) {
     scoped_free char *copy = names ? strdup(names) : NULL;
     char *rest = copy;
+    size_t kept = 0;
     for (size_t i = 0; i < count; i++) {
-        const char *name = rest ? strsep(&rest, ":") : "-stored";
-        if (i < FD_STORE_MAX && *name && make(store, service) >= 0 &&
-            append(*store, fds[i], name + 1, *name == '+') > 0)
+        const char *name = rest ? strsep(&rest, ":") : "";
+        if (kept < FD_STORE_MAX && *name && make(store, service) >= 0 &&
+            append(*store, fds[i], name + 1, *name == '+') > 0) {
+            kept++;
             continue;
+        }
         int fd = fds[i];
         foreign_close(&fd, 1);
     }
+    if (*store && kept < count)
+        keep_again(*store);
+    else if (kept < count)
+        state_release(service, KEPT);
 }
 
 size_t fd_store_count(const struct fd_store *store) {

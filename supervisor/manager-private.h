@@ -48,6 +48,7 @@ struct manager_private {
 
     struct keeping *keeping;    /* what ringfenced holds for us */
     struct list unsaved;        /* of service_private.unsaved (state.c) */
+    struct list heard;          /* of struct notify.heard (notify.c) */
     bool own_unsaved;           /* and the manager's own facts */
     struct text facts;          /* the text at hand */
     struct fault unsaved_fault; /* why the first of them is not saved; "": it will be */

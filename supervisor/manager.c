@@ -5,6 +5,7 @@
 
 #include "supervisor/job.h"
 #include "supervisor/log.h"
+#include "supervisor/notify.h"
 #include "supervisor/output.h"
 #include "supervisor/schedule.h"
 #include "supervisor/state.h"
@@ -199,12 +200,17 @@ void manager_child_ended(struct manager *manager, pid_t pid, int wait_status) {
 
 /* ---- the loop's side ---- */
 
+/* In this order: what an event has changed is written down, then whoever asked hears of it, then
+ * what has brought it about is taken out of where it waits. A manager that dies on the way is
+ * followed by one that does the rest once more, and nobody has heard of what never was. */
 void manager_event_ended(struct manager *manager) {
     struct manager_private *own = manager->private;
     if (own->draining)
         return;
     job_drain(manager);
     state_flush(manager);
+    bus_tell(manager->bus);
+    notify_consume(manager);
     world_alarm(manager, timers_next(&own->timers));
     world_date_alarm(manager, timers_next(&own->dates));
     if (manager->stopping && own->up == 0 && list_is_empty(&own->execs))
@@ -233,6 +239,7 @@ int manager_new(const struct manager_options *options, struct runtime *runtime, 
     list_init(&manager->services);
     list_init(&own->dirty);
     list_init(&own->unsaved);
+    list_init(&own->heard);
     list_init(&own->adoption.witnesses);
     list_init(&own->execs);
     list_init(&own->applies);

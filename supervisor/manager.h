@@ -88,9 +88,11 @@ int manager_exec(struct manager *manager, const char *name, const struct run_req
 void manager_exec_abandon(struct manager *manager, void *context);
 int manager_exec_signal(struct manager *manager, void *context, int signal, struct fault *fault);
 
-/* ---- told to the control door by service.c ---- */
+/* ---- told to the control door ---- */
 
 /* Every transition of every service, for the events verb and property changes. */
 void bus_service_changed(struct bus *bus, struct service *service, enum service_state before);
 /* Its health became another; before the transition that follows from it. */
 void bus_health_changed(struct bus *bus, struct service *service, enum health_state before);
+/* All that was told, and all answers, leave now: the facts are written. Accepts NULL. */
+void bus_tell(struct bus *bus);

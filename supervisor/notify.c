@@ -32,11 +32,18 @@ struct notify {
     int fd;
     struct watch *watch;
     bool refused, full; /* told of once */
+    struct list
+        heard;        /* manager_private.heard: something was handled, and is in the socket still */
+    size_t count;     /* of those messages, without empty ones */
+    size_t length;    /* of all of them, bytes */
+    int *descriptors; /* ours of what came with them */
+    size_t descriptor_count;
 };
 
 /* ---- one message ---- */
 
-/* What came with it: all is closed in the end but what was taken. */
+/* What came with it: all is closed in the end but what was taken. They are copies: those in the
+ * socket go with their message. */
 struct delivery {
     pid_t sender;
     uid_t user; /* on the host */
@@ -44,8 +51,20 @@ struct delivery {
     size_t count;
 };
 
-static void delivery_clear(struct delivery *delivery) {
-    foreign_close(delivery->descriptors, delivery->count);
+/* Kept open for longer than the socket has them: so that it never closes any for the last time, for
+ * which it might have to wait (foreign.h). */
+static void delivery_clear(struct delivery *delivery, struct notify *notify) {
+    size_t count = delivery->count;
+    int *more = NULL;
+    if (notify && count > 0)
+        more = reallocarray(notify->descriptors, notify->descriptor_count + count, sizeof(int));
+    if (!more) {
+        foreign_close(delivery->descriptors, count);
+        return;
+    }
+    notify->descriptors = more;
+    memcpy(more + notify->descriptor_count, delivery->descriptors, count * sizeof(int));
+    notify->descriptor_count += count;
 }
 
 static void refuse_main(const struct notify *notify, const char *what) {
@@ -183,7 +202,30 @@ static void read_control(struct msghdr *header, struct delivery *delivery) {
     }
 }
 
-/* What it cost, in messages; 0: there was none. */
+/* Shows the next one, which stays where it is until notify_consume. The place (SO_PEEK_OFF) is set
+ * each time: of its own it moves by what a reader had room for. Without a place the first one is
+ * shown also where it is empty and was shown before, which is passed over otherwise. */
+static ssize_t peek(struct notify *notify, struct msghdr *header) {
+    int place = list_is_empty(&notify->heard) ? -1 : (int)notify->length;
+    if (setsockopt(notify->fd, SOL_SOCKET, SO_PEEK_OFF, &place, sizeof(place)) < 0)
+        return -1;
+    ssize_t length =
+        recvmsg(notify->fd, header, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    if (length < 0)
+        return length;
+    if (list_is_empty(&notify->heard))
+        list_append(&notify->service->manager->private->heard, &notify->heard);
+    notify->count += length > 0;
+    notify->length += (size_t)length;
+    return length;
+}
+
+/* What it cost, in messages; 0: there was none.
+ *
+ * A manager that dies before notify_consume is followed by one that handles the same again. Said
+ * twice, nearly all means what it means once: states, texts and times, also RESTART_RESET=1 and
+ * MAINPID=. FDSTORE=1 does not: a second copy of a descriptor that is there already is known by
+ * kcmp(2), and one that no fact names goes when its manager does (fd_store_restore). */
 static int receive_one(struct notify *notify) {
     char message[MESSAGE_MAX + 1];
     union {
@@ -196,16 +238,17 @@ static int receive_one(struct notify *notify) {
                             .msg_iovlen = 1,
                             .msg_control = &control,
                             .msg_controllen = sizeof(control)};
-    ssize_t length = recvmsg(notify->fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    struct service *service = notify->service;
+    ssize_t length = peek(notify, &header);
     if (length < 0)
         return errno == EINTR ? 1 : 0;
     read_control(&header, &delivery);
     int cost = delivery.count ? WITH_DESCRIPTORS : 1;
-    bool whole = !(header.msg_flags & MSG_TRUNC) && !memchr(message, '\0', (size_t)length);
-    message[length] = '\0';
+    bool whole = length <= MESSAGE_MAX && !memchr(message, '\0', (size_t)length);
+    message[whole ? length : 0] = '\0';
     if (whole && is_ours(notify, &delivery) && may_speak(notify, delivery.sender))
         take_message(notify, message, &delivery);
-    delivery_clear(&delivery);
+    delivery_clear(&delivery, service->private->notify == notify ? notify : NULL);
     return cost;
 }
 
@@ -219,6 +262,27 @@ void notify_receive(struct notify *notify) {
         if (cost == 0)
             return;
         left -= cost;
+    }
+}
+
+/* Empty ones, which may or may not have been shown, go on the way to the last that was not. */
+static void take_out(struct notify *notify) {
+    ssize_t length;
+    do {
+        length = recv(notify->fd, NULL, 0, MSG_TRUNC | MSG_DONTWAIT);
+        notify->count -= length > 0;
+    } while (notify->count > 0 && (length >= 0 || errno == EINTR));
+    notify->count = notify->length = 0;
+    foreign_close(notify->descriptors, notify->descriptor_count);
+    free(take(notify->descriptors));
+    notify->descriptor_count = 0;
+}
+
+void notify_consume(struct manager *manager) {
+    struct notify *notify;
+    while ((notify = list_first(&manager->private->heard, struct notify, heard))) {
+        list_remove(&notify->heard);
+        take_out(notify);
     }
 }
 
@@ -272,6 +336,7 @@ int notify_open(struct service *service, struct notify **ret_notify, struct faul
     if (!notify)
         return fault_set(fault, ENOMEM, "cannot make a notify socket");
     *notify = (struct notify){.service = service, .fd = -1};
+    list_init(&notify->heard);
     if (asprintf(&notify->directory, "%s/notify/%s", manager->options.runtime_directory,
                  service->name) < 0)
         notify->directory = NULL;
@@ -301,11 +366,14 @@ void notify_close(struct notify *notify) {
     struct fault fault;
     state_release(notify->service, KEPT);
     watch_close(notify->watch);
+    list_remove(&notify->heard);
     char byte; /* what was not read may have descriptors with it, which go with the socket */
     if (notify->fd >= 0 && recv(notify->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0)
         foreign_close(&notify->fd, 1);
     else
         close_fd(notify->fd);
+    foreign_close(notify->descriptors, notify->descriptor_count);
+    free(notify->descriptors);
     if (notify->directory && directory_remove(AT_FDCWD, notify->directory, &fault) < 0)
         log_line(LEVEL_WARNING, "%s: %s", notify->service->name, fault.text);
     free(notify->directory);

@@ -12,21 +12,32 @@
 
 struct ready_pipe {
     struct service *service;
-    int fd; /* the read end */
-    struct watch *watch;
+    int fd;      /* the read end */
+    int copy[2]; /* another pipe, by way of which what is in the first is seen and stays there */
+    struct watch *watch; /* NULL: it has said that it is ready */
 };
 
-/* A newline ends it: what is written later goes to a pipe that nobody reads, as the protocol has
- * it. An end without a newline is no word at all. */
+/* As much of it as there is, without an end of its own. */
+static ssize_t look_into(const struct ready_pipe *pipe, char *bytes, size_t size) {
+    ssize_t length = tee(pipe->fd, pipe->copy[1], size, SPLICE_F_NONBLOCK);
+    return length > 0 ? read(pipe->copy[0], bytes, (size_t)length) : length;
+}
+
+/* A newline ends it, and stays: a later manager, which may not know that we saw it, sees it too.
+ * What is written after it goes to a pipe that nobody reads, as the protocol has it. Other bytes,
+ * and an end without a newline, are no word at all. */
 void ready_pipe_receive(struct ready_pipe *pipe) {
     char bytes[256];
-    if (!pipe)
+    if (!pipe || !pipe->watch)
         return;
-    ssize_t length = read(pipe->fd, bytes, sizeof(bytes));
+    ssize_t length = look_into(pipe, bytes, sizeof(bytes));
     if (length < 0 && (errno == EAGAIN || errno == EINTR))
         return;
-    if (length > 0 && !memchr(bytes, '\n', (size_t)length))
+    if (length > 0 && !memchr(bytes, '\n', (size_t)length)) {
+        while (read(pipe->fd, bytes, (size_t)length) < 0 && errno == EINTR)
+            ;
         return;
+    }
     struct service *service = pipe->service;
     watch_close(pipe->watch);
     pipe->watch = NULL;
@@ -44,28 +55,51 @@ static void arrived(void *context) {
     manager_event_ended(manager);
 }
 
+static void pipe_free(struct ready_pipe *pipe) {
+    watch_close(pipe->watch);
+    close_fd(pipe->fd);
+    close_fd(pipe->copy[0]);
+    close_fd(pipe->copy[1]);
+    free(pipe);
+}
+
+/* Takes the read end. */
+static int make(struct service *service, int fd, bool listens, struct ready_pipe **ret_pipe,
+                struct fault *fault) {
+    scoped_fd int held = fd;
+    struct ready_pipe *pipe = malloc(sizeof(*pipe));
+    if (!pipe)
+        return fault_set(fault, ENOMEM, "cannot watch a pipe");
+    *pipe = (struct ready_pipe){.service = service, .fd = take_fd(&held), .copy = {-1, -1}};
+    int error = pipe2(pipe->copy, O_CLOEXEC | O_NONBLOCK) < 0 ? -errno : 0;
+    if (error >= 0 && listens)
+        error =
+            watch_open(service->manager, fd, EPOLLIN, WATCH_NOTIFY, arrived, pipe, &pipe->watch);
+    if (error < 0) {
+        pipe_free(pipe);
+        return fault_set(fault, error, "cannot watch a pipe");
+    }
+    *ret_pipe = pipe;
+    return 0;
+}
+
 int ready_pipe_open(struct service *service, struct ready_pipe **ret_pipe, int *ret_write_end,
                     struct fault *fault) {
     int ends[2];
-    struct ready_pipe *pipe = calloc(1, sizeof(*pipe));
-    if (!pipe || pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0) {
-        free(pipe);
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
         return fault_set(fault, errno, "cannot make a pipe");
-    }
-    *pipe = (struct ready_pipe){.service = service, .fd = ends[0]};
+    scoped_fd int write_end = ends[1];
+    int error = make(service, ends[0], true, ret_pipe, fault);
+    if (error < 0)
+        return error;
     /* The service's end blocks, as a program expects of a pipe. */
-    int error = fcntl(ends[1], F_SETFL, 0) < 0 ? -errno : 0;
-    if (error >= 0)
-        error = watch_open(service->manager, ends[0], EPOLLIN, WATCH_NOTIFY, arrived, pipe,
-                           &pipe->watch);
-    if (error < 0) {
-        ready_pipe_close(pipe);
-        close_fd(ends[1]);
-        return fault_set(fault, error, "cannot watch a pipe");
+    if (fcntl(write_end, F_SETFL, 0) < 0) {
+        error = fault_set(fault, errno, "cannot make a pipe");
+        pipe_free(take(*ret_pipe));
+        return error;
     }
     state_hold(service, KEPT, &ends[0], 1);
-    *ret_pipe = pipe;
-    *ret_write_end = ends[1];
+    *ret_write_end = take_fd(&write_end);
     return 0;
 }
 
@@ -73,27 +107,12 @@ int ready_pipe_resume(struct service *service, struct ready_pipe **ret_pipe, str
     int fd;
     if (state_take(service, KEPT, &fd, 1) == 0)
         return 0;
-    struct ready_pipe *pipe = malloc(sizeof(*pipe));
-    if (!pipe) {
-        close_fd(fd);
-        return fault_set(fault, ENOMEM, "cannot watch a pipe");
-    }
-    *pipe = (struct ready_pipe){.service = service, .fd = fd};
-    int error =
-        watch_open(service->manager, fd, EPOLLIN, WATCH_NOTIFY, arrived, pipe, &pipe->watch);
-    if (error < 0) {
-        ready_pipe_close(pipe);
-        return fault_set(fault, error, "cannot watch a pipe");
-    }
-    *ret_pipe = pipe;
-    return 0;
+    return make(service, fd, !service->private->was_ready, ret_pipe, fault);
 }
 
 void ready_pipe_close(struct ready_pipe *pipe) {
     if (!pipe)
         return;
     state_release(pipe->service, KEPT);
-    watch_close(pipe->watch);
-    close_fd(pipe->fd);
-    free(pipe);
+    pipe_free(pipe);
 }

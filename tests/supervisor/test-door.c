@@ -407,6 +407,41 @@ TEST(the_manager_holds_no_descriptor_of_a_running_exec) {
     CHECK(is_closed(out[0]));
 }
 
+static int note_change(sd_bus_message *message, void *userdata, sd_bus_error *unused) {
+    char path[128];
+    bool *ret_written = userdata;
+    (void)message, (void)unused;
+    snprintf(path, sizeof(path), "%s/written", directory);
+    *ret_written = access(path, F_OK) == 0;
+    return 0;
+}
+
+/* Nobody hears of what a manager that dies now would take with it. */
+TEST(changes_and_answers_leave_when_they_are_written_down) {
+    scoped(sd_bus_flush_close_unref) sd_bus *bus = NULL;
+    bool written = false;
+    char path[128];
+
+    begin();
+    snprintf(path, sizeof(path), "%s/late", directory);
+    scoped_fd int late = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    CHECK(late >= 0 && (bus = bus_connect()));
+    CHECK(sd_bus_match_signal(bus, NULL, NULL, BUS_MANAGER_PATH, BUS_MANAGER, "UnitChanged",
+                              note_change, &written) >= 0);
+    CHECK(sd_bus_call_method(bus, NULL, BUS_MANAGER_PATH, BUS_MANAGER, "Subscribe", NULL, NULL,
+                             "") >= 0);
+    ask(bus, "Start", "idle");
+    CHECK(sd_bus_flush(bus) >= 0);
+    expect_note("start idle");
+    struct pollfd told = {sd_bus_get_fd(bus), POLLIN, 0};
+    CHECK(poll(&told, 1, 100) == 0); /* of 300 milliseconds in which it has happened */
+    CHECK(poll(&told, 1, 20000) == 1);
+    int result;
+    while ((result = sd_bus_process(bus, NULL)) > 0 && !written)
+        ;
+    CHECK(written);
+}
+
 TEST(a_second_manager_is_refused_and_a_dead_ones_socket_replaced) {
     begin();
     char path[128], program[PATH_MAX];

@@ -1,0 +1,81 @@
+/* What tells a client of a change: posted while the change happens, sent when it is written down.
+ * Whoever has seen a state has seen one that the next manager knows of, too. */
+
+#include "supervisor/bus-client.h"
+#include "units/base/number.h"
+
+#define POSTED_MAX 2048 /* of one client: one event may bring a thousand units up, or down */
+#define UNREAD_MAX 512  /* then the rest waits here, until the client has read some */
+#define LOOK_AGAIN (USEC_PER_SEC / 20)
+
+struct letter {
+    struct list link; /* bus_client.posted */
+    sd_bus_message *message;
+};
+
+static sd_bus_message *letter_open(struct bus_client *client, struct letter *letter) {
+    sd_bus_message *message = letter->message;
+    list_remove(&letter->link);
+    client->posted_count--;
+    free(letter);
+    return message;
+}
+
+int bus_post(struct bus_client *client, sd_bus_message *message) {
+    if (client->gone)
+        return 0;
+    struct letter *letter = client->posted_count < POSTED_MAX ? malloc(sizeof(*letter)) : NULL;
+    if (!letter)
+        return -ENOBUFS;
+    *letter = (struct letter){.message = sd_bus_message_ref(message)};
+    list_append(&client->posted, &letter->link);
+    client->posted_count++;
+    return 0;
+}
+
+void bus_unpost(struct bus_client *client) {
+    struct letter *letter;
+    while ((letter = list_first(&client->posted, struct letter, link)))
+        sd_bus_message_unref(letter_open(client, letter));
+}
+
+/* True: some of it waits. */
+static bool send_posted(struct bus_client *client) {
+    struct letter *letter;
+    while ((letter = list_first(&client->posted, struct letter, link))) {
+        uint64_t unread = 0;
+        if (sd_bus_get_n_queued_write(client->connection, &unread) < 0 || unread >= UNREAD_MAX)
+            return true;
+        scoped(sd_bus_message_unref) sd_bus_message *message = letter_open(client, letter);
+        if (sd_bus_send(client->connection, message, NULL) < 0) {
+            bus_client_drop(client);
+            return false;
+        }
+    }
+    return false;
+}
+
+void bus_tell(struct bus *bus) {
+    struct bus_client *client, *following;
+    bool waits = false;
+
+    if (!bus)
+        return;
+    list_for_each_safe(client, following, &bus->clients, link) {
+        waits |= send_posted(client);
+    }
+    if (waits && sd_event_source_set_time_relative(bus->again, LOOK_AGAIN) >= 0)
+        sd_event_source_set_enabled(bus->again, SD_EVENT_ONESHOT);
+}
+
+static int look_again(sd_event_source *source, uint64_t usec, void *userdata) {
+    (void)source, (void)usec;
+    bus_tell(userdata);
+    return 0;
+}
+
+int bus_outbox_open(struct bus *bus) {
+    int error = sd_event_add_time_relative(bus->manager->event, &bus->again, CLOCK_MONOTONIC,
+                                           LOOK_AGAIN, 0, look_again, bus);
+    return error < 0 ? error : sd_event_source_set_enabled(bus->again, SD_EVENT_OFF);
+}
