@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/swap.h>
@@ -14,6 +15,7 @@
 
 #include "supervisor/boot-steps.h"
 #include "supervisor/keeper/block.h"
+#include "supervisor/keeper/uevents.h"
 #include "units/base/fault.h"
 #include "units/base/file.h"
 #include "units/base/number.h"
@@ -23,8 +25,6 @@
 
 #define WAIT_AGAIN (2 * USEC_PER_SEC)
 #define SAID_AFTER USEC_PER_SEC
-#define SHORTEST_WAIT 5000 /* microseconds between two looks for a device */
-#define LONGEST_WAIT 100000
 
 /* ---- options, as mount(8) has them ---- */
 
@@ -82,16 +82,24 @@ static uint64_t now(void) {
     return (uint64_t)time.tv_sec * USEC_PER_SEC + (uint64_t)time.tv_nsec / 1000;
 }
 
-/* Looks again and again, at first often: most devices are there at once or a moment later. */
+static int milliseconds_until(uint64_t end, uint64_t waited) {
+    uint64_t left = end > waited ? (end - waited + 999) / 1000 : 0;
+    return left < INT_MAX ? (int)left : INT_MAX;
+}
+
+/* Looks when a device came or changed, and once more when the time is over. */
 static int wait_for_device(const struct boot_work *work, char *ret_path, size_t size,
                            struct fault *fault) {
     const struct boot_mount *mount = work->mount;
     uint64_t most = work->again && mount->timeout > WAIT_AGAIN ? WAIT_AGAIN : mount->timeout;
-    uint64_t begun = now(), pause = SHORTEST_WAIT, waited;
+    uint64_t begun = now(), waited;
+    scoped_fd int uevents = uevents_open();
     bool told = false;
     scoped_text struct text time = {0};
     duration_print(&time, most);
-    for (;; usleep((useconds_t)pause)) {
+    for (;; uevents_await(
+             uevents, milliseconds_until(!told && SAID_AFTER < most ? SAID_AFTER : most, waited))) {
+        waited = now() - begun;
         int error = block_find(mount->device, ret_path, size);
         if (error == 0)
             return 0;
@@ -99,7 +107,6 @@ static int wait_for_device(const struct boot_work *work, char *ret_path, size_t 
             return fault_say(fault, ENOTBLK, "\"%s\" is no block device", mount->device);
         if (error != -ENODEV)
             return fault_set(fault, error, "cannot look for %s", mount->device);
-        waited = now() - begun;
         if (waited >= most)
             return fault_say(fault, ENODEV, "%s did not come within %s", mount->device,
                              time.data ? time.data : "its time");
@@ -107,25 +114,19 @@ static int wait_for_device(const struct boot_work *work, char *ret_path, size_t 
             told = true;
             boot_tell("waits for %s, at most %s", mount->device, time.data ? time.data : "a while");
         }
-        pause = pause * 2 < LONGEST_WAIT ? pause * 2 : LONGEST_WAIT;
     }
 }
 
 /* The type that a person gave, or that its superblock tells. */
-static int find_type(const struct boot_mount *mount, const char *path, const char **ret_type,
-                     struct fault *fault) {
+static int find_type(const struct boot_mount *mount, int fd, const char *path,
+                     const char **ret_type, struct fault *fault) {
     struct superblock superblock;
     *ret_type = mount->type;
     if (mount->type)
         return 0;
-    scoped_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return fault_set(fault, errno, "cannot open \"%s\"", path);
     if (superblock_read(fd, &superblock) < 0)
         return fault_say(fault, ENODATA,
-                         "there is no file system on \"%s\" that is known; say its "
-                         "type",
-                         path);
+                         "there is no file system on \"%s\" that is known; say its type", path);
     *ret_type = superblock.type;
     return 0;
 }
@@ -254,18 +255,30 @@ static bool is_mounted(const char *device, const char *target) {
            source.st_rdev == there.st_dev;
 }
 
+/* Two names of one device: the other step checks and mounts it now. */
+static int lock(const char *device, int *ret_fd, struct fault *fault) {
+    scoped_fd int fd = open(device, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || flock(fd, LOCK_EX) < 0)
+        return fault_set(fault, errno, "cannot open \"%s\"", device);
+    *ret_fd = take_fd(&fd);
+    return 0;
+}
+
 static int mount_device(const struct boot_work *work, unsigned long set, const char *data,
                         struct fault *fault) {
     const struct boot_mount *mount = work->mount;
     char device[PATH_MAX];
     const char *type;
+    scoped_fd int held = -EBADF;
     int error = wait_for_device(work, device, sizeof(device), fault);
     if (error == -ENODEV && mount->optional)
         return 1;
+    if (error >= 0)
+        error = lock(device, &held, fault);
     if (error >= 0 && mount->target && is_mounted(device, mount->target))
         return 0;
     if (error >= 0)
-        error = find_type(mount, device, &type, fault);
+        error = find_type(mount, held, device, &type, fault);
     if (error < 0)
         return error;
     if (strcmp(type, MOUNT_TYPE_SWAP) == 0)

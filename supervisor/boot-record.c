@@ -19,9 +19,11 @@
 #define STEPS_MAX 1024 /* a file of ours holds no more than the host's file has mounts */
 #define BEGAN "RINGFENCE_BEGAN"
 
-static const char *const outcome_words[] = {
-    [BOOT_DONE] = "done", [BOOT_SKIPPED] = "skipped", [BOOT_FAILED] = "failed"};
-static_assert(ELEMENTS(outcome_words) == BOOT_FAILED + 1, "a word for every outcome");
+static const char *const outcome_words[] = {[BOOT_DONE] = "done",
+                                            [BOOT_SKIPPED] = "skipped",
+                                            [BOOT_FAILED] = "failed",
+                                            [BOOT_RUNNING] = "running"};
+static_assert(ELEMENTS(outcome_words) == BOOT_RUNNING + 1, "a word for every outcome");
 static const struct names outcomes = NAMES(outcome_words);
 
 const char *boot_outcome_word(enum boot_outcome outcome) {

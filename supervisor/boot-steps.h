@@ -1,6 +1,6 @@
 #pragma once
-/* The steps of early boot, each a function that runs in a process of its own (boot.c calls it) and
- * may block. */
+/* The steps of early boot, each a function that runs in a process of its own (boot-task.c calls it)
+ * and may block. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -31,7 +31,7 @@ boot_step_function boot_mount_step;                                   /* boot-mo
 int boot_save(const char *state_directory, struct fault *fault); /* boot-saved.c */
 
 /* A line for the log while the step goes on; and for who stands before the machine. */
-void boot_note(const char *format, ...) __attribute__((format(printf, 1, 2))); /* boot.c */
+void boot_note(const char *format, ...) __attribute__((format(printf, 1, 2))); /* boot-task.c */
 void boot_tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Of several failures in one step the first is the step's, the others are noted. */

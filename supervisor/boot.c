@@ -1,63 +1,55 @@
 #include "supervisor/boot.h"
 
-#include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <systemd/sd-daemon.h>
+#include <unistd.h>
 
 #include "supervisor/boot-record.h"
-#include "supervisor/boot-steps.h"
+#include "supervisor/boot-task.h"
 #include "supervisor/log.h"
 #include "supervisor/loop.h"
 #include "supervisor/manager-private.h"
 #include "supervisor/world.h"
-#include "units/base/file.h"
-#include "units/base/names.h"
 #include "units/base/number.h"
 #include "units/base/text.h"
+#include "units/boot.h"
 
 #define INITIAL_PID_NAMESPACE 0xeffffffcU /* PROC_PID_INIT_INO of the kernel */
-#define LINE_MAX_ 1024
-#define SENTENCE '\002' /* begins the line that a step ends with */
-#define TOLD '\003'     /* begins one for the console */
+#define AT_WORK_MOST 16                   /* steps at the same time; most wait for a disk */
+
+static const struct boot_task_calls task_calls;
 
 /* ---- what is to be done ---- */
-
-struct task {
-    char *name;
-    boot_step_function *run;
-    const struct boot_mount *mount; /* NULL: none */
-};
 
 struct boot {
     struct manager *manager;
     struct manager_settings settings;
     struct boot_record record;
     bool early; /* the steps are to be done here */
-    struct task *tasks;
-    size_t count;
-    struct attempt *attempt; /* the step that runs; NULL */
+    struct boot_task *tasks;
+    size_t count, first_mount, after_mounts; /* where in tasks they begin */
+    bool running;                            /* boot_run is at work */
+    size_t at_work;
+    bool turned; /* one of them ended */
+};
+
+struct step {
+    const char *name;
+    boot_step_function *run;
 };
 
 /* Those that need no disk, in front of those that do. */
-static const struct task before_mounts[] = {
-    {"modules", boot_load_modules, NULL},  {"clock", boot_set_clock, NULL},
-    {"hostname", boot_set_hostname, NULL}, {"loopback", boot_raise_loopback, NULL},
-    {"sysctl", boot_set_sysctl, NULL},
+static const struct step before_mounts[] = {
+    {"modules", boot_load_modules},    {"clock", boot_set_clock},   {"hostname", boot_set_hostname},
+    {"loopback", boot_raise_loopback}, {"sysctl", boot_set_sysctl},
 };
-static const struct task after_mounts[] = {
-    {"random-seed", boot_feed_random, NULL},
-    {"machine-id", boot_provide_machine_id, NULL}, /* asks the generator that was fed */
-    {"last-clock", boot_keep_clock, NULL},
+static const struct step after_mounts[] = {
+    {"random-seed", boot_feed_random},
+    {"machine-id", boot_provide_machine_id}, /* asks the generator that was fed */
+    {"last-clock", boot_keep_clock},
 };
 
 static bool is_needed(const struct boot_settings *settings, boot_step_function *run) {
@@ -68,19 +60,29 @@ static bool is_needed(const struct boot_settings *settings, boot_step_function *
     return true;
 }
 
-static int add_task(struct boot *boot, const char *name, const struct task *task) {
-    struct task *added = &boot->tasks[boot->count];
-    *added = *task;
-    added->name = strdup(name);
-    if (!added->name)
+/* What a manager before this one has done stays done. */
+static int add_task(struct boot *boot, const char *name, boot_step_function *run,
+                    const struct boot_mount *mount) {
+    const struct boot_step *before = boot_record_find(&boot->record, name);
+    struct boot_task *task = &boot->tasks[boot->count];
+    *task = (struct boot_task){.name = strdup(name),
+                               .run = run,
+                               .mount = mount,
+                               .manager = boot->manager,
+                               .calls = &task_calls,
+                               .context = boot,
+                               .report = -EBADF};
+    if (!task->name)
         return -ENOMEM;
     boot->count++;
+    task->again = before && before->outcome == BOOT_FAILED;
+    if (before && (before->outcome == BOOT_DONE || before->outcome == BOOT_SKIPPED))
+        boot_task_settle(task, before->outcome, before->words);
     return 0;
 }
 
 /* A target may be mounted on again; then the later one's name tells how often. */
 static int add_mount(struct boot *boot, const struct boot_mount *mount) {
-    const struct task task = {NULL, boot_mount_step, mount};
     const struct boot_settings *settings = &boot->settings.boot;
     const char *what = mount->target ? mount->target : mount->device ? mount->device : "";
     const char *verb = mount->target ? "mount" : "swap";
@@ -91,188 +93,69 @@ static int add_mount(struct boot *boot, const struct boot_mount *mount) {
     text_format(&name, "%s %s", verb, what);
     if (times > 1)
         text_format(&name, " (%zu)", times);
-    return name.failed ? -ENOMEM : add_task(boot, name.data, &task);
+    return name.failed ? -ENOMEM : add_task(boot, name.data, boot_mount_step, mount);
+}
+
+static int add_steps(struct boot *boot, const struct step *steps, size_t count) {
+    int error = 0;
+    for (size_t i = 0; i < count && !error; i++)
+        if (is_needed(&boot->settings.boot, steps[i].run))
+            error = add_task(boot, steps[i].name, steps[i].run, NULL);
+    return error;
 }
 
 static int plan(struct boot *boot) {
     const struct boot_settings *settings = &boot->settings.boot;
     boot->tasks = calloc(ELEMENTS(before_mounts) + settings->mounts.count + ELEMENTS(after_mounts),
                          sizeof(*boot->tasks));
-    int error = boot->tasks ? 0 : -ENOMEM;
-    for (size_t i = 0; i < ELEMENTS(before_mounts) && !error; i++)
-        if (is_needed(settings, before_mounts[i].run))
-            error = add_task(boot, before_mounts[i].name, &before_mounts[i]);
+    int error = boot->tasks ? add_steps(boot, before_mounts, ELEMENTS(before_mounts)) : -ENOMEM;
+    boot->first_mount = boot->count;
     for (size_t i = 0; i < settings->mounts.count && !error; i++)
         error = add_mount(boot, &settings->mounts.items[i]);
-    for (size_t i = 0; i < ELEMENTS(after_mounts) && !error; i++)
-        error = add_task(boot, after_mounts[i].name, &after_mounts[i]);
-    return error;
+    boot->after_mounts = boot->count;
+    return error ? error : add_steps(boot, after_mounts, ELEMENTS(after_mounts));
 }
 
-/* ---- in the step's own process ---- */
+/* ---- its order ---- */
 
-static void write_line(const char *format, va_list arguments) {
-    char line[LINE_MAX_];
-    if (vsnprintf(line, sizeof(line) - 1, format, arguments) < 0)
-        return;
-    for (char *at = line; (at = strchr(at, '\n'));)
-        *at = ' ';
-    strcat(line, "\n");
-    if (write(STDERR_FILENO, line, strlen(line)) < 0)
-        return; /* nobody listens any more */
+static bool is_mount(const struct boot *boot, size_t task) {
+    return task >= boot->first_mount && task < boot->after_mounts;
 }
 
-void boot_note(const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    write_line(format, arguments);
-    va_end(arguments);
+/* The other steps are quick, and each may need what is before it. */
+static bool waits_for(const struct boot *boot, size_t task, size_t other) {
+    if (!is_mount(boot, task) || !is_mount(boot, other))
+        return other < task;
+    return boot_mount_waits(boot->tasks[task].mount, boot->tasks[other].mount, other < task);
 }
 
-void boot_tell(const char *format, ...) {
-    char line[LINE_MAX_];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(line, sizeof(line), format, arguments);
-    va_end(arguments);
-    boot_note("%c%s", TOLD, line);
+static bool may_begin(const struct boot *boot, size_t task) {
+    for (size_t i = 0; i < boot->count; i++)
+        if (boot->tasks[i].state != BOOT_TASK_OVER && i != task && waits_for(boot, task, i))
+            return false;
+    return true;
 }
 
-void boot_collect(int error, const struct fault *why, int *result, struct fault *fault) {
-    if (error < 0 && *result < 0)
-        boot_note("%s", why->text);
-    else if (error < 0)
-        *result = fault_say(fault, error, "%s", why->text);
-}
-
-/* Signals are as a program expects them; it ends with the manager, whose successor does it anew. */
-static _Noreturn void run_task(const struct boot *boot, const struct task *task, int report) {
-    const struct boot_work work = {&boot->settings.boot, task->mount,
-                                   boot->manager->options.state_directory,
-                                   boot_record_find(&boot->record, task->name) != NULL};
-    struct fault fault = {""};
-    sigset_t none;
-    sigemptyset(&none);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    signal(SIGPIPE, SIG_DFL);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    if (dup2(report, STDOUT_FILENO) < 0 || dup2(report, STDERR_FILENO) < 0)
-        _exit(BOOT_FAILED);
-    int result = task->run(&work, &fault);
-    if (fault.text[0])
-        boot_note("%c%s", SENTENCE, fault.text);
-    _exit(result == 0 ? BOOT_DONE : result > 0 ? BOOT_SKIPPED : BOOT_FAILED);
-}
-
-/* ---- the step's process, seen from the manager ---- */
-
-struct attempt {
-    struct boot *boot;
-    const struct task *task;
-    pid_t pid;
-    int report;
-    struct watch *watch;
-    char line[LINE_MAX_];
-    size_t length;
-    char *words; /* its sentence */
-    int wait_status;
-    bool over;
-};
-
-static void tell_person(const struct attempt *attempt, const char *words) {
-    scoped_text struct text message = {0};
-    text_format(&message, "CONSOLE=%s: %s", attempt->task->name, words);
-    if (!message.failed)
-        world_tell_keeper(attempt->boot->manager, message.data);
-}
-
-static void take_line(struct attempt *attempt) {
-    attempt->line[attempt->length] = '\0';
-    attempt->length = 0;
-    if (attempt->line[0] == SENTENCE) {
-        free(attempt->words);
-        attempt->words = strdup(attempt->line + 1);
-        return;
+/* Mounted there all the same, it would hide behind, or fill, a directory of what lies above. */
+static const struct boot_task *find_gap(const struct boot *boot, const struct boot_task *task) {
+    for (size_t i = boot->first_mount; i < boot->after_mounts; i++) {
+        const struct boot_task *other = &boot->tasks[i];
+        if (task->mount && other->state == BOOT_TASK_OVER && other->outcome != BOOT_DONE &&
+            boot_mount_is_within(task->mount, other->mount))
+            return other;
     }
-    bool told = attempt->line[0] == TOLD;
-    if (told)
-        tell_person(attempt, attempt->line + 1);
-    if (attempt->line[0])
-        log_line(LEVEL_NOTICE, "boot: %s: %s", attempt->task->name, attempt->line + told);
+    return NULL;
 }
 
-static void read_report(void *context) {
-    struct attempt *attempt = context;
-    char bytes[LINE_MAX_];
-    ssize_t length;
-    while ((length = read(attempt->report, bytes, sizeof(bytes))) > 0)
-        for (ssize_t i = 0; i < length; i++) {
-            if (bytes[i] == '\n' || attempt->length + 1 == sizeof(attempt->line))
-                take_line(attempt);
-            else
-                attempt->line[attempt->length++] = bytes[i];
-        }
-    if (length == 0) { /* all have closed it */
-        watch_close(attempt->watch);
-        attempt->watch = NULL;
-    }
-}
+/* ---- one step ---- */
 
-static void task_ended(void *context, int wait_status) {
-    struct attempt *attempt = context;
-    read_report(attempt); /* what it said before */
-    attempt->wait_status = wait_status;
-    attempt->over = true;
-}
-
-static int attempt_begin(struct attempt *attempt, struct fault *fault) {
-    struct boot *boot = attempt->boot;
-    int ends[2];
-    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
-        return fault_set(fault, errno, "cannot begin \"%s\"", attempt->task->name);
-    attempt->report = ends[0];
-    fcntl(ends[1], F_SETFL, 0); /* it may wait until it was read */
-    attempt->pid = fork();
-    int error = attempt->pid < 0 ? -errno : 0;
-    if (attempt->pid == 0)
-        run_task(boot, attempt->task, ends[1]);
-    close(ends[1]);
-    if (error == 0)
-        error = watch_open(boot->manager, attempt->report, EPOLLIN, WATCH_REPORT, read_report,
-                           attempt, &attempt->watch);
-    if (error == 0 && children_add(&boot->manager->private->children, attempt->pid, task_ended,
-                                   attempt, &attempt->wait_status) == 1)
-        attempt->over = true;
-    return error < 0 ? fault_set(fault, error, "cannot begin \"%s\"", attempt->task->name) : 0;
-}
-
-static void attempt_end(struct attempt *attempt) {
-    if (attempt->pid > 0 && !attempt->over) {
-        kill(attempt->pid, SIGKILL);
-        children_remove(&attempt->boot->manager->private->children, attempt->pid);
-    }
-    watch_close(attempt->watch);
-    close_fd(attempt->report);
-    free(attempt->words);
-}
-
-static enum boot_outcome outcome_of(struct attempt *attempt) {
-    if (WIFEXITED(attempt->wait_status) && WEXITSTATUS(attempt->wait_status) <= BOOT_FAILED)
-        return (enum boot_outcome)WEXITSTATUS(attempt->wait_status);
-    free(attempt->words);
-    if (asprintf(&attempt->words, "its process was killed by SIG%s",
-                 sigabbrev_np(WTERMSIG(attempt->wait_status))) < 0)
-        attempt->words = NULL;
-    return BOOT_FAILED;
-}
-
-static void say_end(const struct task *task, enum boot_outcome outcome, const char *words,
-                    uint64_t took) {
+static void say_end(const struct boot_task *task, uint64_t took) {
     scoped_text struct text time = {0};
     duration_print(&time, (took + 999) / 1000 * 1000);
-    enum log_level level = outcome == BOOT_FAILED ? LEVEL_ERROR : LEVEL_INFO;
-    log_line(level, "boot: %s: %s after %s%s%s", task->name, boot_outcome_word(outcome),
-             time.data ? time.data : "a while", words[0] ? ": " : "", words);
+    enum log_level level = task->outcome == BOOT_FAILED ? LEVEL_ERROR : LEVEL_INFO;
+    log_line(level, "boot: %s: %s after %s%s%s", task->name, boot_outcome_word(task->outcome),
+             time.data ? time.data : "a while", task->words ? ": " : "",
+             task->words ? task->words : "");
 }
 
 /* Without it no more is lost than that a later manager does it anew. */
@@ -282,43 +165,129 @@ static void keep_record(const struct boot *boot) {
         log_line(LEVEL_WARNING, "boot: %s", fault.text);
 }
 
-/* 1: the manager is to end. */
-static int run_one(struct boot *boot, const struct task *task, struct fault *fault) {
-    __attribute__((cleanup(attempt_end))) struct attempt attempt = {
-        .boot = boot, .task = task, .report = -1};
-    uint64_t begun = world_now(boot->manager);
-    sd_notifyf(false, "STATUS=early boot: %s", task->name);
-    int error = attempt_begin(&attempt, fault);
-    if (error < 0)
-        return error;
-    if (!loop_run_until(boot->manager, &attempt.over))
-        return 1;
-    enum boot_outcome outcome = outcome_of(&attempt);
-    const char *words = attempt.words ? attempt.words : "";
-    uint64_t ended = world_now(boot->manager);
-    say_end(task, outcome, words, ended - begun);
-    error = boot_record_step(&boot->record, task->name, begun, ended, outcome, words);
-    if (error < 0)
-        return fault_set(fault, error, "cannot remember \"%s\"", task->name);
+static void record(struct boot *boot, const struct boot_task *task, uint64_t ended,
+                   enum boot_outcome outcome, const char *words) {
+    if (boot_record_step(&boot->record, task->name, task->begun, ended, outcome,
+                         words ? words : "") < 0)
+        log_line(LEVEL_WARNING, "boot: cannot remember \"%s\"", task->name);
     keep_record(boot);
-    if (outcome == BOOT_FAILED && task->mount && task->mount->required)
-        return fault_say(fault, EIO, "\"%s\" is required, and no unit starts: %s", task->name,
-                         words);
+}
+
+static void tell_person(const struct boot *boot, const struct boot_task *task, const char *words) {
+    scoped_text struct text message = {0};
+    text_format(&message, "CONSOLE=%s: %s", task->name, words);
+    if (!message.failed)
+        world_tell_keeper(boot->manager, message.data);
+}
+
+static void task_told(struct boot_task *task, const char *words) {
+    struct boot *boot = task->context;
+    tell_person(boot, task, words);
+    record(boot, task, 0, BOOT_RUNNING, words);
+}
+
+static void task_over(struct boot *boot, const struct boot_task *task) {
+    uint64_t now = world_now(boot->manager);
+    say_end(task, now - task->begun);
+    record(boot, task, now, task->outcome, task->words);
+    boot->turned = true;
+}
+
+static void task_ended(struct boot_task *task) {
+    struct boot *boot = task->context;
+    boot->at_work--;
+    task_over(boot, task);
+}
+
+static const struct boot_task_calls task_calls = {task_told, task_ended};
+
+static int begin_task(struct boot *boot, struct boot_task *task, struct fault *fault) {
+    const struct boot_task *gap = find_gap(boot, task);
+    scoped_text struct text words = {0};
+    if (gap) {
+        text_format(&words, "\"%s\", in which it lies, is not mounted", gap->mount->target);
+        boot_task_settle(task, task->mount->optional ? BOOT_SKIPPED : BOOT_FAILED,
+                         words.data ? words.data : "");
+        task->begun = world_now(boot->manager);
+        task_over(boot, task);
+        return 0;
+    }
+    sd_notifyf(false, "STATUS=early boot: %s", task->name);
+    record(boot, task, 0, BOOT_RUNNING, "");
+    boot->at_work++;
+    return boot_task_begin(task, &boot->settings.boot, fault);
+}
+
+/* ---- all of them ---- */
+
+/* Whatever waits for nobody any more. Where all that is left waits in a circle, the first goes. */
+static int begin_ready(struct boot *boot, struct fault *fault) {
+    size_t planned = boot->count;
+    for (size_t i = 0; i < boot->count && boot->at_work < AT_WORK_MOST; i++) {
+        struct boot_task *task = &boot->tasks[i];
+        if (task->state != BOOT_TASK_PLANNED)
+            continue;
+        planned = planned == boot->count ? i : planned;
+        int error = may_begin(boot, i) ? begin_task(boot, task, fault) : 0;
+        if (error < 0)
+            return error;
+    }
+    bool circle = boot->at_work == 0 && !boot->turned && planned < boot->count;
+    return circle ? begin_task(boot, &boot->tasks[planned], fault) : 0;
+}
+
+static bool is_over(const struct boot *boot) {
+    for (size_t i = 0; i < boot->count; i++)
+        if (boot->tasks[i].state != BOOT_TASK_OVER)
+            return false;
+    return true;
+}
+
+/* 1: the manager is to end. */
+static int run_tasks(struct boot *boot, struct fault *fault) {
+    while (!is_over(boot)) {
+        boot->turned = false;
+        int error = begin_ready(boot, fault);
+        if (error < 0)
+            return error;
+        if (!loop_run_until(boot->manager, &boot->turned))
+            return 1;
+    }
     return 0;
 }
 
+/* The machine cannot do without it; the keeper tries again, or offers a shell. */
+static int find_missing(const struct boot *boot, struct fault *fault) {
+    for (size_t i = boot->first_mount; i < boot->after_mounts; i++) {
+        const struct boot_task *task = &boot->tasks[i];
+        if (!task->mount->required || task->outcome != BOOT_FAILED)
+            continue;
+        const char *words = task->words ? task->words : "";
+        tell_person(boot, task, words);
+        return fault_say(fault, EIO, "\"%s\" is required, and no unit starts: %s", task->name,
+                         words);
+    }
+    return 0;
+}
+
+bool boot_is_pending(const struct boot *boot) {
+    return boot->early && !boot->record.units; /* or else units run since an earlier manager */
+}
+
+bool boot_is_running(const struct boot *boot) {
+    return boot->running;
+}
+
 int boot_run(struct boot *boot, struct fault *fault) {
-    if (!boot->early || boot->record.units)
-        return 0; /* units run since a manager before this one */
     uint64_t begun = world_now(boot->manager);
     int error = plan(boot);
     if (error < 0)
         return fault_set(fault, error, "cannot begin to boot");
-    for (size_t i = 0; i < boot->count && error == 0; i++) {
-        const struct boot_step *before = boot_record_find(&boot->record, boot->tasks[i].name);
-        if (!before || before->outcome == BOOT_FAILED)
-            error = run_one(boot, &boot->tasks[i], fault);
-    }
+    boot->running = true;
+    error = run_tasks(boot, fault);
+    boot->running = false;
+    if (error == 0)
+        error = find_missing(boot, fault);
     scoped_text struct text time = {0};
     duration_print(&time, (world_now(boot->manager) - begun + 999) / 1000 * 1000);
     if (error == 0)
@@ -372,7 +341,7 @@ void boot_free(struct boot *boot) {
     if (!boot)
         return;
     for (size_t i = 0; i < boot->count; i++)
-        free(boot->tasks[i].name);
+        boot_task_close(&boot->tasks[i]);
     free(boot->tasks);
     manager_settings_free(&boot->settings);
     boot_record_free(&boot->record);
@@ -383,4 +352,19 @@ struct boot_times boot_times(const struct boot *boot) {
     const struct boot_record *record = &boot->record;
     return (struct boot_times){record->machine, record->ringfenced, record->manager,
                                record->units,   record->steps,      record->count};
+}
+
+uint64_t boot_watchdog(const struct boot *boot) {
+    return boot->settings.watchdog;
+}
+
+void boot_describe(const struct boot *boot, struct text *text) {
+    const char *between = "early boot: ";
+    for (size_t i = 0; i < boot->record.count; i++) {
+        const struct boot_step *step = &boot->record.steps[i];
+        if (step->outcome != BOOT_RUNNING)
+            continue;
+        text_format(text, "%s%s%s%s", between, step->name, step->words[0] ? " " : "", step->words);
+        between = "; ";
+    }
 }

@@ -3,9 +3,10 @@
  * its PID 1 or manager.early_boot asks for it; and the times of the boot, which `ringfence boot`
  * draws. main.c runs it between reading the settings and opening the runtime.
  *
- * Each step is a process of its own, so that a disk or a driver that hangs never blocks the loop:
- * it writes lines into a pipe, its end is an event. What is done is recorded, and not done again by
- * a manager that comes after this one has died. */
+ * Each step is a process of its own (boot-task.h), so that a disk or a driver that hangs never
+ * blocks the loop, and disks that have nothing to do with each other are checked and mounted at the
+ * same time. What is done is recorded, and not done again by a manager that comes after this one
+ * has died. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,16 +17,17 @@
 struct boot;
 struct fault;
 struct manager;
+struct text;
 
-enum boot_outcome { BOOT_DONE, BOOT_SKIPPED, BOOT_FAILED };
+enum boot_outcome { BOOT_DONE, BOOT_SKIPPED, BOOT_FAILED, BOOT_RUNNING };
 const char *boot_outcome_word(enum boot_outcome outcome);
 
 /* All times are microseconds of CLOCK_BOOTTIME. */
 struct boot_step {
     char *name;
-    uint64_t begun, ended;
+    uint64_t begun, ended; /* ended is 0 while it runs */
     enum boot_outcome outcome;
-    char *words; /* why it was skipped or has failed, what was repaired; "" */
+    char *words; /* why it was skipped or has failed, what it waits for; "" */
 };
 
 struct boot_times {
@@ -40,10 +42,17 @@ struct boot_times {
 /* Reads the host's own file, and what a manager before this one recorded in the runtime directory.
  */
 int boot_open(struct manager *manager, struct boot **ret_boot, struct fault *fault);
+/* Whether there is anything for boot_run to do. */
+bool boot_is_pending(const struct boot *boot);
 /* Runs what is still to be done, and the loop meanwhile. 0: units may start; a step that failed was
  * logged. 1: the manager is to end. -errno: a mount that is required failed, or could not be tried.
  */
 int boot_run(struct boot *boot, struct fault *fault);
+bool boot_is_running(const struct boot *boot);
+/* What boot_run is at, for people: "early boot: mount /data waits for LABEL=data, at most 10s". */
+void boot_describe(const struct boot *boot, struct text *text);
+/* manager.watchdog, known before any unit is. */
+uint64_t boot_watchdog(const struct boot *boot);
 /* Units are asked for now. False: a manager before this one did so. */
 bool boot_units_begin(struct boot *boot);
 /* All is stopped: what the next boot reads is saved, and the record of this one removed. */

@@ -1,7 +1,10 @@
 #include <signal.h>
 #include <string.h>
 
+#include "supervisor/boot.h"
 #include "supervisor/bus-client.h"
+#include "supervisor/shutdown.h"
+#include "units/base/text.h"
 #include "units/set.h"
 
 struct service *bus_find(struct bus *bus, const char *name) {
@@ -370,6 +373,21 @@ static int get_cgroup(sd_bus *connection, const char *path, const char *interfac
     return bus_append_clean(reply, runtime ? runtime_cgroup(runtime) : "");
 }
 
+/* What the whole is at, where that is not to keep its units. */
+static int get_status(sd_bus *connection, const char *path, const char *interface,
+                      const char *property, sd_bus_message *reply, void *userdata,
+                      sd_bus_error *error) {
+    const struct bus_client *client = userdata;
+    struct manager *manager = client->bus->manager;
+    scoped_text struct text text = {0};
+    (void)connection, (void)path, (void)interface, (void)property, (void)error;
+    if (manager->stopping)
+        shutdown_describe(manager, &text);
+    else if (boot_is_running(manager->boot))
+        boot_describe(manager->boot, &text);
+    return bus_append_clean(reply, text.data ? text.data : "");
+}
+
 /* UNPRIVILEGED: whoever may open the socket; without it sd-bus asks for root. */
 static const sd_bus_vtable manager_vtable[] = {
     SD_BUS_VTABLE_START(0),
@@ -437,6 +455,7 @@ static const sd_bus_vtable manager_vtable[] = {
     SD_BUS_PROPERTY("StateDirectory", "s", get_directory, 0, SD_BUS_VTABLE_PROPERTY_CONST),
     SD_BUS_PROPERTY("LogDirectory", "s", get_directory, 0, SD_BUS_VTABLE_PROPERTY_CONST),
     SD_BUS_PROPERTY("UnitDirectories", "as", get_unit_directories, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+    SD_BUS_PROPERTY("Status", "s", get_status, 0, 0),
     SD_BUS_PROPERTY("ControlGroup", "s", get_cgroup, 0, SD_BUS_VTABLE_PROPERTY_CONST),
     SD_BUS_VTABLE_END,
 };

@@ -6,9 +6,11 @@
 #include <sys/epoll.h>
 #include <sys/stat.h>
 
+#include "supervisor/boot.h"
 #include "supervisor/bus-client.h"
 #include "units/base/fault.h"
 #include "units/base/number.h"
+#include "units/base/text.h"
 
 #define UNREAD_MAX 1024     /* messages that a client leaves unread before it is disconnected */
 #define UNREAD_CALLS_MAX 64 /* and before its calls are refused: an answer may be large */
@@ -70,6 +72,34 @@ static bool is_overflowing(const struct bus_client *client, uint64_t most) {
     return sd_bus_get_n_queued_write(client->connection, &unread) >= 0 && unread >= most;
 }
 
+/* No unit is known before the files were read: what asks for one, or changes any, would be told
+ * that there is none. */
+static bool is_too_early(struct bus *bus, sd_bus_message *message) {
+    static const char *const members[] = {"Boot",       "Halt",     "Health", "ListDependencies",
+                                          "ListUnits", /* without any */
+                                          "Namespaces", "PowerOff", "Reboot", "Stats",
+                                          "Subscribe",  "Timers"};
+    const char *path = sd_bus_message_get_path(message);
+    if (!boot_is_running(bus->manager->boot))
+        return false;
+    if (path && strncmp(path, BUS_UNIT_PATH "/", strlen(BUS_UNIT_PATH "/")) == 0)
+        return true;
+    if (sd_bus_message_is_method_call(message, BUS_MANAGER, NULL) <= 0)
+        return false;
+    for (size_t i = 0; i < ELEMENTS(members); i++)
+        if (sd_bus_message_is_method_call(message, BUS_MANAGER, members[i]) > 0)
+            return false;
+    return true;
+}
+
+static int refuse_early(struct bus *bus, sd_bus_message *message) {
+    scoped_text struct text text = {0};
+    boot_describe(bus->manager->boot, &text);
+    return sd_bus_reply_method_errorf(message, bus_error_name(BUS_BUSY),
+                                      "units are not known yet: %s",
+                                      text.data ? text.data : "early boot");
+}
+
 /* Sees every message before any vtable does. */
 static int on_message(sd_bus_message *message, void *userdata, sd_bus_error *error) {
     struct bus_client *client = userdata;
@@ -86,6 +116,8 @@ static int on_message(sd_bus_message *message, void *userdata, sd_bus_error *err
     if (is_overflowing(client, UNREAD_CALLS_MAX))
         return sd_bus_reply_method_errorf(message, bus_error_name(BUS_LIMITS_EXCEEDED),
                                           "%d answers wait to be read", UNREAD_CALLS_MAX);
+    if (is_too_early(client->bus, message))
+        return refuse_early(client->bus, message);
     return 0;
 }
 

@@ -249,6 +249,27 @@ static int open_runtime(struct manager *manager, struct fault *fault) {
     return runtime_open(&runtime, &manager->runtime, fault);
 }
 
+static void begin_signs_of_life(struct manager *manager) {
+    const char *told = getenv("RINGFENCE_WATCHDOG_USEC"); /* by the keeper */
+    uint64_t period = 0;
+    if (told && number_parse(told, &period) < 0)
+        log_line(LEVEL_WARNING, "RINGFENCE_WATCHDOG_USEC is \"%s\"", told);
+    alive_begin(manager, boot_watchdog(manager->boot), period);
+}
+
+/* A disk may be waited for, or checked, for long: whoever asks is told, and the hardware watchdog
+ * is fed. */
+static int early_boot(struct manager *manager, struct fault *fault) {
+    if (!boot_is_pending(manager->boot))
+        return 0;
+    int error = bus_new(manager, &manager->bus, fault);
+    if (error < 0)
+        return error;
+    begin_signs_of_life(manager);
+    manager_event_ended(manager);
+    return boot_run(manager->boot, fault);
+}
+
 /* 1: it is to end before it has begun. */
 static int begin(struct manager *manager, struct fault *fault) {
     int error = loop_open(manager);
@@ -258,7 +279,7 @@ static int begin(struct manager *manager, struct fault *fault) {
     if (error >= 0)
         error = boot_open(manager, &manager->boot, fault);
     if (error >= 0)
-        error = boot_run(manager->boot, fault);
+        error = early_boot(manager, fault);
     if (error != 0)
         return error;
     error = make_lasting_directories(&manager->options, fault);
@@ -273,8 +294,10 @@ static int begin(struct manager *manager, struct fault *fault) {
     }
     if (error >= 0)
         error = manager_adopt(manager, fault);
-    if (error >= 0)
+    if (error >= 0 && !manager->bus) {
         error = bus_new(manager, &manager->bus, fault);
+        begin_signs_of_life(manager);
+    }
     return error < 0 ? error : 0;
 }
 
@@ -289,14 +312,6 @@ static void end(struct manager *manager) {
     manager_free(manager);
     keeping_close(keeping);
     runtime_close(runtime);
-}
-
-static void begin_signs_of_life(struct manager *manager) {
-    const char *told = getenv("RINGFENCE_WATCHDOG_USEC"); /* by the keeper */
-    uint64_t period = 0;
-    if (told && number_parse(told, &period) < 0)
-        log_line(LEVEL_WARNING, "RINGFENCE_WATCHDOG_USEC is \"%s\"", told);
-    alive_begin(manager, manager->set->settings.watchdog, period);
 }
 
 /* As if it crashed: the next manager finds the services by what was saved at the end of each event.
@@ -328,7 +343,6 @@ static int run(const struct manager_options *options, struct fault *fault) {
     }
     error = begin(manager, fault);
     if (error == 0) {
-        begin_signs_of_life(manager);
         manager->continues = !boot_units_begin(manager->boot);
         if (!loop_is_to_stop() && !manager->private->adoption.resumed)
             manager_boot(manager);

@@ -76,7 +76,7 @@ add_library(policy STATIC
 target_link_libraries(policy PUBLIC base)
 file(GLOB BOOT_SOURCES CONFIGURE_DEPENDS supervisor/boot*.c)
 add_library(world STATIC
-    ${BOOT_SOURCES} supervisor/keeper/block.c
+    ${BOOT_SOURCES} supervisor/keeper/block.c supervisor/keeper/uevents.c
     supervisor/console.c supervisor/facts-file.c supervisor/host-terminal.c supervisor/keeping.c
     supervisor/machine.c supervisor/membership.c supervisor/reexec.c
     supervisor/notify-message.c supervisor/notify.c supervisor/output.c

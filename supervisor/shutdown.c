@@ -48,10 +48,11 @@ static void add_name(struct text *text, const struct service *service, uint64_t 
 void shutdown_describe(struct manager *manager, struct text *text) {
     struct service *service;
     size_t stopping = 0;
+    text_add(text, "stopping all units");
     list_for_each(service, &manager->services, link) {
         if (!is_stopping(service) || stopping++ >= NAMES_SHOWN)
             continue;
-        text_add(text, stopping > 1 ? ", " : "waiting for ");
+        text_add(text, stopping > 1 ? ", " : ": waiting for ");
         add_name(text, service, world_now(manager));
     }
     if (stopping > NAMES_SHOWN)
@@ -62,10 +63,9 @@ void shutdown_describe(struct manager *manager, struct text *text) {
 static void passed(struct deadline *deadline) {
     struct shutdown *shutdown = list_entry(deadline, struct shutdown, tick);
     struct manager *manager = shutdown->manager;
-    scoped_text struct text who = {0}, text = {0};
-    shutdown_describe(manager, &who);
-    text_format(&text, "EXTEND_TIMEOUT_USEC=%llu\nSTATUS=stopping all units%s%s", PATIENCE,
-                who.data ? ": " : "", who.data ? who.data : "");
+    scoped_text struct text text = {0};
+    text_format(&text, "EXTEND_TIMEOUT_USEC=%llu\nSTATUS=", PATIENCE);
+    shutdown_describe(manager, &text);
     if (!text.failed)
         world_tell_keeper(manager, text.data);
     timers_set(&manager->private->timers, deadline, later(world_now(manager), SECOND));

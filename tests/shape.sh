@@ -54,7 +54,7 @@ floors() {
     floor 'units/base/.*' 'units/base/.*' $nothing
     floor 'units/[^/]*' 'units/.*' libconfig
     floor 'runtime/.*' 'units/base/.*|units/spec\.h|runtime/.*' 'seccomp|sys/capability'
-    floor 'supervisor/[^/]*' 'units/.*|runtime/.*|supervisor/[^/]*|supervisor/keeper/(protocol|block)\.h' systemd/
+    floor 'supervisor/[^/]*' 'units/.*|runtime/.*|supervisor/[^/]*|supervisor/keeper/(protocol|block|uevents)\.h' systemd/
     floor 'supervisor/keeper/.*' 'units/base/.*|supervisor/keeper/.*' $nothing
     floor 'supervisor/log/.*' 'units/base/.*|supervisor/log/.*' $nothing
     floor 'supervisor/ctl/.*' 'units/.*|supervisor/ctl/.*|supervisor/bus-protocol\.h|supervisor/log/.*\.h' \

@@ -5,6 +5,51 @@
 #include "units/keys.h"
 #include "units/source.h"
 
+/* ---- what waits for what ---- */
+
+static bool lies_in(const char *path, const char *directory) {
+    size_t length = strlen(directory);
+    while (length > 0 && directory[length - 1] == '/')
+        length--;
+    return strncmp(path, directory, length) == 0 && (path[length] == '/' || !path[length]);
+}
+
+static bool touch(const char *path, const char *target) {
+    return path && target && path[0] == '/' && (lies_in(path, target) || lies_in(target, path));
+}
+
+static bool are_same(const char *path, const char *other) {
+    return path && other && lies_in(path, other) && lies_in(other, path);
+}
+
+static bool mentions(const struct strings *options, const char *target) {
+    for (size_t i = 0; i < options->count; i++)
+        if (strstr(options->items[i], target))
+            return true;
+    return false;
+}
+
+bool boot_mount_is_within(const struct boot_mount *mount, const struct boot_mount *other) {
+    return mount->target && other->target && strcmp(other->target, "/") != 0 &&
+           lies_in(mount->target, other->target) && !lies_in(other->target, mount->target);
+}
+
+/* Of a bind, or a file to swap to, the device is a path that another may bring; of an overlay the
+ * options name some. */
+bool boot_mount_waits(const struct boot_mount *mount, const struct boot_mount *other, bool listed) {
+    bool is_root = other->target && strcmp(other->target, "/") == 0;
+    if (boot_mount_is_within(mount, other))
+        return true;
+    if (!listed)
+        return is_root && !(mount->target && strcmp(mount->target, "/") == 0);
+    return is_root || are_same(mount->target, other->target) ||
+           touch(mount->device, other->target) || touch(other->device, mount->target) ||
+           touch(mount->device, other->device) ||
+           (other->target && mentions(&mount->options, other->target));
+}
+
+/* ---- rules ---- */
+
 /* NULL: it is sound. */
 static const char *mount_fault(const struct boot_mount *mount) {
     bool is_swap = mount->type && strcmp(mount->type, MOUNT_TYPE_SWAP) == 0;

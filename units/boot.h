@@ -30,6 +30,12 @@ struct boot_settings {
 
 #define MOUNT_TYPE_SWAP "swap"
 
+/* Whether the target of one lies below the other's. All lies below "/", and that is there. */
+bool boot_mount_is_within(const struct boot_mount *mount, const struct boot_mount *other);
+/* Whether one is mounted only when the other is: it lies within it, or they have something in
+ * common and the other one is `listed` before it. */
+bool boot_mount_waits(const struct boot_mount *mount, const struct boot_mount *other, bool listed);
+
 struct source;
 struct complaints;
 

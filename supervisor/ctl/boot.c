@@ -52,6 +52,7 @@ static int read_stages(struct boot *boot, sd_bus_message *reply) {
     if (result < 0)
         return result;
     boot->machine = machine;
+    boot->early = !units;
     boot->zero = machine ? 0 : ringfenced;
     boot->begun = since(boot, units ? units : now());
     if (machine)
@@ -62,7 +63,7 @@ static int read_stages(struct boot *boot, sd_bus_message *reply) {
         result = sd_bus_message_enter_container(reply, 'a', "(" BUS_BOOT_STEP ")");
     while (result >= 0 && (result = sd_bus_message_read(reply, "(" BUS_BOOT_STEP ")", &name, &begun,
                                                         &ended, &outcome, &words)) > 0)
-        result = add_stage(boot, PART_STEP, name, begun, ended, outcome, words);
+        result = add_stage(boot, PART_STEP, name, begun, ended ? ended : now(), outcome, words);
     return result < 0 ? result : sd_bus_message_exit_container(reply);
 }
 
@@ -237,15 +238,15 @@ void boot_free(struct boot *boot) {
 /* ---- words that all ways to show it share ---- */
 
 uint64_t boot_part_time(const struct boot *boot, enum boot_part part) {
-    uint64_t begun = 0, ended = 0;
+    uint64_t begun = UINT64_MAX, ended = 0;
     for (size_t i = 0; i < boot->stage_count; i++) {
         const struct boot_stage *stage = &boot->stages[i];
         if (stage->part != part)
             continue;
-        begun = ended ? begun : stage->begun;
-        ended = stage->ended;
+        begun = stage->begun < begun ? stage->begun : begun;
+        ended = stage->ended > ended ? stage->ended : ended;
     }
-    return ended - begun;
+    return ended > begun ? ended - begun : 0;
 }
 
 void boot_duration(struct text *text, uint64_t usec) {
@@ -269,12 +270,14 @@ static void add_part(struct text *text, const char *name, uint64_t usec) {
 /* What lies between the last step and the units belongs to ringfenced too. */
 void boot_summary(const struct boot *boot, struct text *text) {
     uint64_t kernel = boot_part_time(boot, PART_KERNEL), steps = boot_part_time(boot, PART_STEP);
-    if (boot->open)
+    if (boot->early)
+        text_add(text, "in early boot");
+    else if (boot->open)
         text_format(text, "coming up, %zu unit%s not ready", boot->open,
                     boot->open == 1 ? " is" : "s are");
     else
         text_add(text, "up in ");
-    if (!boot->open)
+    if (!boot->early && !boot->open)
         boot_duration(text, boot->ended);
     text_add(text, ": ");
     if (boot->machine)
@@ -282,5 +285,6 @@ void boot_summary(const struct boot *boot, struct text *text) {
     add_part(text, "ringfenced", boot->begun - kernel - steps);
     if (steps)
         add_part(text, "early boot", steps);
-    add_part(text, "units", boot->ended - boot->begun);
+    if (!boot->early)
+        add_part(text, "units", boot->ended - boot->begun);
 }

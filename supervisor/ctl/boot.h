@@ -9,14 +9,14 @@
 /* All times are microseconds since the zero of the boot: the kernel's beginning where ringfence is
  * PID 1, else ringfenced's. */
 
-/* What happened before the units, one after the other. */
+/* What happened before the units: one after the other, but for steps, of which mounts overlap. */
 enum boot_part { PART_KERNEL, PART_RINGFENCED, PART_STEP };
 
 struct boot_stage {
     enum boot_part part;
     char *name;
     uint64_t begun, ended;
-    char *outcome; /* "done", "skipped", "failed" */
+    char *outcome; /* "done", "skipped", "failed", "running" */
     char *words;
 };
 
@@ -38,6 +38,7 @@ struct boot_edge {
 
 struct boot {
     bool machine;
+    bool early;     /* the units have not begun */
     uint64_t zero;  /* CLOCK_BOOTTIME */
     uint64_t begun; /* of the units */
     uint64_t ended; /* the last unit was ready or failed */
@@ -59,12 +60,12 @@ void boot_free(struct boot *boot);
 #define scoped_boot __attribute__((cleanup(boot_free)))
 
 const char *boot_fate_word(enum boot_fate fate); /* "ready", "failed", "open" */
-/* The sum of the stages of one part. */
+/* From the first stage of one part to the end of its last. */
 uint64_t boot_part_time(const struct boot *boot, enum boot_part part);
 /* "4.1ms", "412ms", "1.204s", "1min 2.3s" */
 void boot_duration(struct text *text, uint64_t usec);
-/* "up in 3.608s: kernel 1.204s, ringfenced 46ms, early boot 391ms, units 1.967s", or with "coming
- * up, 2 units are not ready" in front. */
+/* "up in 3.608s: kernel 1.204s, ringfenced 46ms, early boot 391ms, units 1.967s", or "coming up, 2
+ * units are not ready" or "in early boot" in front. */
 void boot_summary(const struct boot *boot, struct text *text);
 
 void boot_print(const struct tool *tool, const struct boot *boot, struct text *text);

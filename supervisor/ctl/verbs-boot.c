@@ -61,7 +61,7 @@ static int print_json(const struct boot *boot) {
     scoped_text struct text text = {0};
     output_json_begin(&text);
     json_bool(&text, "machine", boot->machine);
-    json_bool(&text, "complete", boot->open == 0);
+    json_bool(&text, "complete", !boot->early && boot->open == 0);
     json_unsigned(&text, "units_begun_usec", boot->begun);
     json_unsigned(&text, "ended_usec", boot->ended);
     json_open(&text, "stages", '[');

@@ -203,11 +203,11 @@ static void add_unit(const struct tool *tool, struct text *text, const struct vi
 /* ---- no unit named: the whole ---- */
 
 static int show_whole(const struct tool *tool, sd_bus *bus) {
-    static const char *const properties[] = {"Version", "RuntimeDirectory", "StateDirectory",
-                                             "LogDirectory", "ControlGroup"};
-    static const char *const labels[] = {"Version", "Runtime", "State", "Logs", "Cgroup"};
-    static const char *const members[] = {"manager_version", "runtime_directory", "state_directory",
-                                          "log_directory", "cgroup"};
+    static const char *const properties[] = {"Version",        "Status",       "RuntimeDirectory",
+                                             "StateDirectory", "LogDirectory", "ControlGroup"};
+    static const char *const labels[] = {"Version", "Status", "Runtime", "State", "Logs", "Cgroup"};
+    static const char *const members[] = {"manager_version", "status",        "runtime_directory",
+                                          "state_directory", "log_directory", "cgroup"};
     scoped_views struct views views = {0};
     scoped_text struct text text = {0}, json = {0}, failed = {0};
     struct fault fault;

@@ -21,7 +21,7 @@ enum {
     LAST_WORDS = 10000,    /* ms that logd has for draining, and killed processes for dying */
     STOP_PATIENCE = 90000, /* ms that a manager has for stopping all where it tells no other time */
     STOPS_MOST = 5,        /* managers that may try to */
-    FIRST_SIGN = 90000     /* ms until a watched manager first shows that it is alive */
+    UNREADY_PATIENCE = 90000 /* ms between two signs of life of a manager that is not ready */
 };
 
 /* ---- the order of the end ---- */
@@ -179,21 +179,19 @@ static void exits_are_read(struct keeper *keeper, int fd) {
     reap(keeper);
 }
 
-/* The first manager of a machine may be checking its disks for hours before it can show anything.
- */
-static void limit_start(struct keeper *keeper) {
-    unsigned patience = keeper->watchdog > FIRST_SIGN ? keeper->watchdog : FIRST_SIGN;
-    if (keeper->watchdog && keeper->manager.starts > 1)
-        child_limit(&keeper->manager, patience);
+/* One that is not ready reads files and finds services again, and cannot say so meanwhile. */
+void keeper_await_sign(struct keeper *keeper) {
+    bool slow = !keeper->ready && keeper->watchdog < UNREADY_PATIENCE;
+    if (keeper->watchdog && keeper->phase == PHASE_KEEPING)
+        child_limit(&keeper->manager, slow ? UNREADY_PATIENCE : keeper->watchdog);
 }
 
 static void start(struct keeper *keeper, struct child *child) {
     child_start(keeper, child);
     if (child != &keeper->manager)
         return;
-    if (keeper->phase == PHASE_KEEPING)
-        limit_start(keeper);
-    else
+    keeper_await_sign(keeper);
+    if (keeper->phase != PHASE_KEEPING)
         tell_manager_to_stop(keeper);
     if (child->pid == 0 && keeper->stops >= STOPS_MOST) /* not even a fork is possible */
         begin_killing(keeper);

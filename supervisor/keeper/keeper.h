@@ -100,6 +100,8 @@ void keeper_listen(struct keeper *keeper, int fd, short events);
 void keeper_stop(struct keeper *keeper);
 /* The manager stops everything by itself. */
 void keeper_stops(struct keeper *keeper);
+/* Where the manager is to show that it is alive: from now on until its next sign. */
+void keeper_await_sign(struct keeper *keeper);
 void keeper_child_ended(struct keeper *keeper, struct child *child, int wait_status);
 
 /* ---- begin.c: what a keeper needs before its loop ---- */

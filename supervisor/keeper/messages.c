@@ -60,8 +60,7 @@ static void extend(struct keeper *keeper, const char *value) {
 static void alive(struct keeper *keeper, const char *value) {
     (void)value;
     machine_told_alive(keeper);
-    if (keeper->watchdog && keeper->phase == PHASE_KEEPING)
-        child_limit(&keeper->manager, keeper->watchdog);
+    keeper_await_sign(keeper);
 }
 
 static void watch(struct keeper *keeper, const char *value) {

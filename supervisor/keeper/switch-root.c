@@ -5,7 +5,6 @@
 #include <ftw.h>
 #include <limits.h>
 #include <linux/magic.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,13 +18,13 @@
 #include "supervisor/keeper/command-line.h"
 #include "supervisor/keeper/console.h"
 #include "supervisor/keeper/keeper.h"
+#include "supervisor/keeper/uevents.h"
 #include "units/base/scoped.h"
 
 #define PLACE "/sysroot"
 #define DRIVERS "/etc/ringfence/initramfs.modules"
 
 enum {
-    LOOK_AGAIN = 50,    /* ms */
     PATIENT = 2000,     /* ms after which a person is told what is waited for */
     OPTIONS_MOST = 512, /* bytes of rootflags= */
     DESCRIPTORS = 32    /* of nftw(3), for a directory each; where one is deeper it opens anew */
@@ -55,7 +54,15 @@ static void load_drivers(void) {
 
 /* ---- the device ---- */
 
+/* How long until something is to be done about it, in milliseconds; less than 0: never. */
+static int pause_after(const struct command_line *line, uint64_t waited, bool told) {
+    uint64_t most = line->root_wait < 0 ? NEVER : (uint64_t)line->root_wait * 1000;
+    uint64_t end = !told && PATIENT < most ? PATIENT : most;
+    return end == NEVER ? -1 : (int)(end - waited);
+}
+
 static int await_device(const struct command_line *line, char *ret_path, size_t size) {
+    scoped_fd int uevents = uevents_open();
     uint64_t begun = now();
     bool told = false;
     for (;;) {
@@ -68,7 +75,7 @@ static int await_device(const struct command_line *line, char *ret_path, size_t 
             console_say("ringfence: waiting for the root, %s", line->root);
             told = true;
         }
-        poll(NULL, 0, LOOK_AGAIN);
+        uevents_await(uevents, pause_after(line, waited, told));
     }
 }
 

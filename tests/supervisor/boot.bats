@@ -41,7 +41,7 @@ attach() {
     loops="${loops:-} $loop"
 }
 differ() { [ "$(cksum <"$1")" != "$(cksum <"$2")" ]; }
-up() { ring list >/dev/null; }
+up() { ring status >"$scratch/status" && ! grep -q 'early boot' "$scratch/status"; }
 
 @test "hostname, loopback, settings of the kernel" {
     mkdir "$scratch/sysctl"
@@ -97,17 +97,55 @@ EOF2
     finish
 }
 
-@test "a device that comes late is waited for" {
+@test "a device that comes late is waited for; meanwhile others are mounted, and who asks is told" {
     image disk 8M
     mke2fs -q -t ext4 -L "t$$" "$scratch/disk"
     mkdir "$scratch/data"
-    host "mounts = ( { device = \"LABEL=t$$\"; target = \"$scratch/data\"; timeout = \"20s\"; } );"
+    host "mounts = ( { device = \"LABEL=t$$\"; target = \"$scratch/data\"; timeout = \"40s\"; },
+                     { device = \"tmpfs\"; target = \"$scratch/other\"; } );"
+    unit web <<<'service = { exec = [ "/bin/sleep", "1000" ]; };'
     begin_machine
-    eventually said "boot: mount $scratch/data: waits for LABEL=t$$, at most 20s"
-    [ ! -e "$scratch/run/control" ]
+    eventually said "boot: mount $scratch/data: waits for LABEL=t$$, at most 40s"
+    eventually said "boot: mount $scratch/other: done"
+    ring status | grep -q "Status: early boot: mount $scratch/data waits for LABEL=t$$, at most 40s$"
+    ring status --json | grep -q '"status":"early boot: mount '
+    ring boot >"$scratch/boot"
+    grep -q '^ringfence is in early boot: ringfenced ' "$scratch/boot"
+    grep -q "^mount .* running: waits for LABEL=t$$, at most 40s$" "$scratch/boot"
+    ring boot --json | grep -q '"complete":false'
+    [ "$(ring list --json)" = '{"version":1,"units":[]}' ]
+    for words in "start web" "status web" "apply" "reload"; do
+        status=0
+        ring $words 2>"$scratch/refused" || status=$?
+        [ "$status" = 1 ]
+        grep -q "units are not known yet: early boot: mount $scratch/data waits for" "$scratch/refused"
+    done
     attach disk
     eventually up
     said "boot: mount $scratch/data: done"
+    ring boot | grep -q '^ringfence is up in '
+    eventually ring is-active web
+    finish
+}
+
+@test "what lies in another is mounted after it, in whichever order they are listed" {
+    host "mounts = ( { device = \"tmpfs\"; target = \"$scratch/a/b\"; },
+                     { device = \"tmpfs\"; target = \"$scratch/a\"; },
+                     { device = \"LABEL=never$$\"; target = \"$scratch/gap\"; timeout = 0; },
+                     { device = \"tmpfs\"; target = \"$scratch/gap/in\"; },
+                     { device = \"tmpfs\"; target = \"$scratch/gap/too\"; optional = true; },
+                     { device = \"tmpfs\"; target = \"$scratch/c/in\"; },
+                     { device = \"$scratch/c/in/c\"; target = \"$scratch/c\"; options = [ \"bind\" ]; } );"
+    begin_machine
+    eventually up
+    inside awk -v above="$scratch/a" -v below="$scratch/a/b" \
+        '$5 == above { mounted = 1 } $5 == below { found = mounted } END { exit !found }' /proc/self/mountinfo
+    said "boot: mount $scratch/gap/in: failed .*\"$scratch/gap\", in which it lies, is not mounted"
+    said "boot: mount $scratch/gap/too: skipped .*\"$scratch/gap\", in which it lies, is not mounted"
+    [ ! -e "$scratch/gap/in" ]
+    # Those two wait for each other: the first goes first.
+    said "boot: mount $scratch/c/in: done"
+    said "boot: mount $scratch/c: failed .*cannot mount \"$scratch/c/in/c\""
     finish
 }
 

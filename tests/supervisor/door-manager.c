@@ -24,7 +24,9 @@
 #include "supervisor/manager.h"
 #include "supervisor/reexec.h"
 #include "supervisor/schedule.h"
+#include "supervisor/shutdown.h"
 #include "supervisor/state.h"
+#include "units/base/text.h"
 #include "units/complain.h"
 #include "units/keys.h"
 
@@ -288,6 +290,21 @@ struct boot_times boot_times(const struct boot *boot) {
     };
     (void)boot;
     return (struct boot_times){true, 1204000, 1250000, 1700000, steps, ELEMENTS(steps)};
+}
+
+bool boot_is_running(const struct boot *boot) {
+    (void)boot;
+    return false;
+}
+
+void boot_describe(const struct boot *boot, struct text *text) {
+    (void)boot;
+    text_add(text, "early boot");
+}
+
+void shutdown_describe(struct manager *manager, struct text *text) {
+    (void)manager;
+    text_add(text, "stopping all units");
 }
 
 const char *boot_outcome_word(enum boot_outcome outcome) {
