@@ -314,32 +314,3 @@ logged() { grep -qE "$2" "log/$1/current"; }
     [ "$(wc -l <have)" -gt 20 ]
     seq 1 "$(wc -l <have)" | cmp - have || { diff <(seq 1 "$(wc -l <have)") have | head -n 20; false; }
 }
-
-# RINGFENCE_IDLE_SECONDS=60 for the minute that the design speaks of (tests/soak idle).
-@test "nobody wakes up when nothing happens" {
-    rm units/counting.unit
-    for i in 1 2 3 4 5 6; do
-        unit quiet$i 'exec sleep 1000'
-    done
-    names=(first last quiet{1..6})
-    begin
-    switches() {
-        local pid
-        for pid in $keeper $(child ringfence-manager) $(child ringfence-logd); do
-            awk '/ctxt_switches/ { n += $2 } END { print n }' "/proc/$pid/status"
-        done
-    }
-    settled() { local before; before=$(switches); sleep 1; [ "$(switches)" = "$before" ]; }
-    sleeps() {
-        local before
-        eventually settled
-        before=$(switches)
-        [ "$(wc -l <<<"$before")" -eq 3 ]
-        sleep "$1"
-        [ "$(switches)" = "$before" ]
-    }
-    sleeps "${RINGFENCE_IDLE_SECONDS:-8}"
-    "$build/ringfence" reexec # found again, they are watched in other ways
-    sleeps "${RINGFENCE_IDLE_SECONDS:-4}"
-    finish
-}
