@@ -65,6 +65,12 @@ if(TESTS)
                           RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 endif()
 
+# Who kills a manager in the middle of an event, for tests/supervisor/effects.bats.
+if(TESTS)
+    add_executable(kill-at tests/supervisor/kill-at.c)
+    set_target_properties(kill-at PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+endif()
+
 # A person at a terminal, for tests/supervisor/attach.bats.
 if(TESTS)
     add_executable(pty-driver tests/ctl/pty-driver.c)
