@@ -285,6 +285,10 @@ int run_status_fd(const struct run *run) {
     return run->status;
 }
 
+int run_program_pidfd(const struct run *run) {
+    return run->program_pidfd;
+}
+
 int run_program_ended(struct run *run, int *ret_wait_status) {
     int wait_status;
     if (!run->program_ended && run->status >= 0 &&

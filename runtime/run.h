@@ -66,6 +66,9 @@ pid_t run_program_pid(const struct run *run);
 /* With an init: readable once the program has ended, though its init may go on. Negative without,
  * and once run_program_ended said so. */
 int run_status_fd(const struct run *run);
+/* Readable once the program has ended, too, and there also where nobody kept the other; negative
+ * without an init, and where the program was gone when the run was adopted. */
+int run_program_pidfd(const struct run *run);
 /* 1: the program has ended, though perhaps not its init; *ret_wait_status as of waitpid(2), which
  * the init's own is not, since a PID 1 cannot end by a signal. 0: as far as the run knows, it has
  * not. */

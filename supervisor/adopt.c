@@ -117,6 +117,8 @@ static void look_at_all(struct manager *manager) {
         bool adopted = service->private->adopted;
         service->private->adopted = false;
         job_touch(service);
+        if (adopted)
+            service_look_for_program(service);
         if (adopted && service->sandbox && service->private->built &&
             sandbox_is_populated(service->sandbox) == 0)
             service_handle(service, EVENT_EMPTY);

@@ -311,10 +311,39 @@ int job_wait(struct service *service, enum command command, command_done done, v
     struct request *request = malloc(sizeof(*request));
     if (!request)
         return -ENOMEM;
-    *request = (struct request){.command = command, .done = done, .context = context};
+    *request = (struct request){.command = command,
+                                .done = done,
+                                .context = context,
+                                .late = service->private->reload_again};
     list_append(&service->private->requests, &request->link);
     job_touch(service);
     return 0;
+}
+
+/* Whoever asks again and again holds nobody up who asked before. */
+void job_end_reload(struct service *service) {
+    const char *failure = service->private->reload_failure;
+    struct request *request;
+    list_for_each(request, &service->private->requests, link) {
+        if (request->command != COMMAND_RELOAD || request->reloaded)
+            continue;
+        request->reloaded = !request->late;
+        if (request->reloaded && failure)
+            request->failure = strdup(failure);
+        request->late = false;
+    }
+    job_touch(service);
+}
+
+static int judge_reload(const struct service *service, const struct request *request,
+                        struct fault *fault) {
+    const char *failure = request->failure;
+    if (!request->reloaded) { /* it never began, or was lost with its process */
+        if (state_traits(service->state)->reloading)
+            return 1;
+        failure = service->private->reload_failure;
+    }
+    return failure ? fault_say(fault, EIO, "%s did not reload: %s", service->name, failure) : 0;
 }
 
 /* 1: it goes on; 0: ended well; -errno with the sentence. */
@@ -329,10 +358,8 @@ static int judge_request(const struct service *service, const struct request *re
         return fault_say(fault, ECANCELED, "%s: stopped by another command", service->name);
     if (own->goal == GOAL_CYCLE)
         return 1;
-    if (request->command == COMMAND_RELOAD && state_traits(service->state)->reloading)
-        return 1;
-    if (request->command == COMMAND_RELOAD && service_is_up(service) && own->reload_failure)
-        return fault_say(fault, EIO, "%s did not reload: %s", service->name, own->reload_failure);
+    if (request->command == COMMAND_RELOAD && (service_is_up(service) || request->reloaded))
+        return judge_reload(service, request, fault);
     if (service_is_up(service))
         return 0;
     if (own->stalled && gate_judge(service, &edge) != VERDICT_GO)
@@ -368,6 +395,7 @@ static void end_requests(struct service *service) {
         list_remove(&request->link);
         if (request->done)
             request->done(request->context, error, &fault);
+        free(request->failure);
         free(request);
         fault.text[0] = '\0';
     }

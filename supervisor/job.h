@@ -29,6 +29,9 @@ struct request {
     enum command command;
     command_done done; /* NULL once withdrawn */
     void *context;
+    bool late;     /* a reload that came while another one was at work: the next one is its own */
+    bool reloaded; /* its own has ended, whatever follows, */
+    char *failure; /* and how, in words; NULL: well */
 };
 
 /* -EINVAL, -ELOOP: what it would bring up conflicts, or goes round in a circle; nothing began. */
@@ -46,6 +49,9 @@ bool job_release_sharers(struct service *service);
 
 /* done is called from a later job_drain. */
 int job_wait(struct service *service, enum command command, command_done done, void *context);
+
+/* The present reload has ended, and perhaps another one follows it. */
+void job_end_reload(struct service *service);
 
 /* Told by service_enter: neighbours are looked at, failed dependents recover. */
 void job_state_changed(struct service *service);

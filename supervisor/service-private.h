@@ -265,6 +265,8 @@ void service_unwatch_report(struct service *service);
 /* Holds a run that an earlier manager has begun; consumes the descriptors. */
 int service_resume_run(struct service *service, const char *words, const int *fds, size_t count,
                        struct fault *fault);
+/* A program that ended while nobody kept what its init tells is gone without a word. */
+void service_look_for_program(struct service *service);
 /* The run is over or given up: its process is claimed no more. */
 void service_drop_run(struct service *service);
 /* A main process that was not seen to end; where MAINPID= named one, that one. */

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "supervisor/job.h"
 #include "supervisor/log.h"
-#include "supervisor/manager-private.h"
 #include "supervisor/service-actions.h"
 #include "supervisor/world.h"
 #include "units/base/number.h"
@@ -60,6 +60,7 @@ enum service_state reload_again(struct service *service) {
 static enum service_state reload_ends(struct service *service) {
     struct service_private *own = service->private;
     own->reload_asked = 0;
+    job_end_reload(service);
     if (own->reload_again)
         return begin_reload(service);
     return SERVICE_READY;

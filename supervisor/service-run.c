@@ -116,6 +116,18 @@ static void tell_end(struct service *service) {
 }
 
 /* The program is gone, and its init waits for the others. */
+static void note_left(struct service *service) {
+    struct service_private *own = service->private;
+    if (own->main_pidfd < 0)
+        service->main_pid = 0;
+    notify_receive(own->notify);
+    ready_pipe_receive(own->ready_pipe);
+    if (!service->main || own->ended)
+        return;
+    own->left = true;
+    service_handle(service, EVENT_LEFT);
+}
+
 static void program_ended(void *context) {
     struct service *service = context;
     struct service_private *own = service->private;
@@ -123,24 +135,25 @@ static void program_ended(void *context) {
     state_touch(service);
     watch_close(own->status_watch); /* before the descriptor goes */
     own->status_watch = NULL;
-    if (run_program_ended(service->main, &wait_status) == 0)
+    if (run_program_ended(service->main, &wait_status) == 0 && run_status_fd(service->main) >= 0)
         return; /* the init was killed before it could tell: its own end will be told */
-    if (own->main_pidfd < 0)
-        service->main_pid = 0;
-    notify_receive(own->notify);
-    ready_pipe_receive(own->ready_pipe);
-    if (service->main && !own->ended) {
-        own->left = true;
-        service_handle(service, EVENT_LEFT);
-    }
+    note_left(service);
     end_event(service);
 }
 
-/* Where the init goes on without it; else the end of the init is all there is to see. */
+/* Whether its init goes on without it; else the end of the init is all there is to see. */
+static bool may_be_left(const struct service *service) {
+    return service->unit->container.process.init && service->unit->service.kill_mode != KILL_MIXED;
+}
+
+/* Where ringfenced was gone too, nobody has kept what the init tells: then how the program ended is
+ * what the init's own end tells, and that it ended what its pidfd does. */
 static void watch_program(struct service *service) {
     struct service_private *own = service->private;
     int fd = run_status_fd(service->main);
-    if (fd < 0 || own->main_pidfd >= 0 || service->unit->service.kill_mode == KILL_MIXED)
+    if (fd < 0)
+        fd = run_program_pidfd(service->main);
+    if (fd < 0 || own->left || own->main_pidfd >= 0 || !may_be_left(service))
         return;
     int error = watch_open(service->manager, fd, EPOLLIN, WATCH_CHILDREN, program_ended, service,
                            &own->status_watch);
@@ -215,6 +228,13 @@ int service_resume_run(struct service *service, const char *words, const int *fd
     if (!own->reaped)
         watch_program(service);
     return 0;
+}
+
+void service_look_for_program(struct service *service) {
+    const struct service_private *own = service->private;
+    if (service->main && own->executed && !own->reaped && !own->left && !own->status_watch &&
+        may_be_left(service) && run_signal(service->main, 0, NULL) == -ESRCH)
+        note_left(service);
 }
 
 void service_drop_run(struct service *service) {

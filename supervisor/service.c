@@ -131,6 +131,7 @@ void service_free(struct service *service) {
     schedule_free(own->schedule);
     timers_cancel(timers, &own->watchdog);
     list_for_each_safe(request, following, &own->requests, link) {
+        free(request->failure);
         free(request);
     }
     edges_free(&own->needs);

@@ -14,7 +14,8 @@ endif()
 
 # The policy against a fake runtime, clock and chance: neither root nor kernel is needed.
 if(TESTS)
-    add_library(lifeless STATIC tests/supervisor/fake-adopt.c tests/supervisor/fake-probe.c tests/supervisor/fake-rules.c
+    add_library(lifeless STATIC tests/supervisor/fake-acts.c tests/supervisor/fake-adopt.c
+                tests/supervisor/fake-probe.c tests/supervisor/fake-rules.c
                 tests/supervisor/fake-runtime.c tests/supervisor/fake-sockets.c
                 tests/supervisor/fake-stamp.c
                 tests/supervisor/fake-units.c tests/supervisor/fake-world.c)

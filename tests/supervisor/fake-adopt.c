@@ -282,7 +282,9 @@ int run_save(const struct run *run, struct text *words, int fds[static RUN_SAVED
     if (!run->executed || !run->concluded)
         return -EBUSY;
     text_format(words, "%d", (int)run->pid);
-    *ret_count = 0;
+    if (run->told_left)
+        text_add(words, " ended");
+    *ret_count = run->status_fd >= 0;
     return 0;
 }
 
@@ -293,13 +295,18 @@ static bool is_there(const struct run *run) {
 int run_adopt(struct sandbox *sandbox, const char *words, const int *fds, size_t count,
               struct run **ret_run, struct fault *fault) {
     struct run *run;
-    (void)fds, (void)count;
+    (void)fds;
     list_for_each(run, &fake_all_runs, all) {
         if (run->pid != atoi(words) || !is_there(run))
             continue;
         run->report_fd = fake_fd_open();
-        if (run->lingers && !run->left)
+        run->told_left = strstr(words, "ended") != NULL;
+        if (count > 0 && !run->told_left)
             run->status_fd = fake_fd_open();
+        if (run->left)
+            fake_run_tell_left(run);
+        else if (run->lingers)
+            run->program_fd = fake_fd_open();
         run->held = run->concluded = true;
         sandbox->occupied |= run->place == RUN_MAIN;
         *ret_run = run;
@@ -318,6 +325,7 @@ int run_adopt_gone(struct sandbox *sandbox, const char *words, const int *fds, s
                         .pid = atoi(words),
                         .report_fd = fake_fd_open(),
                         .status_fd = -1,
+                        .program_fd = -1,
                         .executed = true,
                         .concluded = true,
                         .told = true};

@@ -1,6 +1,5 @@
 /* Sandboxes and runs that live by a plan, and the rules that no event may break. */
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +9,11 @@
 size_t fake_sandboxes, fake_runs, fake_processes;
 
 struct list fake_all = LIST(fake_all), fake_all_runs = LIST(fake_all_runs);
-static pid_t last_pid = 1000;
+
+pid_t fake_new_pid(void) {
+    static pid_t last = 1000;
+    return ++last;
+}
 
 struct service *fake_owner(const struct sandbox *sandbox) {
     return fake_manager ? manager_lookup(fake_manager, sandbox->name) : NULL;
@@ -162,7 +165,7 @@ uint64_t sandbox_oom_kills(struct sandbox *sandbox) {
     return sandbox->oom_kills;
 }
 
-static void die(struct run *run, int wait_status, uint64_t after) {
+void fake_run_end(struct run *run, int wait_status, uint64_t after) {
     if (!run->alive)
         return;
     run->exit_status = wait_status;
@@ -178,7 +181,7 @@ static void kill_side(struct sandbox *sandbox, bool beside_only) {
             continue;
         run->killed = true;
         if (run->alive)
-            die(run, KILLED(SIGKILL), run->plan.kill_time);
+            fake_run_end(run, KILLED(SIGKILL), run->plan.kill_time);
         else if (run->execed.slot)
             run->plan.command_missing = true;
     }
@@ -198,7 +201,7 @@ int sandbox_kill(struct sandbox *sandbox, struct fault *fault) {
     }
     if (run && run->alive && !run->killed) {
         run->killed = true;
-        die(run, KILLED(SIGKILL), run->plan.kill_time);
+        fake_run_end(run, KILLED(SIGKILL), run->plan.kill_time);
     }
     if (sandbox->processes > (run && run->alive))
         fake_happen(&sandbox->orphans, sandbox->plan.kill_time);
@@ -225,8 +228,8 @@ int sandbox_freeze(struct sandbox *sandbox, bool freeze, struct fault *fault) {
 
 /* Runs of which the policy has let go, but that were not reaped yet, live until then. */
 void fake_run_dispose(struct run *run) {
-    struct deadline *const deadlines[] = {&run->execed, &run->report, &run->ready, &run->exits,
-                                          &run->reaped};
+    struct deadline *const deadlines[] = {&run->execed, &run->report, &run->ready,
+                                          &run->exits,  &run->reaped, &run->tells_left};
     for (size_t i = 0; i < ELEMENTS(deadlines); i++)
         timers_cancel(&fake_timers, deadlines[i]);
     /* What ran beside may outlive the sandbox as a descriptor. */
@@ -259,7 +262,7 @@ static void side_execed(struct run *run) {
     }
     fake_processes++;
     run->executed = run->alive = true;
-    run->pid = ++last_pid;
+    run->pid = fake_new_pid();
     run->manager = fake_managers;
     run->exit_status = run->plan.command_status;
     fake_happen(&run->exits, run->plan.command_time);
@@ -280,7 +283,7 @@ static void execed(struct deadline *deadline) {
     run->executed = run->alive = true;
     if (!run->plan.deaf && fake_owner(run->sandbox))
         fake_accept(fake_owner(run->sandbox));
-    run->pid = ++last_pid;
+    run->pid = fake_new_pid();
     run->manager = fake_managers;
     run->sandbox->processes += run->plan.children; /* the helper became the payload */
     fake_processes += run->plan.children;
@@ -332,6 +335,18 @@ static void side_exits(struct run *run) {
     fake_happen(&run->reaped, fake_random(2) ? 0 : fake_random(MSEC));
 }
 
+static void told_left(struct deadline *deadline) {
+    struct run *run = OWNER(deadline, struct run, tells_left);
+    int fd = run->status_fd >= 0 ? run->status_fd : run->program_fd;
+    if (fd >= 0)
+        fake_fd_fire(fd);
+}
+
+void fake_run_tell_left(struct run *run) {
+    run->tells_left.passed = told_left;
+    fake_happen(&run->tells_left, 0);
+}
+
 /* The program ends, and its init does not. */
 static bool leaves(struct run *run) {
     struct sandbox *sandbox = run->sandbox;
@@ -341,8 +356,7 @@ static bool leaves(struct run *run) {
     run->left_status = run->exit_status;
     kill_side(sandbox, true);
     fake_happen(&sandbox->orphans, run->plan.child_time);
-    if (run->status_fd >= 0)
-        fake_fd_fire(run->status_fd);
+    fake_run_tell_left(run);
     return true;
 }
 
@@ -403,6 +417,7 @@ static int side_start(struct sandbox *sandbox, const struct run_request *request
         .plan = plan,
         .report_fd = fake_fd_open(),
         .status_fd = -1,
+        .program_fd = -1,
         .execed.passed = execed,
         .report.passed = reported,
         .exits.passed = exits,
@@ -442,6 +457,7 @@ int run_start(struct sandbox *sandbox, const struct run_request *request, const 
         .plan = choose(service->name),
         .report_fd = fake_fd_open(),
         .status_fd = service->unit->container.process.init ? fake_fd_open() : -1,
+        .program_fd = -1,
         .lingers = service->unit->container.process.init && request->init_lingers,
         .execed.passed = execed,
         .report.passed = reported,
@@ -493,13 +509,22 @@ pid_t run_program_pid(const struct run *run) {
 }
 
 int run_status_fd(const struct run *run) {
-    return run->left ? -1 : run->status_fd;
+    return run->status_fd;
+}
+
+int run_program_pidfd(const struct run *run) {
+    return run->program_fd;
 }
 
 int run_program_ended(struct run *run, int *ret_wait_status) {
-    if (run->left)
+    if (run->left && run->status_fd >= 0) {
+        fake_fd_close(run->status_fd);
+        run->status_fd = -1;
+        run->told_left = true;
+    }
+    if (run->told_left)
         *ret_wait_status = run->left_status;
-    return run->left;
+    return run->told_left;
 }
 
 int run_pidfd(const struct run *run) {
@@ -513,20 +538,22 @@ int run_signal(const struct run *run, int number, struct fault *fault) {
         return 0;
     if (run->told || !run->executed)
         return fault_say(fault, ESRCH, "the process has ended");
-    if (!run->alive || run->left || number == 0 || number == SIGCONT || number == SIGHUP)
+    if (run->left)
+        return fault_say(fault, ESRCH, "the program has ended");
+    if (!run->alive || number == 0 || number == SIGCONT || number == SIGHUP)
         return 0;
     if (run->place != RUN_MAIN) {
         target->killed = true;
-        die(target, KILLED(number), run->plan.kill_time);
+        fake_run_end(target, KILLED(number), run->plan.kill_time);
         return 0;
     }
     fake_check_reverse(fake_owner(run->sandbox));
     if (run->sandbox->frozen)
         fake_break("it is asked to stop while it is frozen", fake_owner(run->sandbox));
     if (number == SIGKILL)
-        die(target, KILLED(SIGKILL), run->plan.kill_time);
+        fake_run_end(target, KILLED(SIGKILL), run->plan.kill_time);
     else if (run->plan.stop_time != NEVER)
-        die(target, run->plan.stop_status, run->plan.stop_time);
+        fake_run_end(target, run->plan.stop_status, run->plan.stop_time);
     return 0;
 }
 
@@ -541,57 +568,11 @@ void run_free(struct run *run) {
     fake_fd_close(run->report_fd);
     if (run->status_fd >= 0)
         fake_fd_close(run->status_fd);
-    run->report_fd = run->status_fd = -1;
+    if (run->program_fd >= 0)
+        fake_fd_close(run->program_fd);
+    run->report_fd = run->status_fd = run->program_fd = -1;
     timers_cancel(&fake_timers, &run->report);
     bool ends = run->alive || run->reaped.slot || run->execed.slot;
     if (!ends)
         fake_run_dispose(run);
-}
-
-/* ---- told by tests ---- */
-
-void fake_notify(const char *name, bool ready, bool stopping, const char *status) {
-    const struct notification notification = {
-        .ready = ready, .stopping = stopping, .status = status, .main_pidfd = -1};
-    fake_say(name, &notification);
-}
-
-void fake_say(const char *name, const struct notification *notification) {
-    service_notified(fake_service(name), notification);
-    manager_event_ended(fake_manager);
-}
-
-void fake_exit(const char *name, int wait_status) {
-    struct run *run = fake_service(name)->main;
-    die(run, wait_status, 0);
-}
-
-void fake_move_main(const char *name) {
-    struct service *service = manager_lookup(fake_manager, name);
-    struct run *run = service ? service->main : NULL;
-    if (!run || !run->executed || run->sandbox->frozen || service->private->main_pidfd >= 0 ||
-        run->sandbox->processes <= run->alive)
-        return;
-    run->sandbox->moved = ++last_pid;
-    const struct notification notification = {.main_pid = last_pid,
-                                              .main_pidfd = open("/dev/null", O_PATH | O_CLOEXEC)};
-    service_notified(service, &notification);
-    manager_event_ended(fake_manager);
-}
-
-int fake_runtime_signal(int pidfd, int signal) {
-    struct service *service;
-    list_for_each(service, &fake_manager->services, link) {
-        struct sandbox *sandbox = service->sandbox;
-        if (service->private->main_pidfd != pidfd || !sandbox)
-            continue;
-        if (sandbox->processes <= (sandbox->run && sandbox->run->alive))
-            return -ESRCH;
-        if (sandbox->frozen)
-            fake_break("it is asked to stop while it is frozen", service);
-        if (signal != 0 && signal != SIGCONT && sandbox->plan.stop_time != NEVER)
-            fake_happen(&sandbox->orphans, sandbox->plan.stop_time);
-        return 0;
-    }
-    return -ESRCH;
 }

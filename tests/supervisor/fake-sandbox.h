@@ -25,10 +25,14 @@ struct run {
     struct list link;        /* sandbox.side; alone in main's */
     enum run_place place;
     struct fake_plan plan;
-    int report_fd, status_fd; /* status_fd: -1 without an init */
-    bool lingers;             /* its init waits for the children of the program, */
-    bool left;                /* which has ended */
+    int report_fd;
+    int status_fd;  /* where its init tells how the program ended; -1: nobody holds it */
+    int program_fd; /* readable once the program has ended; -1: nobody holds it */
+    bool lingers;   /* its init waits for the children of the program, */
+    bool left;      /* which has ended */
+    bool told_left;
     int left_status;
+    struct deadline tells_left;
     pid_t pid;
     unsigned manager; /* whose child it is */
     bool held;        /* by the present manager */
@@ -37,6 +41,7 @@ struct run {
     bool executed, failed, alive, told, killed;
     bool concluded; /* the report has ended */
     int exit_status;
+    unsigned requests; /* for more time */
 };
 
 extern struct list fake_all;      /* of struct sandbox.link */
@@ -47,6 +52,10 @@ extern unsigned fake_managers;    /* that have been, the present one included */
 struct service *fake_owner(const struct sandbox *sandbox);
 /* After so much time by the fake's clock. */
 void fake_happen(struct deadline *deadline, uint64_t after);
+pid_t fake_new_pid(void);
+void fake_run_end(struct run *run, int wait_status, uint64_t after); /* nothing where it has */
 void fake_run_dispose(struct run *run);
+/* What lies in the pipe of its init is heard by whoever watches it by then. */
+void fake_run_tell_left(struct run *run);
 /* Nothing is left in it. */
 void fake_sandbox_destroy(struct sandbox *sandbox);

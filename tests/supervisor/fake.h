@@ -105,6 +105,8 @@ struct service *fake_service(const char *name);
 /* The service says so through its notify socket. */
 void fake_notify(const char *name, bool ready, bool stopping, const char *status);
 void fake_say(const char *name, const struct notification *notification);
+/* A program has asked for more time so seldom that it will end. */
+bool fake_may_ask_for_time(const struct service *service);
 /* Its process ends of its own. */
 void fake_exit(const char *name, int wait_status);
 /* One of its children becomes its main process (MAINPID=), where it has one. */

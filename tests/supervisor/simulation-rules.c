@@ -224,22 +224,40 @@ void rules_check_all(void) {
 
 /* ---- commands ---- */
 
-static void check_followers(const struct service *service, const char *rule) {
-    const struct edges *needed_by = &service->private->needed_by, *ties = &service->private->ties;
-    for (size_t i = 0; i < needed_by->count; i++)
-        if ((needed_by->items[i].kinds & EDGE_REQUIRES) && !is_down(needed_by->items[i].other) &&
-            !goes_down(needed_by->items[i].other))
-            broken(rule, needed_by->items[i].other);
-    for (size_t i = 0; i < ties->count; i++)
-        if ((ties->items[i].kinds & EDGE_FOLLOWS) && !is_down(ties->items[i].other) &&
-            !goes_down(ties->items[i].other))
-            broken(rule, ties->items[i].other);
+/* By name; a file that changed may make others of them within the event. */
+static char (*followers)[32];
+static size_t follower_count;
+
+static void note_followers(const struct edges *edges, unsigned kind) {
+    for (size_t i = 0; i < edges->count; i++) {
+        if (!(edges->items[i].kinds & kind) || is_down(edges->items[i].other))
+            continue;
+        followers = reallocarray(followers, follower_count + 1, sizeof(*followers));
+        if (!followers)
+            abort();
+        snprintf(followers[follower_count++], sizeof(*followers), "%s",
+                 edges->items[i].other->name);
+    }
+}
+
+void rules_before_command(const struct service *service) {
+    follower_count = 0;
+    note_followers(&service->private->needed_by, EDGE_REQUIRES);
+    note_followers(&service->private->ties, EDGE_FOLLOWS);
+}
+
+static void check_followers(const char *rule) {
+    for (size_t i = 0; i < follower_count; i++) {
+        const struct service *service = manager_lookup(fake_manager, followers[i]);
+        if (service && !is_down(service) && !goes_down(service))
+            broken(rule, service);
+    }
 }
 
 void rules_check_command(enum command command, const struct service *service) {
     const struct edges *ties = &service->private->ties;
     if (command == COMMAND_STOP)
-        check_followers(service, "it goes on though what it belongs to is stopped");
+        check_followers("it goes on though what it belongs to is stopped");
     bool starts = command != COMMAND_STOP && service->private->goal == GOAL_UP;
     for (size_t i = 0; i < ties->count && starts; i++)
         if ((ties->items[i].kinds & EDGE_CONFLICTS) && !is_down(ties->items[i].other) &&

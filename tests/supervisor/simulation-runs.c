@@ -38,7 +38,7 @@ void random_word(const struct service *service) {
         .trigger = chance(3),
         .restart_reset = chance(5),
         .monotonic = chance(50) ? fake_now + fake_random(2) : 0,
-        .extend = chance(20) ? fake_random(5 * SEC) : 0,
+        .extend = chance(20) && fake_may_ask_for_time(service) ? fake_random(5 * SEC) : 0,
         .watchdog = chance(5) ? SEC + fake_random(10 * SEC) : 0,
         .status = chance(20) ? "well" : NULL,
         .errno_text = chance(10) ? "2" : NULL,

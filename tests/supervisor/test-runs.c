@@ -247,6 +247,35 @@ TEST(what_happens_while_it_reloads) {
     end();
 }
 
+static void count(void *context, int error, const struct fault *fault) {
+    (void)fault;
+    *(int *)context += error == 0;
+}
+
+TEST(who_asks_for_a_reload_again_and_again_holds_nobody_up) {
+    struct unit *unit = unit_with(NULL, NULL, NULL);
+    struct fault fault;
+    int first = 0, others = 0;
+    fake_add(&unit->service.exec_reload, "/bin/reload");
+    struct service *web = begin(unit);
+    plan.command_time = SEC;
+    command(COMMAND_START, "web");
+    fake_run(SEC);
+    CHECK(manager_command(fake_manager, COMMAND_RELOAD, "web", count, &first, &fault) == 0);
+    for (int i = 0; i < 4; i++) {
+        fake_run(SEC / 4);
+        CHECK(manager_command(fake_manager, COMMAND_RELOAD, "web", count, &others, &fault) == 0);
+    }
+    fake_run(SEC / 2);
+    CHECK(first == 1 && others == 0 && web->state == SERVICE_RELOADING);
+    CHECK(manager_command(fake_manager, COMMAND_RELOAD, "web", count, &first, &fault) == 0);
+    fake_run(SEC);
+    CHECK(first == 1 && others == 4 && web->state == SERVICE_RELOADING);
+    fake_run(SEC);
+    CHECK(first == 2 && web->state == SERVICE_READY);
+    end();
+}
+
 TEST(a_reload_of_its_own) {
     struct service *web = begin(fake_unit("web", SERVICE_NOTIFY));
     plan.ready_after = MSEC;

@@ -10,6 +10,7 @@
 static uint64_t seed, events, deaths;
 static uint64_t checks;
 static uint64_t mortal; /* one of so many acts is the death of the manager; 0: none is */
+static bool traced;     /* RINGFENCE_TRACE: each step is told */
 size_t services;
 bool calm;
 
@@ -27,6 +28,17 @@ static void tell_seed(const char *rule) {
            rule, (unsigned long long)seed, (unsigned long long)events, services,
            (unsigned long long)fake_now);
     exit(1);
+}
+
+static void trace(const char *what, const struct service *service) {
+    if (traced)
+        printf("# %llu %s: %s, %d, goal %d\n", (unsigned long long)fake_now, service->name, what,
+               (int)service->state, (int)service->private->goal);
+}
+
+static void observe(struct service *service, enum service_state before) {
+    trace(service_state_word(before), service);
+    rules_note(service, before);
 }
 
 /* ---- how a service is this time ---- */
@@ -147,6 +159,7 @@ static struct unit *random_unit(size_t number) {
 /* Each of those before it, and no chain is longer, is given up after its own timeouts. */
 #define ONE_MAX (110 * SEC)
 #define CHAIN_MAX 64
+#define CHAIN_MIN 16 /* one alone is begun anew for others' commands, and each time has as long */
 
 struct given {
     uint64_t at;
@@ -186,7 +199,10 @@ static void say_endless(const struct given *command) {
 static void check_commands(void) {
     while (oldest < given && commands[oldest].told)
         oldest++;
-    uint64_t most = (services < CHAIN_MAX ? services : CHAIN_MAX) * ONE_MAX;
+    uint64_t most = (services < CHAIN_MIN   ? CHAIN_MIN
+                     : services < CHAIN_MAX ? services
+                                            : CHAIN_MAX) *
+                    ONE_MAX;
     if (oldest < given && fake_now - slept - commands[oldest].at > most)
         say_endless(&commands[oldest]);
 }
@@ -201,11 +217,17 @@ static void random_command(void) {
     struct fault fault;
     latest = &commands[given];
     *latest = (struct given){.at = fake_now - slept, .kind = kind};
+    static const char *const words[] = {"start", "stop", "restart", "reload"};
     snprintf(commands[given].name, sizeof(commands[given].name), "%s", name);
+    struct service *service = manager_lookup(fake_manager, name);
+    if (service) {
+        trace(words[kind], service);
+        rules_before_command(service);
+    }
     if (manager_command(fake_manager, kind, name, done, &commands[given], &fault) < 0)
         return;
     given++;
-    struct service *service = manager_lookup(fake_manager, name);
+    service = manager_lookup(fake_manager, name);
     if (service)
         rules_check_command(kind, service);
 }
@@ -370,13 +392,14 @@ static void simulate(uint64_t with_seed, uint64_t with_events, size_t with_servi
     events = setting("RINGFENCE_EVENTS", with_events);
     services = setting("RINGFENCE_SERVICES", with_services);
     mortal = setting("RINGFENCE_MORTAL", 100 + 3 * services);
+    traced = getenv("RINGFENCE_TRACE") != NULL;
     commands = calloc(events + 1, sizeof(*commands)); /* at most one command for each event */
     fake_open(seed);
     fake_choose = random_plan;
     fake_choose_probe = random_probe;
     fake_busy = random_use;
     fake_broken = tell_seed;
-    fake_observe = rules_note;
+    fake_observe = observe;
     fake_path_exists = random_path_exists;
     live();
     rest();
