@@ -38,6 +38,8 @@ int service_listen(struct service *service, struct fault *fault) {
     int error = sockets_open(service, &own->sockets, fault);
     if (error < 0)
         return error;
+    if (!own->sockets || !network_of(service)->sockets_lazy) /* by a file that changed meanwhile */
+        own->listens = false;
     return network_of(service)->sockets_lazy && !own->awakened;
 }
 

@@ -242,6 +242,8 @@ static void note_followers(const struct edges *edges, unsigned kind) {
 
 void rules_before_command(const struct service *service) {
     follower_count = 0;
+    if (!service)
+        return;
     note_followers(&service->private->needed_by, EDGE_REQUIRES);
     note_followers(&service->private->ties, EDGE_FOLLOWS);
 }

@@ -37,7 +37,7 @@ void rules_note(struct service *service, enum service_state before); /* for fake
 void rules_check_changed(void (*check_more)(const struct service *service));
 /* Of all: nothing waits for something that cannot come. */
 void rules_check_all(void);
-/* Just before a command is given, and just after it was taken. */
+/* Just before a command is given (NULL: to one that is not there yet), and just after. */
 void rules_before_command(const struct service *service);
 void rules_check_command(enum command command, const struct service *service);
 

@@ -256,6 +256,33 @@ TEST(paused_it_is_not_idle) {
     end();
 }
 
+TEST(lazy_by_a_file_that_is_not_any_more) {
+    struct service *web = begin(unit_with_sockets(true));
+    struct unit *eager = fake_unit("web", SERVICE_EXEC);
+    plan.exit_after = SEC;
+    plan.exit_status = EXITED(0);
+    fake_add(&eager->dependencies.after, "slow");
+    fake_set(fake_unit("slow", SERVICE_NOTIFY));
+    fake_apply();
+    command(COMMAND_START, "web");
+    fake_run(SEC);
+    CHECK(web->state == SERVICE_LISTENING && service_is_up(web));
+    command(COMMAND_START, "slow");
+    fake_add(&web->unit->dependencies.after, "slow");
+    graph_spoil(fake_manager);
+    CHECK(fake_connect("web"));
+    fake_run(MSEC);
+    CHECK(web->state == SERVICE_WAITING && service_is_up(web));
+    fake_set(eager);
+    fake_apply();
+    command(COMMAND_STOP, "slow");
+    fake_run(MSEC / 2);
+    CHECK(!service_is_up(web));
+    fake_run(10 * SEC);
+    CHECK(web->state == SERVICE_STOPPED && !web->private->sockets);
+    end();
+}
+
 TEST(who_requires_a_lazy_one_need_not_wait) {
     struct service *web = begin(unit_with_sockets(true));
     struct unit *unit = fake_unit("shop", SERVICE_EXEC);

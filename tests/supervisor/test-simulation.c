@@ -220,10 +220,9 @@ static void random_command(void) {
     static const char *const words[] = {"start", "stop", "restart", "reload"};
     snprintf(commands[given].name, sizeof(commands[given].name), "%s", name);
     struct service *service = manager_lookup(fake_manager, name);
-    if (service) {
+    rules_before_command(service);
+    if (service)
         trace(words[kind], service);
-        rules_before_command(service);
-    }
     if (manager_command(fake_manager, kind, name, done, &commands[given], &fault) < 0)
         return;
     given++;
