@@ -59,6 +59,18 @@ static const char *take_watchdog(struct command_line *line, char *value) {
     return read_seconds(value, &line->watchdog);
 }
 
+static const char *take_overlay(struct command_line *line, char *value) {
+    line->overlay = *value ? value : NULL;
+    return *value ? NULL : "a block device, or tmpfs";
+}
+
+static const char *take_factory_reset(struct command_line *line, char *value) {
+    if (*value)
+        return "no value";
+    line->factory_reset = true;
+    return NULL;
+}
+
 static const char *take_root(struct command_line *line, char *value) {
     line->root = value;
     return NULL;
@@ -104,8 +116,10 @@ static const struct word {
 } words[] = {
     {PREFIX "cgroup", take_option},
     {PREFIX "config", take_option},
+    {PREFIX "factory_reset", take_factory_reset},
     {PREFIX "log_dir", take_option},
     {PREFIX "log_level", take_log_level},
+    {PREFIX "overlay", take_overlay},
     {PREFIX "rescue", take_rescue},
     {PREFIX "runtime_dir", take_option},
     {PREFIX "state_dir", take_option},

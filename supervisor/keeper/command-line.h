@@ -11,6 +11,9 @@ struct command_line {
     int option_count;
     char *rescue; /* the program that a person gets when nothing else works; NULL: none */
     int watchdog; /* seconds; -1: not given */
+    /* A writable layer over the root: a block device, or "tmpfs"; NULL: none. */
+    char *overlay;
+    bool factory_reset; /* what was written to it is deleted */
     /* The kernel's own words, which it leaves to an initramfs: */
     char *root, *root_type, *root_options; /* NULL: not given */
     char *init;                            /* the program there; NULL: the usual ones */

@@ -17,6 +17,7 @@
 #include "supervisor/keeper/console.h"
 #include "supervisor/keeper/keeper.h"
 #include "supervisor/keeper/mounts.h"
+#include "supervisor/keeper/root-overlay.h"
 #include "supervisor/keeper/switch-root.h"
 #include "units/base/scoped.h"
 
@@ -79,6 +80,9 @@ void machine_begin(struct machine *machine, int *argc, char ***argv) {
     if (*argc <= 1 || strcmp((*argv)[1], "--resume") != 0) {
         if (machine->place == PLACE_MACHINE && machine->line.root && root_is_initramfs())
             root_switch(&machine->line, *argv);
+        else if (machine->line.overlay && access(OVERLAY_PLACE, F_OK) < 0)
+            say("kernel command line: ringfence.overlay= and root= are for an initramfs whose init "
+                "is ringfenced");
         mounts_share();
         join_arguments(&machine->line, argc, argv);
     }

@@ -18,6 +18,7 @@
 #include "supervisor/keeper/command-line.h"
 #include "supervisor/keeper/console.h"
 #include "supervisor/keeper/keeper.h"
+#include "supervisor/keeper/root-overlay.h"
 #include "supervisor/keeper/uevents.h"
 #include "units/base/scoped.h"
 
@@ -55,27 +56,26 @@ static void load_drivers(void) {
 /* ---- the device ---- */
 
 /* How long until something is to be done about it, in milliseconds; less than 0: never. */
-static int pause_after(const struct command_line *line, uint64_t waited, bool told) {
-    uint64_t most = line->root_wait < 0 ? NEVER : (uint64_t)line->root_wait * 1000;
+static int pause_after(int seconds, uint64_t waited, bool told) {
+    uint64_t most = seconds < 0 ? NEVER : (uint64_t)seconds * 1000;
     uint64_t end = !told && PATIENT < most ? PATIENT : most;
     return end == NEVER ? -1 : (int)(end - waited);
 }
 
-static int await_device(const struct command_line *line, char *ret_path, size_t size) {
+int root_await(const char *name, int seconds, char *ret_path, size_t size) {
     scoped_fd int uevents = uevents_open();
     uint64_t begun = now();
     bool told = false;
     for (;;) {
-        int error = block_find(line->root, ret_path, size);
+        int error = block_find(name, ret_path, size);
         uint64_t waited = now() - begun;
-        if (error != -ENODEV ||
-            (line->root_wait >= 0 && waited >= (uint64_t)line->root_wait * 1000))
+        if (error != -ENODEV || (seconds >= 0 && waited >= (uint64_t)seconds * 1000))
             return error;
         if (!told && waited >= PATIENT) {
-            console_say("ringfence: waiting for the root, %s", line->root);
+            console_say("ringfence: waiting for %s", name);
             told = true;
         }
-        uevents_await(uevents, pause_after(line, waited, told));
+        uevents_await(uevents, pause_after(seconds, waited, told));
     }
 }
 
@@ -120,7 +120,7 @@ static unsigned long split_options(const char *given, char *ret_rest, size_t siz
     return flags;
 }
 
-static int mount_root(const struct command_line *line, const char *device) {
+static int mount_device(const struct command_line *line, const char *device, const char *target) {
     char options[OPTIONS_MOST];
     struct superblock superblock = {.type = line->root_type};
     unsigned long flags =
@@ -134,13 +134,26 @@ static int mount_root(const struct command_line *line, const char *device) {
             return error;
         }
     }
-    if (!line->root_writable)
+    if (!line->root_writable || line->overlay)
         flags |= MS_RDONLY;
-    mkdir(PLACE, 0755);
-    if (mount(device, PLACE, superblock.type, flags, options) == 0)
+    if (mount(device, target, superblock.type, flags, options) == 0)
         return 0;
     int error = -errno;
     say("cannot mount \"%s\" (%s) as the root: %s", device, superblock.type, strerror(-error));
+    return error;
+}
+
+/* Without its writable layer it is the root all the same, and a machine has to boot. */
+static int mount_root(const struct command_line *line, const char *device) {
+    mkdir(PLACE, 0755);
+    if (!line->overlay)
+        return mount_device(line, device, PLACE);
+    mkdir(OVERLAY_PLACE, 0700);
+    mkdir(OVERLAY_LOWER, 0700);
+    int error = mount_device(line, device, OVERLAY_LOWER);
+    if (error == 0 && overlay_make(line, PLACE) < 0 &&
+        mount(OVERLAY_LOWER, PLACE, NULL, MS_BIND, NULL) < 0)
+        error = -errno;
     return error;
 }
 
@@ -201,7 +214,7 @@ static _Noreturn void enter(const char *init, char **arguments) {
 void root_switch(const struct command_line *line, char **arguments) {
     char device[PATH_MAX];
     load_drivers();
-    int error = await_device(line, device, sizeof device);
+    int error = root_await(line->root, line->root_wait, device, sizeof device);
     if (error < 0) {
         console_say("ringfence: the root %s is not there (%s); going on in the initramfs",
                     line->root, strerror(-error));
@@ -216,4 +229,6 @@ void root_switch(const struct command_line *line, char **arguments) {
                 line->init ? line->init : "/usr/sbin/ringfenced, /sbin/ringfenced or /sbin/init",
                 line->root);
     umount2(PLACE, MNT_DETACH);
+    umount2(OVERLAY_DATA, MNT_DETACH);
+    umount2(OVERLAY_LOWER, MNT_DETACH);
 }

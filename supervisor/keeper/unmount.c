@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "supervisor/keeper/console.h"
+#include "supervisor/keeper/root-overlay.h"
 #include "units/base/scoped.h"
 
 enum { ROUNDS_MOST = 64 };
@@ -27,8 +28,9 @@ struct mounts {
     size_t count;
 };
 
-/* Of use to the end, and nothing in them outlives us. */
-static const char *const kept[] = {"/", "/proc", "/sys", "/dev", "/run"};
+/* Of use to the end, and nothing in them outlives us; but the last, which a root that is an overlay
+ * holds on to: out of our sight nobody could make it read-only any more. */
+static const char *const kept[] = {"/", "/proc", "/sys", "/dev", "/run", OVERLAY_DATA};
 
 /* File systems without a disk behind them. */
 static const char *const diskless[] = {

@@ -22,7 +22,7 @@
 set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 2
 export LC_ALL=C.UTF-8
-vm_number=0 vm_boots=0 vm_dir='' vm_pid='' vm_in='' vm_out='' vm_order=''
+vm_number=0 vm_failed=0 vm_boots=0 vm_dir='' vm_pid='' vm_in='' vm_out='' vm_order=''
 # What a file may choose before it begins:
 vm_init=/usr/sbin/agent # what the kernel starts
 vm_under_test=''        # a program that becomes PID 1, with the agent beside it: "/usr/sbin/ringfenced"
@@ -43,6 +43,7 @@ skip_all() {
 
 vm_emit() { # vm_emit ok|not NAME [DIRECTIVE]
     vm_number=$((vm_number + 1))
+    [ "$1" != not ] || vm_failed=$((vm_failed + 1))
     echo "${1/not/not ok} $vm_number - $2${3:+ # SKIP $3}"
 }
 
