@@ -145,6 +145,9 @@ static int enter(struct build *build, struct fault *fault) {
         return fault_set(fault, offsets, "cannot open /proc/%s", path);
     if (build->user >= 0 && setns(build->user, CLONE_NEWUSER) < 0)
         return fault_set(fault, errno, "cannot enter the user namespace");
+    /* Where the last of a mount namespace goes, the kernel waits for all processors (6.18): that
+     * of the helper is held until the helper ends, which nobody waits for. */
+    (void)openat(build->proc, "self/ns/mnt", O_RDONLY | O_CLOEXEC);
     unsigned flags = 0;
     for (size_t i = 0; i < ELEMENTS(kinds); i++)
         if (build->modes[kinds[i]] == NAMESPACE_PRIVATE)

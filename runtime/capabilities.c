@@ -17,10 +17,16 @@ const uint64_t capabilities_root_default = BIT(CAP_CHOWN) | BIT(CAP_DAC_OVERRIDE
                                            BIT(CAP_FOWNER) | BIT(CAP_KILL) | BIT(CAP_SETUID) |
                                            BIT(CAP_SETGID) | BIT(CAP_NET_BIND_SERVICE);
 
+static bool is_known(unsigned capability) {
+    return prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0;
+}
+
 /* The header that this was built with may know more or fewer capabilities than the kernel. */
 static unsigned last_capability(void) {
-    unsigned last = 0;
-    while (last < 62 && prctl(PR_CAPBSET_READ, last + 1, 0, 0, 0) >= 0)
+    unsigned last = CAP_LAST_CAP;
+    while (last > 0 && !is_known(last))
+        last--;
+    while (last < 62 && is_known(last + 1))
         last++;
     return last;
 }

@@ -127,9 +127,8 @@ static int open_events(struct cgroup *cgroup) {
     return cgroup->events_fd < 0 ? -errno : 0;
 }
 
-static int make_parts(struct cgroup *cgroup) {
-    if (mkdirat(cgroup->fd, part_names[CGROUP_MAIN], 0755) < 0 ||
-        mkdirat(cgroup->fd, part_names[CGROUP_AUX], 0755) < 0)
+static int make_main(struct cgroup *cgroup) {
+    if (mkdirat(cgroup->fd, part_names[CGROUP_MAIN], 0755) < 0)
         return -errno;
     return open_events(cgroup);
 }
@@ -168,11 +167,11 @@ int cgroup_make(struct cgroup_root *root, const char *slice, const char *unit, u
     cgroup->fd = make_unit(parent, name);
     if (cgroup->fd < 0)
         return fault_set(fault, cgroup->fd, "cannot make cgroup \"%s\"", cgroup->path);
-    error = make_parts(cgroup);
+    error = make_main(cgroup);
     if (error) {
         cgroup_tree_clear(cgroup->fd);
         unlinkat(parent, name, AT_REMOVEDIR);
-        return fault_set(fault, error, "cannot make the parts of cgroup \"%s\"", cgroup->path);
+        return fault_set(fault, error, "cannot make the main part of cgroup \"%s\"", cgroup->path);
     }
     *ret_cgroup = take(cgroup);
     return 0;
@@ -236,7 +235,7 @@ int cgroup_adopt(struct cgroup_root *root, const char *slice, const char *unit, 
         return fault_say(fault, -ESTALE, "cgroup \"%s\" is another one of that name", cgroup->path);
     error = open_events(cgroup);
     if (error)
-        return fault_set(fault, error, "cannot open the parts of cgroup \"%s\"", cgroup->path);
+        return fault_set(fault, error, "cannot open the main part of cgroup \"%s\"", cgroup->path);
     memcpy(cgroup->renewed, kills, sizeof cgroup->renewed);
     cgroup->protects = has_protection(cgroup->fd);
     *ret_cgroup = take(cgroup);
@@ -318,7 +317,8 @@ int cgroup_open(const struct cgroup *cgroup, enum cgroup_part part, struct fault
 }
 
 int cgroup_open_birthplace(struct cgroup *cgroup, enum cgroup_part part, struct fault *fault) {
-    if (part == CGROUP_PROBE && mkdirat(cgroup->fd, part_names[part], 0755) < 0 && errno != EEXIST)
+    /* What lies beside the main part is made with the first process that is born there. */
+    if (part != CGROUP_MAIN && mkdirat(cgroup->fd, part_names[part], 0755) < 0 && errno != EEXIST)
         return fault_set(fault, errno, "cannot make cgroup \"%s/%s\"", cgroup->path,
                          part_names[part]);
     scoped_fd int fd = cgroup_open(cgroup, part, fault);

@@ -75,7 +75,7 @@ TEST(a_unit_lives_and_goes) {
     CHECK(cgroup_is_populated(cgroup, CGROUP_MAIN) == 0);
 
     int main_fd = cgroup_open(cgroup, CGROUP_MAIN, NULL);
-    int aux_fd = cgroup_open(cgroup, CGROUP_AUX, NULL);
+    int aux_fd = cgroup_open_birthplace(cgroup, CGROUP_AUX, NULL);
     pid_t payload = spawn(main_fd), helper = spawn(aux_fd);
     CHECK(cgroup_is_populated(cgroup, CGROUP_MAIN) == 1);
     CHECK(cgroup_is_populated(cgroup, CGROUP_AUX) == 1);
@@ -174,7 +174,7 @@ TEST(all_are_signalled_once) {
     int main_fd = cgroup_open(cgroup, CGROUP_MAIN, NULL);
     CHECK(mkdirat(main_fd, "below", 0755) == 0);
     int below = openat(main_fd, "below", O_RDONLY | O_DIRECTORY);
-    int aux = cgroup_open(cgroup, CGROUP_AUX, NULL);
+    int aux = cgroup_open_birthplace(cgroup, CGROUP_AUX, NULL);
     pid_t children[20];
     for (size_t i = 0; i < ELEMENTS(children); i++)
         children[i] = spawn(i % 2 ? main_fd : below);
