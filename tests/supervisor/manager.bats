@@ -293,7 +293,8 @@ U
     client=$!
     eventually beside web sleep # and not only the helper that starts it
     ring stop web
-    run wait "$client"
+    status=0
+    wait "$client" || status=$?
     [ "$status" -eq 137 ]
     run ring exec web -- /bin/true
     [ "$status" -eq 125 ] && [[ $output == *"web is not running"* ]]
