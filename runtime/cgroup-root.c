@@ -400,8 +400,9 @@ static int clean_below(const struct cleaning *cleaning, const char *path, int de
         return fault_set(fault, fd < 0 ? fd : errno, "cannot list cgroup \"%s/%s\"", root->path,
                          path);
     take_fd(&fd);
-    int error = 0;
-    for (struct dirent *entry; !error && (entry = readdir(entries));) {
+    const struct dirent *entry;
+    int error = 0, more = 1;
+    while (!error && (more = directory_next(entries, &entry)) > 0) {
         char below[PATH_MAX];
         bool slice = has_prefix(entry->d_name, CGROUP_SLICE_PREFIX);
         if (!slice && !has_prefix(entry->d_name, CGROUP_UNIT_PREFIX))
@@ -418,7 +419,8 @@ static int clean_below(const struct cleaning *cleaning, const char *path, int de
         }
     }
     closedir(entries);
-    return error;
+    return more < 0 ? fault_set(fault, more, "cannot list cgroup \"%s/%s\"", root->path, path)
+                    : error;
 }
 
 int cgroup_root_clean(struct cgroup_root *root, cgroup_owned is_owned, const void *context,

@@ -90,14 +90,17 @@ static DIR *list(int directory) {
     return entries;
 }
 
-/* The next directory in a listing, or NULL. The kernel tells the type of all that it lists here. */
-static const char *next_directory(DIR *entries) {
-    struct dirent *entry;
-    while ((entry = readdir(entries)))
-        if (entry->d_type == DT_DIR && strcmp(entry->d_name, ".") != 0 &&
-            strcmp(entry->d_name, "..") != 0)
-            return entry->d_name;
-    return NULL;
+/* The next directory in a listing: 1, 0 where there is none, or an error. The kernel tells the type
+ * of all that it lists here. */
+static int next_directory(DIR *entries, const char **ret_name) {
+    const struct dirent *entry;
+    int more;
+    while ((more = directory_next(entries, &entry)) > 0)
+        if (entry->d_type == DT_DIR) {
+            *ret_name = entry->d_name;
+            return 1;
+        }
+    return more;
 }
 
 /* One step of a clear in *here: removes what is empty there, else goes down into the first that is
@@ -106,9 +109,11 @@ static int clear_step(int *here, size_t *depth) {
     scoped(closedir) DIR *entries = list(*here);
     if (!entries)
         return -errno;
-    const char *name = next_directory(entries);
-    int to;
-    if (!name) {
+    const char *name;
+    int to, more = next_directory(entries, &name);
+    if (more < 0)
+        return more;
+    if (more == 0) {
         if (*depth == 0)
             return 0;
         to = openat(*here, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -124,9 +129,10 @@ static int clear_step(int *here, size_t *depth) {
         if (to < 0)
             return to;
         scoped(closedir) DIR *below = list(to);
-        if (!below || !next_directory(below)) { /* no directories: then it is processes */
+        more = below ? next_directory(below, &name) : -errno;
+        if (more <= 0) {
             close_fd(to);
-            return -EBUSY;
+            return more < 0 ? more : -EBUSY; /* no directories: then it is processes */
         }
         *depth += 1;
     }
@@ -159,12 +165,16 @@ int cgroup_tree_protect(int directory) {
         if (!entries)
             return -errno;
         uint64_t sum = 0, one, now;
-        for (const char *name; (name = next_directory(entries));) {
+        const char *name;
+        int more;
+        while ((more = next_directory(entries, &name)) > 0) {
             char path[NAME_MAX + 16];
             snprintf(path, sizeof path, "%s/%s", name, files[i]);
             if (cgroup_tree_value(directory, path, NULL, &one) == 0)
                 sum = add(sum, one);
         }
+        if (more < 0)
+            return more;
         if (cgroup_tree_value(directory, files[i], NULL, &now) < 0 || now == sum)
             continue;
         char text[32];
@@ -180,19 +190,25 @@ int cgroup_tree_walk(int directory, cgroup_visitor visitor, void *context) {
     int error = visitor(context, directory);
     if (!error && (levels[0] = list(directory)))
         depth = 1;
+    else if (!error && errno != ENOENT)
+        error = -errno;
     while (depth > 0) {
-        const char *name = error ? NULL : next_directory(levels[depth - 1]);
-        if (!name) {
+        const char *name;
+        int more = error ? 0 : next_directory(levels[depth - 1], &name);
+        if (more <= 0) {
             closedir(levels[--depth]);
+            error = more < 0 ? more : error;
             continue;
         }
         scoped_fd int fd = cgroup_tree_open(dirfd(levels[depth - 1]), name);
-        if (fd < 0)
+        if (fd == -ENOENT || fd == -ENODEV)
             continue; /* it went away meanwhile */
-        error = visitor(context, fd);
+        error = fd < 0 ? fd : visitor(context, fd);
         if (!error && depth == DEEPEST)
             error = -ELOOP;
-        if (!error && (levels[depth] = fdopendir(fd))) {
+        if (!error && !(levels[depth] = fdopendir(fd)))
+            error = -errno;
+        if (!error) {
             take_fd(&fd);
             depth++;
         }

@@ -15,6 +15,7 @@
 
 #include "runtime/procfs.h"
 #include "units/base/fault.h"
+#include "units/base/file.h"
 #include "units/base/number.h"
 
 /* ---- what is handed out ---- */
@@ -58,13 +59,15 @@ static int mark_all(struct id_ranges *ranges, struct fault *fault) {
         close_fd(copy);
         return fault_set(fault, errno, "cannot read directory \"%s\"", RANGES);
     }
-    for (const struct dirent *entry; (entry = readdir(entries)) != NULL;) {
+    const struct dirent *entry;
+    int more;
+    while ((more = directory_next(entries, &entry)) > 0) {
         uint32_t base;
         if (entry->d_type == DT_LNK && read_base(ranges->directory, entry->d_name, &base) == 0)
             mark(ranges, base, true);
     }
     closedir(entries);
-    return 0;
+    return more < 0 ? fault_set(fault, more, "cannot read directory \"%s\"", RANGES) : 0;
 }
 
 int id_ranges_open(int state, uint32_t base, uint32_t count, struct id_ranges **ret_ranges,
@@ -145,14 +148,15 @@ static int is_taken(const struct id_ranges *ranges, uint32_t base, struct fault 
         close_fd(copy);
         return fault_set(fault, errno, "cannot read directory \"%s\"", RANGES);
     }
-    int taken = 0;
-    for (const struct dirent *entry; !taken && (entry = readdir(entries)) != NULL;) {
+    const struct dirent *entry;
+    int taken = 0, more = 1;
+    while (!taken && (more = directory_next(entries, &entry)) > 0) {
         uint32_t other;
         taken = entry->d_type == DT_LNK &&
                 read_base(ranges->directory, entry->d_name, &other) == 0 && other == base;
     }
     closedir(entries);
-    return taken;
+    return more < 0 ? fault_set(fault, more, "cannot read directory \"%s\"", RANGES) : taken;
 }
 
 int id_ranges_keep(struct id_ranges *ranges, const char *unit, struct id_range range,

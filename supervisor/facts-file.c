@@ -144,7 +144,8 @@ int facts_file_list(const struct manager *manager, char ***ret_names, size_t *re
     DIR *directory = error < 0 ? NULL : opendir(path);
     if (!directory)
         return error < 0 ? error : fault_set(fault, errno, "cannot open \"%s\"", path);
-    for (struct dirent *entry; error >= 0 && (entry = readdir(directory));)
+    const struct dirent *entry;
+    while (error >= 0 && (error = directory_next(directory, &entry)) > 0)
         if (entry->d_name[0] != '.')
             error = add_name(&list, &count, entry->d_name);
     closedir(directory);

@@ -93,9 +93,11 @@ static bool holds_connection(const struct sockets *sockets, pid_t pid, unsigned 
     DIR *directory = opendir(path);
     if (!directory)
         return errno != ENOENT && errno != ESRCH;
+    const struct dirent *entry;
     bool found = false;
-    for (struct dirent *entry; !found && (entry = readdir(directory));) {
-        if (entry->d_name[0] == '.' || !is_socket(dirfd(directory), entry->d_name))
+    int more = 1;
+    while (!found && (more = directory_next(directory, &entry)) > 0) {
+        if (!is_socket(dirfd(directory), entry->d_name))
             continue;
         scoped_fd int copy =
             (int)syscall(SYS_pidfd_getfd, pidfd, (int)strtol(entry->d_name, NULL, 10), 0);
@@ -106,7 +108,7 @@ static bool holds_connection(const struct sockets *sockets, pid_t pid, unsigned 
         found = found || ++*looked_at > DESCRIPTORS_MAX;
     }
     closedir(directory);
-    return found;
+    return found || (more < 0 && more != -ESRCH);
 }
 
 static bool unit_holds_connection(const struct sockets *sockets) {

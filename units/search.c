@@ -8,6 +8,7 @@
 #include <sys/sysmacros.h>
 
 #include "units/base/fault.h"
+#include "units/base/file.h"
 #include "units/base/scoped.h"
 #include "units/set.h"
 #include "units/source.h"
@@ -55,8 +56,9 @@ static int drop_ins_read(struct search *search, const struct found *like, int pa
     if (!stream)
         return fault_set(fault, errno, "cannot read \"%s\"", path);
     take_fd(&fd);
-    int error = 0;
-    for (struct dirent *entry; !error && (entry = readdir(stream));) {
+    const struct dirent *entry;
+    int error = 0, more = 1;
+    while (!error && (more = directory_next(stream, &entry)) > 0) {
         if (!has_suffix(entry->d_name, ".conf"))
             continue;
         error = found_add(&search->drop_ins, &search->drop_in_count, like, file,
@@ -68,7 +70,7 @@ static int drop_ins_read(struct search *search, const struct found *like, int pa
             found->bad = bad;
     }
     closedir(stream);
-    return error;
+    return more < 0 ? fault_set(fault, more, "cannot read \"%s\"", path) : error;
 }
 
 static int directory_read(struct search *search, const char *path, size_t place, bool optional,
@@ -79,8 +81,9 @@ static int directory_read(struct search *search, const char *path, size_t place,
                    ? 0
                    : fault_set(fault, errno, "cannot open the unit directory \"%s\"", path);
     struct found like = {.place = place, .bad = source_directory_fault(dirfd(stream))};
-    int error = 0;
-    for (struct dirent *entry; !error && (entry = readdir(stream));) {
+    const struct dirent *entry;
+    int error = 0, more = 1;
+    while (!error && (more = directory_next(stream, &entry)) > 0) {
         const char *file = entry->d_name;
         if (has_suffix(file, UNIT_SUFFIX ".d"))
             error = drop_ins_read(search, &like, dirfd(stream), path, file, fault);
@@ -89,6 +92,8 @@ static int directory_read(struct search *search, const char *path, size_t place,
                               strlen(file) - strlen(UNIT_SUFFIX), path, file);
     }
     closedir(stream);
+    if (more < 0)
+        return fault_set(fault, more, "cannot read the unit directory \"%s\"", path);
     return error == -ENOMEM ? fault_set(fault, error, "cannot keep the units of \"%s\"", path)
                             : error;
 }

@@ -107,6 +107,25 @@ TEST(deep_trees_are_removed) {
     CHECK(directory_remove(AT_FDCWD, top, &fault) == 0);
 }
 
+/* What cannot be read to its end is no shorter directory. */
+TEST(a_listing_that_breaks_off_is_an_error) {
+    char path[] = "/tmp/ringfence-base-XXXXXX";
+    const struct dirent *entry = NULL;
+    CHECK(mkdtemp(path));
+    scoped_fd int top = open(path, O_PATH | O_CLOEXEC);
+    CHECK(mkdirat(top, "only", 0700) == 0);
+    DIR *listing = opendir(path);
+    CHECK(listing && directory_next(listing, &entry) == 1);
+    CHECK_TEXT(entry->d_name, "only");
+    CHECK(directory_next(listing, &entry) == 0);
+    closedir(listing);
+    listing = opendir(path);
+    CHECK(listing && close(dirfd(listing)) == 0);
+    CHECK(directory_next(listing, &entry) == -EBADF);
+    closedir(listing);
+    CHECK(directory_remove(AT_FDCWD, path, NULL) == 0);
+}
+
 TEST(odd_files_are_refused_at_once) {
     char top[] = "/tmp/ringfence-test-XXXXXX";
     CHECK(mkdtemp(top));

@@ -128,6 +128,18 @@ int directory_make(int directory, const char *path, mode_t mode, struct fault *f
     return 0;
 }
 
+int directory_next(DIR *listing, const struct dirent **ret_entry) {
+    const struct dirent *entry;
+    do {
+        errno = 0;
+        entry = readdir(listing);
+    } while (entry && (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0));
+    if (!entry)
+        return errno == ENOENT ? 0 : -errno;
+    *ret_entry = entry;
+    return 1;
+}
+
 struct removal {
     DIR *levels[DEEPEST];
     char names[DEEPEST][NAME_MAX + 1]; /* of each level, in the one above */
@@ -182,18 +194,13 @@ static int pop_level(struct removal *removal, int outside) {
 
 static int empty_levels(struct removal *removal, int outside) {
     while (removal->depth > 0) {
-        errno = 0;
-        const struct dirent *entry = readdir(removal->levels[removal->depth - 1]);
-        int error = 0;
-        if (entry && (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0))
-            continue;
-        if (entry)
+        const struct dirent *entry;
+        int error = directory_next(removal->levels[removal->depth - 1], &entry);
+        if (error > 0)
             error = remove_entry(removal, entry->d_name);
-        else if (errno)
-            error = -errno;
-        else
+        else if (error == 0)
             error = pop_level(removal, outside);
-        if (error)
+        if (error < 0)
             return error;
     }
     return 0;

@@ -1,6 +1,7 @@
 #pragma once
 /* Small files, read and written whole. Paths are relative to a held directory (or AT_FDCWD). */
 
+#include <dirent.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
@@ -24,6 +25,10 @@ int file_write(int directory, const char *path, const char *value, struct fault 
  * fsync where `durable`, then rename. */
 int file_replace(int directory, const char *path, const char *data, size_t length, mode_t mode,
                  bool durable, struct fault *fault);
+
+/* The next of a listing, without "." and "..": 1, 0 at its end (also where the directory is gone),
+ * or the error of getdents(2), which readdir(3) does not tell from the end. */
+int directory_next(DIR *listing, const struct dirent **ret_entry);
 
 /* mkdir -p. Every component that is made gets the mode; those that are there are left alone. */
 int directory_make(int directory, const char *path, mode_t mode, struct fault *fault);
