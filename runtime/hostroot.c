@@ -13,6 +13,7 @@
 #include "runtime/private.h"
 #include "runtime/tree.h"
 #include "units/base/fault.h"
+#include "units/base/mountinfo.h"
 
 #define HOST_ATTRIBUTES (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV)
 
@@ -41,20 +42,6 @@ static bool is_kernel_type(const char *type) {
         if (strcmp(type, kernel_types[i]) == 0)
             return true;
     return false;
-}
-
-/* mountinfo writes white space and backslashes as three octal digits (proc(5)). */
-static void unescape(char *text) {
-    char *to = text;
-    for (const char *at = text; *at; to++) {
-        if (at[0] == '\\' && at[1] >= '0' && at[1] <= '3' && at[2] && at[3]) {
-            *to = (char)((at[1] - '0') << 6 | (at[2] - '0') << 3 | (at[3] - '0'));
-            at += 4;
-        } else {
-            *to = *at++;
-        }
-    }
-    *to = '\0';
 }
 
 /* One mount of the host below its root. A place that is gone or hidden by another mount is left
@@ -88,7 +75,7 @@ static int attach_mounts(const struct build *build, int place, struct fault *fau
         if (!tail || sscanf(tail, " - %63s", type) != 1 ||
             sscanf(line, "%*s %*s %*s %*s %ms", &path) != 1)
             continue;
-        unescape(path);
+        mountinfo_unescape(path);
         int error = 0;
         if (strcmp(path, "/") != 0 && !is_kernel_type(type) &&
             !lies_in_any(path, own_places, ELEMENTS(own_places)) && !lies_in_any(path, &ours, 1) &&

@@ -16,6 +16,7 @@
 
 #include "supervisor/keeper/console.h"
 #include "supervisor/keeper/root-overlay.h"
+#include "units/base/mountinfo.h"
 #include "units/base/scoped.h"
 
 enum { ROUNDS_MOST = 64 };
@@ -48,20 +49,6 @@ static bool is_any(const char *word, const char *const *words, size_t count) {
 
 /* ---- what is mounted ---- */
 
-/* White space and backslashes are three octal digits there (proc(5)). */
-static void unescape(char *text) {
-    char *to = text;
-    for (const char *at = text; *at; to++) {
-        if (at[0] == '\\' && at[1] >= '0' && at[1] <= '3' && at[2] && at[3]) {
-            *to = (char)((at[1] - '0') << 6 | (at[2] - '0') << 3 | (at[3] - '0'));
-            at += 4;
-        } else {
-            *to = *at++;
-        }
-    }
-    *to = '\0';
-}
-
 /* id parent major:minor root PATH options [tags] - TYPE source OPTIONS */
 static bool parse(const char *line, struct mount_entry *ret_entry) {
     char *path = NULL, *type = NULL, options[4] = "";
@@ -71,7 +58,7 @@ static bool parse(const char *line, struct mount_entry *ret_entry) {
         free(path);
         return false;
     }
-    unescape(path);
+    mountinfo_unescape(path);
     *ret_entry = (struct mount_entry){path, type, strncmp(options, "rw", 2) == 0};
     return true;
 }
@@ -110,7 +97,7 @@ static bool swap_off(void) {
     bool changed = false;
     while (file && fgets(line, sizeof line, file)) {
         line[strcspn(line, " \t\n")] = '\0';
-        unescape(line);
+        mountinfo_unescape(line);
         if (line[0] == '/' && swapoff(line) == 0)
             changed = true;
     }
