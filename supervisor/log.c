@@ -1,6 +1,5 @@
 #include "supervisor/log.h"
 
-#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +7,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "supervisor/line.h"
 #include "units/base/names.h"
 
 static enum log_level level_most = LEVEL_INFO;
@@ -36,32 +36,19 @@ void log_open(enum log_level most) {
     numbered = (getenv("JOURNAL_STREAM") && !isatty(STDERR_FILENO)) || is_kernel_log();
 }
 
-/* A full pipe, or Ctrl-S on a terminal, must not hold up the services. /dev/kmsg never waits, but
- * poll(2) of it tells of reading alone. */
-static bool is_held_up(void) {
-    struct stat file;
-    struct pollfd writable = {STDERR_FILENO, POLLOUT, 0};
-    bool may_wait = fstat(STDERR_FILENO, &file) == 0 &&
-                    (S_ISFIFO(file.st_mode) || S_ISSOCK(file.st_mode) || isatty(STDERR_FILENO));
-    return may_wait && poll(&writable, 1, 0) == 0;
-}
-
-/* One write, so that lines of several processes do not mix; a dead stderr is no reason to fail. */
+/* A dead standard error is no reason to fail. */
 static void put(const char *line, size_t length) {
     char gap[80];
-    if (is_held_up()) {
-        lost++;
-        return;
-    }
+    int error = 0;
     if (lost) {
         int size = snprintf(gap, sizeof(gap), "%s%u lines are missing here: nobody read them\n",
                             numbered ? "<4>" : "ringfence: ", lost);
-        lost = 0;
-        if (write(STDERR_FILENO, gap, (size_t)size) < 0)
-            return;
+        error = line_put(STDERR_FILENO, gap, (size_t)size);
+        lost = error == -EAGAIN ? lost : 0;
     }
-    if (write(STDERR_FILENO, line, length) < 0)
-        return;
+    if (error != -EAGAIN)
+        error = line_put(STDERR_FILENO, line, length);
+    lost += error == -EAGAIN;
 }
 
 void log_line(enum log_level level, const char *format, ...) {

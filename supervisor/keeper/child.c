@@ -1,4 +1,3 @@
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -7,12 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "supervisor/keeper/keeper.h"
+#include "supervisor/line.h"
 #include "units/base/scoped.h"
 
 enum { DELAY_LEAST = 100, DELAY_MOST = 10000, LIFE_THAT_RESETS = 1000 };
@@ -27,16 +27,6 @@ static const char *const signal_names[] = {
     [SIGPWR] = "SIGPWR",   [SIGSYS] = "SIGSYS",       [SIGSTOP] = "SIGSTOP",
 };
 
-/* Who does not read is told nothing: a full pipe, or Ctrl-S on a terminal, must not hold us up as
- * well. /dev/kmsg never waits, but poll(2) of it tells of reading alone. */
-static bool is_held_up(int fd) {
-    struct stat file;
-    struct pollfd writable = {fd, POLLOUT, 0};
-    bool may_wait =
-        fstat(fd, &file) == 0 && (S_ISFIFO(file.st_mode) || S_ISSOCK(file.st_mode) || isatty(fd));
-    return may_wait && poll(&writable, 1, 0) == 0;
-}
-
 void say(const char *format, ...) {
     char line[1024] = "ringfenced: ";
     size_t length = strlen(line);
@@ -46,8 +36,7 @@ void say(const char *format, ...) {
     va_end(arguments);
     length = strlen(line);
     line[length++] = '\n';
-    if (!is_held_up(STDERR_FILENO) && write(STDERR_FILENO, line, length) < 0)
-        return; /* there is nobody left to tell */
+    line_put(STDERR_FILENO, line, length); /* who does not read is told nothing */
 }
 
 uint64_t now(void) {
@@ -235,18 +224,28 @@ uint64_t process_field(pid_t pid, unsigned field) {
     return at ? strtoull(at, NULL, 10) : 0;
 }
 
+/* As of getdents64(2); readdir(3) would allocate. */
+struct entry {
+    uint64_t inode, offset;
+    uint16_t length;
+    uint8_t type;
+    char name[];
+};
+
 unsigned children_kill(pid_t spared) {
+    _Alignas(struct entry) char entries[4096];
+    scoped_fd int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     unsigned count = 0;
-    DIR *proc = opendir("/proc");
-    if (!proc)
-        return 0;
-    for (const struct dirent *entry; (entry = readdir(proc));) {
-        pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
-        if (pid <= 0 || pid == spared || (pid_t)process_field(pid, 4) != getpid())
-            continue;
-        kill(pid, SIGKILL);
-        count++;
+    for (long length; (length = syscall(SYS_getdents64, proc, entries, sizeof entries)) > 0;) {
+        const struct entry *entry;
+        for (const char *at = entries; at < entries + length; at += entry->length) {
+            entry = (const struct entry *)(const void *)at;
+            pid_t pid = (pid_t)strtol(entry->name, NULL, 10);
+            if (pid <= 0 || pid == spared || (pid_t)process_field(pid, 4) != getpid())
+                continue;
+            kill(pid, SIGKILL);
+            count++;
+        }
     }
-    closedir(proc);
     return count;
 }

@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "supervisor/line.h"
 #include "supervisor/log/console.h"
 #include "supervisor/log/output.h"
 #include "units/base/fault.h"
@@ -45,8 +46,7 @@ void logger_say(const char *format, ...) {
     va_end(arguments);
     length = strlen(line);
     line[length++] = '\n';
-    if (write(STDERR_FILENO, line, length) < 0)
-        return; /* there is nobody left to tell */
+    line_put(STDERR_FILENO, line, length); /* who does not read is told nothing */
 }
 
 uint64_t logger_now(void) {
