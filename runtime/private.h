@@ -19,7 +19,6 @@ struct runtime {
     char *runtime_directory, *state_directory; /* absolute */
     struct strings hidden;                     /* runtime_options.hidden */
     int state;                                 /* state_directory */
-    int network;                               /* our own network namespace */
     struct cgroup_root *cgroups;
     struct seccomp_cache *filters;
     struct id_ranges *ranges;

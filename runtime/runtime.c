@@ -150,16 +150,12 @@ int runtime_open(const struct runtime_options *options, struct runtime **ret_run
     if (!runtime)
         return fault_set(fault, ENOMEM, "cannot open the runtime");
     list_init(&runtime->sandboxes);
-    runtime->state = runtime->network = runtime->init = runtime->device_filter = -EBADF;
+    runtime->state = runtime->init = runtime->device_filter = -EBADF;
     runtime->missing_controllers_warn = options->missing_controllers_warn;
     int error = identity_boot(runtime->boot);
     if (error)
         return fault_set(fault, error, "cannot tell which boot this is");
     error = open_directories(runtime, options, fault);
-    if (!error) {
-        runtime->network = namespace_open(NAMESPACE_NETWORK, "/proc/self/ns/net", fault);
-        error = runtime->network < 0 ? runtime->network : 0;
-    }
     if (!error && options->id_range_count)
         error = id_ranges_open(runtime->state, options->id_range_base, options->id_range_count,
                                &runtime->ranges, fault);
@@ -189,7 +185,6 @@ void runtime_close(struct runtime *runtime) {
     close_fd(runtime->init);
     close_fd(runtime->device_filter);
     close_fd(runtime->state);
-    close_fd(runtime->network);
     free(runtime->runtime_directory);
     free(runtime->state_directory);
     for (size_t i = 0; i < runtime->hidden.count; i++)

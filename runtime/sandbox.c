@@ -12,6 +12,7 @@
 #include <sys/mount.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 #include "runtime/build.h"
 #include "runtime/device-filter.h"
@@ -411,19 +412,45 @@ int sandbox_kill_probe(struct sandbox *sandbox, struct fault *fault) {
     return cgroup_kill(sandbox->cgroup, CGROUP_PROBE, fault);
 }
 
+struct asked {
+    int network, family, type;
+    bool entered;
+    int result; /* a descriptor, or -errno */
+};
+
+static int make_socket(void *context) {
+    struct asked *asked = context;
+    asked->entered = asked->network < 0 || setns(asked->network, CLONE_NEWNET) == 0;
+    asked->result =
+        asked->entered ? socket(asked->family, asked->type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0) : -1;
+    if (asked->result < 0)
+        asked->result = -errno;
+    return 0;
+}
+
+/* In a process that shares our memory and descriptors and ends at once: the way back out of the
+ * unit's network might be shut (ENOMEM), and there is no going on within it. */
+static int make_socket_there(struct asked *asked) {
+    char stack[16 * 1024] __attribute__((aligned(16)));
+    pid_t pid =
+        clone(make_socket, stack + sizeof stack, CLONE_VM | CLONE_FILES | CLONE_VFORK, asked);
+    if (pid < 0)
+        return -errno;
+    while (waitpid(pid, NULL, (int)__WCLONE) < 0 && errno == EINTR)
+        ;
+    return asked->result;
+}
+
 int sandbox_socket(const struct sandbox *sandbox, int family, int type, struct fault *fault) {
-    int network = sandbox->namespaces[NAMESPACE_NETWORK];
-    if (network >= 0 && setns(network, CLONE_NEWNET) < 0)
-        return fault_set(fault, errno, "cannot enter the network namespace of \"%s\"",
-                         sandbox->container->name);
-    int fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    int error = errno;
-    /* All that came after would happen in a unit's network. */
-    if (network >= 0 && setns(sandbox->runtime->network, CLONE_NEWNET) < 0)
-        abort();
-    return fd < 0 ? fault_set(fault, error, "cannot make a socket in the network of \"%s\"",
-                              sandbox->container->name)
-                  : fd;
+    struct asked asked = {sandbox->namespaces[NAMESPACE_NETWORK], family, type, false, -EIO};
+    if (asked.network < 0)
+        make_socket(&asked);
+    else
+        asked.result = make_socket_there(&asked);
+    if (asked.result >= 0)
+        return asked.result;
+    return fault_set(fault, asked.result, "cannot %s the network of \"%s\"",
+                     asked.entered ? "make a socket in" : "enter", sandbox->container->name);
 }
 
 int sandbox_freeze(struct sandbox *sandbox, bool freeze, struct fault *fault) {
