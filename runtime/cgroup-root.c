@@ -16,8 +16,10 @@
 #include "runtime/cgroup-tree.h"
 #include "units/base/fault.h"
 #include "units/base/file.h"
+#include "units/base/mountinfo.h"
 #include "units/base/number.h"
 
+#define PLACE_DIRECTORY "place"
 #define PROC_FILE_MOST (4 * 1024 * 1024) /* mountinfo of a host with many containers */
 #define CLEAN_USEC (5 * USEC_PER_SEC)
 
@@ -36,20 +38,6 @@ static uint64_t now_usec(void) {
 }
 
 /* ---- where cgroup v2 is ---- */
-
-/* mountinfo writes blanks and backslashes as \ooo. */
-static void unescape(char *text) {
-    char *to = text;
-    for (const char *from = text; *from;) {
-        if (from[0] == '\\' && from[1] && from[2] && from[3]) {
-            *to++ = (char)((from[1] - '0') << 6 | (from[2] - '0') << 3 | (from[3] - '0'));
-            from += 4;
-        } else {
-            *to++ = *from++;
-        }
-    }
-    *to = '\0';
-}
 
 /* A mount of cgroup v2: where, and which directory of the tree it shows ("" for the top). */
 struct mount {
@@ -74,8 +62,8 @@ static bool read_mount(char *line, struct mount *ret_mount) {
     }
     if (!root || !point)
         return false;
-    unescape(point);
-    unescape(root);
+    mountinfo_unescape(point);
+    mountinfo_unescape(root);
     if (strcmp(root, "/") == 0)
         *root = '\0';
     return (size_t)snprintf(ret_mount->point, PATH_MAX, "%s", point) < PATH_MAX &&
@@ -217,7 +205,6 @@ static void open_controllers(struct cgroup_root *root, const char *mount) {
 
 /* ---- the root ---- */
 
-/* A cgroup with processes in it cannot hand controllers down: then the top of the tree is used. */
 static bool own_is_fit(const char *own, const char *mount) {
     scoped_fd int own_fd = open_directory(own, NULL);
     scoped_fd int top = open_directory(mount, NULL);
@@ -227,26 +214,57 @@ static bool own_is_fit(const char *own, const char *mount) {
     return (cgroup_hand_down(own_fd, wanted) & wanted) == wanted;
 }
 
-static int check_path(const char *path, struct fault *fault) {
+static bool is_absolute(const char *path) {
     const char *dots = strstr(path, "/..");
-    if (path[0] != '/' || (dots && (dots[3] == '/' || !dots[3])))
-        return fault_say(fault, -EINVAL, "cgroup \"%s\": an absolute path without \"..\" is wanted",
-                         path);
-    return 0;
+    return path[0] == '/' && !(dots && (dots[3] == '/' || !dots[3]));
+}
+
+/* "../NAME": beside the cgroup that we are in. */
+static bool is_sibling(const char *path) {
+    return strncmp(path, "../", 3) == 0 && path[3] && strcmp(path + 3, "..") != 0 &&
+           !strchr(path + 3, '/');
+}
+
+static int check_path(const char *path, struct fault *fault) {
+    if (is_absolute(path) || is_sibling(path))
+        return 0;
+    return fault_say(
+        fault, -EINVAL,
+        "cgroup \"%s\": an absolute path without \"..\", or \"../NAME\" for one beside "
+        "our own, is wanted",
+        path);
+}
+
+static int choose_sibling(const char *name, const char *mount, char *ret_path, size_t size,
+                          struct fault *fault) {
+    char own[PATH_MAX];
+    find_own(own, sizeof own);
+    char *last = strrchr(own, '/');
+    if (!last)
+        return fault_say(fault, -EINVAL,
+                         "cgroup \"../%s\": we are at the top of the tree, beside which is nothing",
+                         name);
+    *last = '\0';
+    return snprintf(ret_path, size, "%s%s/%s", mount, own, name);
+}
+
+/* Where no path is given: below our own cgroup if that hands down its controllers, which it cannot
+ * while there are processes in it, else below the top of the tree. */
+static int choose_usual(const char *mount, char *ret_path, size_t size) {
+    char own[PATH_MAX], parent[PATH_MAX];
+    find_own(own, sizeof own);
+    int length = snprintf(parent, sizeof parent, "%s%s", mount, own);
+    bool fit = length < (int)sizeof parent && own_is_fit(parent, mount);
+    return snprintf(ret_path, size, "%s/ringfence", fit ? parent : mount);
 }
 
 static int choose_path(const char *given, const char *mount, char *ret_path, size_t size,
                        struct fault *fault) {
-    char own[PATH_MAX], parent[PATH_MAX];
-    int length;
-    if (given) {
-        length = snprintf(ret_path, size, "%s", given);
-    } else {
-        find_own(own, sizeof own);
-        length = snprintf(parent, sizeof parent, "%s%s", mount, own);
-        bool fit = length < (int)sizeof parent && own_is_fit(parent, mount);
-        length = snprintf(ret_path, size, "%s/ringfence", fit ? parent : mount);
-    }
+    int length = !given              ? choose_usual(mount, ret_path, size)
+                 : is_sibling(given) ? choose_sibling(given + 3, mount, ret_path, size, fault)
+                                     : snprintf(ret_path, size, "%s", given);
+    if (length < 0)
+        return length;
     if ((size_t)length >= size)
         return fault_set(fault, ENAMETOOLONG, "cannot name our cgroup");
     while (length > 1 && ret_path[length - 1] == '/')
@@ -303,11 +321,32 @@ static int make_root(struct cgroup_root *root, struct fault *fault) {
     return error;
 }
 
+/* A service manager that gave us this cgroup may have a process in it that keeps the place, which
+ * keeps the cgroup from handing its controllers down: it goes one level down itself. */
+static int clear_root(const struct cgroup_root *root, struct fault *fault) {
+    scoped_free char *pids = NULL;
+    int error = file_read(root->fd, "cgroup.procs", PROC_FILE_MOST, &pids, NULL, fault);
+    scoped_fd int place = -EBADF;
+    for (char *rest = pids, *pid; error >= 0 && (pid = strsep(&rest, "\n"));) {
+        if (!*pid)
+            continue;
+        if (place < 0)
+            place = cgroup_tree_make(root->fd, PLACE_DIRECTORY);
+        error = place < 0 ? place : cgroup_tree_write(place, "cgroup.procs", pid);
+        if (error == -ESRCH) /* it has ended */
+            error = 0;
+        else if (error < 0)
+            fault_set(fault, error, "cannot move process %s to \"%s/" PLACE_DIRECTORY "\"", pid,
+                      root->path);
+    }
+    return error;
+}
+
 int cgroup_root_open(const char *path, struct cgroup_root **ret_root, struct fault *fault) {
     struct mount mount;
     int error = path ? check_path(path, fault) : 0;
     if (!error)
-        error = find_mount(path, &mount, fault);
+        error = find_mount(path && is_absolute(path) ? path : NULL, &mount, fault);
     if (error)
         return error;
     scoped(cgroup_root_close) struct cgroup_root *root = calloc(1, sizeof *root);
@@ -322,6 +361,9 @@ int cgroup_root_open(const char *path, struct cgroup_root **ret_root, struct fau
     if ((size_t)snprintf(root->tree, sizeof root->tree, "%s%s", mount.root,
                          root->path + strlen(mount.point)) >= sizeof root->tree)
         return fault_set(fault, ENAMETOOLONG, "cannot name our cgroup");
+    error = clear_root(root, fault);
+    if (error)
+        return error;
     open_controllers(root, mount.point);
     *ret_root = take(root);
     return 0;

@@ -45,9 +45,10 @@ struct controllers {
 
 struct cgroup_root;
 
-/* path: absolute, inside a mounted cgroup v2 tree, made if absent. NULL: "ringfence" below the
- * caller's own cgroup, or below the root of the tree where the caller's own cannot hand controllers
- * down (a cgroup that holds processes cannot). -ENODEV where no cgroup v2 is mounted. */
+/* path: absolute, inside a mounted cgroup v2 tree, or "../NAME" for one beside the caller's own;
+ * made if absent. NULL: "ringfence" below the caller's own cgroup, or below the root of the tree
+ * where the caller's own cannot hand controllers down (a cgroup that holds processes cannot).
+ * -ENODEV where no cgroup v2 is mounted. */
 int cgroup_root_open(const char *path, struct cgroup_root **ret_root, struct fault *fault);
 /* Whether that unit, or a unit in that slice, is somebody's; path: relative to the root. */
 typedef bool (*cgroup_owned)(const void *context, const char *path);

@@ -16,9 +16,8 @@ struct runtime_options {
     const char *const *hidden;     /* directories that, as the two above, are not seen where a
                                       unit's root is the host's: logs, unit files. NULL-terminated;
                                       NULL: none */
-    const char *cgroup;            /* absolute path of a cgroup v2 directory that is ours alone;
-                                      NULL: "ringfence" below the manager's own, or below the root
-                                      of the v2 tree. Made if absent; what was made is removed. */
+    const char *cgroup;            /* as of cgroup_root_open (cgroup.h), ours alone;
+                                      what was made is removed */
     uint32_t id_range_base, id_range_count; /* host ids for private user namespaces */
     bool missing_controllers_warn; /* a limit without its controller is a note, not an error */
 };

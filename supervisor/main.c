@@ -40,7 +40,7 @@ static const char help[] =
     "  --runtime-dir DIR   sockets and FIFOs (/run/ringfence)\n"
     "  --state-dir DIR     layers and volumes (/var/lib/ringfence)\n"
     "  --log-dir DIR       the services' output (/var/log/ringfence)\n"
-    "  --cgroup PATH       a cgroup v2 directory that is ours alone\n"
+    "  --cgroup PATH       a cgroup v2 directory that is ours alone, or ../NAME\n"
     "  --config FILE       the host's own file (/etc/ringfence/ringfence.conf)\n"
     "  --target UNIT       started at boot, instead of what the host's file says\n"
     "  --log-level LEVEL   error, warning, notice, info or debug (info)\n"
@@ -351,7 +351,7 @@ static int run(const struct manager_options *options, struct fault *fault) {
         if (loop_is_left(manager))
             leave(manager);
         facts_file_remove(manager, NULL);
-        output_await_logger(manager);
+        outputs_end(manager);
         stamp_forget_boot(manager);
         boot_end(manager->boot);
         log_line(LEVEL_INFO, "all is stopped");

@@ -29,7 +29,7 @@ static const struct {
     [RUNTIME] = {"--runtime-dir", "DIR", "sockets and other things of this boot [/run/ringfence]"},
     [STATE] = {"--state-dir", "DIR", "what outlives a boot [/var/lib/ringfence]"},
     [LOG] = {"--log-dir", "DIR", "the services' output [/var/log/ringfence]"},
-    [CGROUP] = {"--cgroup", "PATH", "the cgroup below which units get theirs"},
+    [CGROUP] = {"--cgroup", "PATH", "the cgroup below which units get theirs, or ../NAME"},
     [CONFIG] = {"--config", "FILE", "the host's file [/etc/ringfence/ringfence.conf]"},
     [TARGET] = {"--target", "UNIT", "what is started, instead of what the host's file says"},
     [LOG_LEVEL] = {"--log-level", "WORD", "error, warning, notice, info or debug [info]"},

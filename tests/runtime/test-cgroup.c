@@ -232,11 +232,53 @@ TEST(a_root_has_one_owner) {
     close_root(root);
 }
 
+/* As under a service manager: two cgroups side by side, the one with us in it, the other ours. */
+TEST(a_root_may_be_beside_our_own_cgroup) {
+    struct cgroup_root *root = open_root(), *beside;
+    struct fault fault;
+    char own[sizeof root_path + 16], expected[sizeof root_path + 16];
+    snprintf(own, sizeof own, "%s/own", root_path);
+    snprintf(expected, sizeof expected, "%s/beside", root_path);
+    CHECK(mkdir(own, 0755) == 0);
+    int directory = open(own, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    pid_t child = fork();
+    if (child == 0) {
+        int procs = openat(directory, "cgroup.procs", O_WRONLY);
+        CHECK(procs >= 0 && write(procs, "0", 1) == 1);
+        CHECK(cgroup_root_open("../beside", &beside, &fault) == 0);
+        CHECK_TEXT(cgroup_root_path(beside), expected);
+        CHECK(access(expected, F_OK) == 0);
+        cgroup_root_close(beside);
+        CHECK(access(expected, F_OK) < 0);
+        /* What keeps the place does not keep the controllers. */
+        int made = mkdir(expected, 0755);
+        int place = open(expected, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        pid_t keeper = spawn(place);
+        CHECK(made == 0 && cgroup_root_open("../beside", &beside, &fault) == 0);
+        cgroup_root_close(beside);
+        int held = openat(place, "cgroup.procs", O_RDONLY);
+        char pids[16];
+        CHECK(held >= 0 && read(held, pids, sizeof pids) == 0);
+        CHECK(kill(keeper, SIGKILL) == 0 && reap(keeper) == SIGKILL);
+        CHECK(unlinkat(place, "place", AT_REMOVEDIR) == 0 && rmdir(expected) == 0);
+        _exit(0);
+    }
+    CHECK(reap(child) == 0);
+    CHECK(close(directory) == 0 && rmdir(own) == 0);
+    close_root(root);
+}
+
 TEST(wrong_roots_are_refused) {
     struct cgroup_root *root;
     struct fault fault;
     CHECK(cgroup_root_open("relative", &root, &fault) == -EINVAL);
-    CHECK_TEXT(fault.text, "cgroup \"relative\": an absolute path without \"..\" is wanted");
+    CHECK_TEXT(
+        fault.text,
+        "cgroup \"relative\": an absolute path without \"..\", or \"../NAME\" for one beside "
+        "our own, is wanted");
+    CHECK(cgroup_root_open("../../above", &root, &fault) == -EINVAL);
+    CHECK(cgroup_root_open("../..", &root, &fault) == -EINVAL);
+    CHECK(cgroup_root_open("../", &root, &fault) == -EINVAL);
     CHECK(cgroup_root_open("/sys/../tmp", &root, &fault) == -EINVAL);
     CHECK(cgroup_root_open("/tmp/ringfence-no-cgroup", &root, &fault) == -ENODEV);
     CHECK_TEXT(fault.text, "\"/tmp/ringfence-no-cgroup\" is not inside a cgroup v2 tree");
