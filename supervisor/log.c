@@ -7,7 +7,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "supervisor/line.h"
+#include "units/base/line.h"
 #include "units/base/names.h"
 
 static enum log_level level_most = LEVEL_INFO;

@@ -33,7 +33,7 @@ if(MUSL_GCC AND NOT SANITIZE)
     set(KEEPER_FLAGS -std=gnu11 -Os -g -static -D_GNU_SOURCE -Wall -Wextra -Wshadow
                      $<$<BOOL:${STRICT}>:-Werror> -ffunction-sections -fdata-sections
                      -Wl,--gc-sections)
-    file(GLOB KEEPER_HEADERS CONFIGURE_DEPENDS supervisor/keeper/*.h supervisor/line.h units/base/*.h)
+    file(GLOB KEEPER_HEADERS CONFIGURE_DEPENDS supervisor/keeper/*.h units/base/line.h units/base/*.h)
     add_custom_command(
         OUTPUT ${CMAKE_BINARY_DIR}/ringfenced
         COMMAND ${MUSL_GCC} ${KEEPER_FLAGS} -DRINGFENCE_VERSION="${PROJECT_VERSION}"

@@ -86,13 +86,6 @@ if(TESTS)
     target_link_libraries(ctl-test-when PRIVATE base)
 endif()
 
-# Speaking without waiting: of all three programs that stay.
-if(TESTS)
-    add_executable(supervisor-test-line tests/supervisor/test-line.c)
-    set_target_properties(supervisor-test-line PROPERTIES
-                          RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
-endif()
-
 # The log files.
 if(TESTS)
     foreach(name test-log test-log-chunks test-log-killed test-log-reader)

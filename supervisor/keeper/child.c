@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "supervisor/keeper/keeper.h"
-#include "supervisor/line.h"
+#include "units/base/line.h"
 #include "units/base/scoped.h"
 
 enum { DELAY_LEAST = 100, DELAY_MOST = 10000, LIFE_THAT_RESETS = 1000 };

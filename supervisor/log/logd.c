@@ -18,11 +18,11 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "supervisor/line.h"
 #include "supervisor/log/console.h"
 #include "supervisor/log/output.h"
 #include "units/base/fault.h"
 #include "units/base/file.h"
+#include "units/base/line.h"
 #include "units/base/scoped.h"
 
 enum {

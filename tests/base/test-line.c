@@ -1,10 +1,10 @@
-/* Speaking without waiting for who listens (supervisor/line.h). */
+/* Speaking without waiting for who listens (units/base/line.h). */
 
 #include <signal.h>
 #include <termios.h>
 
-#include "supervisor/line.h"
 #include "tests/test.h"
+#include "units/base/line.h"
 
 static const char words[] = "somebody ought to read this\n";
 enum { LENGTH = sizeof words - 1 };
