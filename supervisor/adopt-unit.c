@@ -141,7 +141,7 @@ static void adopt_output(struct service *service) {
                  service->name) < 0)
         path = NULL;
     if (path && world_path_exists(path) &&
-        output_open(service, &service->private->output, &fault) < 0)
+        output_resume(service, 0, &service->private->output, &fault) < 0)
         log_line(LEVEL_WARNING, "%s: %s", service->name, fault.text);
 }
 

@@ -204,6 +204,7 @@ int manager_adopt(struct manager *manager, struct fault *fault) {
         facts_file_remove(manager, NULL);
         error = runtime_settle(manager->runtime, fault);
     }
+    outputs_resume(manager);
     keeping_settle(own->keeping);
     listen_to_keeper(manager);
     if (resumed) /* else manager_boot does: one that dies before it is followed by one that boots */

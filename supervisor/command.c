@@ -199,6 +199,7 @@ int manager_remove(struct manager *manager, const char *name, bool volumes, stru
         error = stamp_remove(manager, name, fault);
     if (error >= 0 && volumes && service->unit)
         error = remove_volumes(service, fault);
+    manager_event_ended(manager);
     return error;
 }
 

@@ -5,6 +5,7 @@
 #include "supervisor/alive.h"
 #include "supervisor/children.h"
 #include "supervisor/manager.h"
+#include "supervisor/output.h"
 #include "supervisor/service-private.h"
 #include "supervisor/shutdown.h"
 #include "supervisor/timers.h"
@@ -12,7 +13,7 @@
 
 /* Instances of templates come into being as they are named; this many services are enough. */
 #define SERVICES_MAX 65536
-#define MANAGER_DEADLINES 2 /* beside those of services: signs of life, the shutdown's */
+#define MANAGER_DEADLINES 3 /* beside those of services: of life, the shutdown, the outputs */
 
 struct alias {
     const char *name; /* the unit's own string */
@@ -53,6 +54,7 @@ struct manager_private {
     struct text facts;          /* the text at hand */
     struct fault unsaved_fault; /* why the first of them is not saved; "": it will be */
     struct adoption adoption;   /* what was found when we came */
+    struct leaving leaving;     /* output.c's own */
 };
 
 int manager_add(struct manager *manager, const char *name, struct service **ret_service);

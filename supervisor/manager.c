@@ -243,6 +243,7 @@ int manager_new(const struct manager_options *options, struct runtime *runtime, 
     list_init(&own->adoption.witnesses);
     list_init(&own->execs);
     list_init(&own->applies);
+    list_init(&own->leaving.outputs);
     own->came_up = world_now(manager);
     if (timers_reserve(&own->timers, MANAGER_DEADLINES) < 0) {
         manager_free(manager);

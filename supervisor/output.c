@@ -8,15 +8,19 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "supervisor/keeping.h"
 #include "supervisor/manager-private.h"
 #include "supervisor/state.h"
+#include "supervisor/world.h"
 #include "units/base/file.h"
 #include "units/base/number.h"
 
 enum {
     WRITERS_SIZE = 22,       /* two pids of up to ten digits, a blank and a newline */
     LOGGER_PATIENCE = 12000, /* ms; ringfenced starts a logger again within ten seconds */
-    LOGGER_LOOK = 5          /* ms between two looks */
+    LOGGER_LOOK = 5,         /* ms between two looks */
+    LOOK_AGAIN = 20000,      /* microseconds until the first look at what is leaving; doubled */
+    LOOK_AGAIN_MOST = 1000000
 };
 
 #define KEPT "output"
@@ -25,13 +29,15 @@ static const char *const fifos[] = {"out", "err"};
 enum { FIFOS = ELEMENTS(fifos) };
 
 struct output {
-    struct service *service;
+    struct manager *manager;
     char *directory;
+    const char *name; /* of the unit; in directory */
     int fd;           /* of the directory */
     int fifos[FIFOS]; /* read and write: neither side ever sees the other go away */
     int writers;      /* the file that tells the two pids */
     pid_t pid, last;  /* the main process, and the one that ran most recently; or 0 */
     char *settings;   /* as they were written last */
+    struct list link; /* leaving.outputs */
 };
 
 /* A predecessor's FIFO is taken over, with what ringfence-logd has not read yet. */
@@ -106,6 +112,7 @@ static int open_all(struct output *output, struct service *service, pid_t pid,
 }
 
 static void close_all(struct output *output) {
+    list_remove(&output->link);
     close_fd(output->fifos[0]);
     close_fd(output->fifos[1]);
     close_fd(output->writers);
@@ -115,19 +122,41 @@ static void close_all(struct output *output) {
     free(output);
 }
 
+static struct output *make(struct manager *manager, const char *name, struct fault *fault) {
+    struct output *output = calloc(1, sizeof(*output));
+    if (output) {
+        *output = (struct output){
+            .manager = manager, .fd = -EBADF, .fifos = {-EBADF, -EBADF}, .writers = -EBADF};
+        list_init(&output->link);
+        if (asprintf(&output->directory, "%s/output/%s", manager->options.runtime_directory,
+                     name) >= 0) {
+            output->name = strrchr(output->directory, '/') + 1;
+            return output;
+        }
+        free(output);
+    }
+    fault_set(fault, ENOMEM, "cannot make the output of %s", name);
+    return NULL;
+}
+
+/* That of a unit which went and comes again before it was read. */
+static struct output *take_leaving(struct manager *manager, const char *name) {
+    struct output *output;
+    list_for_each(output, &manager->private->leaving.outputs, link) {
+        if (strcmp(output->name, name) == 0) {
+            list_remove(&output->link);
+            return output;
+        }
+    }
+    return NULL;
+}
+
 static int open_for(struct service *service, pid_t pid, struct output **ret_output,
                     struct fault *fault) {
-    struct output *output = malloc(sizeof(*output));
+    struct output *output = make(service->manager, service->name, fault);
     if (!output)
-        return fault_set(fault, ENOMEM, "cannot make the output of %s", service->name);
-    *output = (struct output){
-        .service = service, .fd = -EBADF, .fifos = {-EBADF, -EBADF}, .writers = -EBADF};
-    if (asprintf(&output->directory, "%s/output/%s", service->manager->options.runtime_directory,
-                 service->name) < 0)
-        output->directory = NULL;
-    int error = output->directory
-                    ? open_all(output, service, pid, fault)
-                    : fault_set(fault, ENOMEM, "cannot make the output of %s", service->name);
+        return -ENOMEM;
+    int error = open_all(output, service, pid, fault);
     if (error < 0) {
         close_all(output);
         return error;
@@ -137,6 +166,11 @@ static int open_for(struct service *service, pid_t pid, struct output **ret_outp
 }
 
 int output_open(struct service *service, struct output **ret_output, struct fault *fault) {
+    struct output *left = take_leaving(service->manager, service->name);
+    if (left) {
+        *ret_output = left;
+        return output_update(left, service, 0, fault);
+    }
     int error = open_for(service, 0, ret_output, fault);
     if (error >= 0)
         state_hold(service, KEPT, (*ret_output)->fifos, FIFOS);
@@ -182,6 +216,8 @@ int output_update(struct output *output, struct service *service, pid_t pid, str
     return error < 0 ? error : tell_writers(output, pid, fault);
 }
 
+/* ---- the end of one ---- */
+
 static bool is_unread(const struct output *output) {
     int there;
     for (size_t i = 0; i < FIFOS; i++)
@@ -190,34 +226,134 @@ static bool is_unread(const struct output *output) {
     return false;
 }
 
-/* Where a daemon that is away is waited for it is in vain: it ends before us, or comes after us. */
-static bool any_is_unread(const struct manager *manager) {
-    const struct service *service;
-    list_for_each(service, &manager->services, link) {
-        const struct output *output = service->private->output;
-        if (output && service->unit && service->unit->logging.driver == LOG_FILE &&
-            is_unread(output))
-            return true;
-    }
-    return false;
+static void release(const struct output *output) {
+    char name[UNIT_NAME_MAX + 16];
+    snprintf(name, sizeof(name), "%s/" KEPT, output->name);
+    keeping_drop(output->manager->private->keeping, name);
 }
 
-void output_await_logger(const struct manager *manager) {
-    const struct timespec pause = {.tv_nsec = LOGGER_LOOK * 1000000L};
-    if (!getenv("RINGFENCE_KEEPER"))
-        return;
-    for (int waited = 0; waited < LOGGER_PATIENCE && any_is_unread(manager); waited += LOGGER_LOOK)
-        nanosleep(&pause, NULL);
-}
-
-void output_close(struct output *output) {
-    if (!output)
-        return;
-    state_release(output->service, KEPT);
+static void remove_all(struct output *output) {
+    release(output);
     unlinkat(output->fd, "settings", 0);
     unlinkat(output->fd, "pid", 0);
     unlinkat(output->fd, fifos[0], 0);
     unlinkat(output->fd, fifos[1], 0);
     rmdir(output->directory);
     close_all(output);
+}
+
+/* What the logger has taken out of a FIFO it has written before (ledger.h). */
+static void look(struct deadline *deadline) {
+    struct leaving *leaving = list_entry(deadline, struct leaving, look);
+    struct output *output, *following;
+    struct manager *manager = NULL;
+    list_for_each_safe(output, following, &leaving->outputs, link) {
+        manager = output->manager;
+        if (!is_unread(output))
+            remove_all(output);
+    }
+    if (list_is_empty(&leaving->outputs))
+        return;
+    leaving->pause = leaving->pause * 2 < LOOK_AGAIN_MOST ? leaving->pause * 2 : LOOK_AGAIN_MOST;
+    timers_set(&manager->private->timers, deadline, world_now(manager) + leaving->pause);
+}
+
+static void leave(struct output *output) {
+    struct manager *manager = output->manager;
+    struct leaving *leaving = &manager->private->leaving;
+    list_append(&leaving->outputs, &output->link);
+    leaving->pause = LOOK_AGAIN;
+    leaving->look.passed = look;
+    timers_set(&manager->private->timers, &leaving->look, world_now(manager) + LOOK_AGAIN);
+}
+
+/* Without a keeper above us nobody promises that there will be a logger. */
+void output_close(struct output *output) {
+    if (!output)
+        return;
+    if (getenv("RINGFENCE_KEEPER") && !output->manager->private->leaving.ended && is_unread(output))
+        leave(output);
+    else
+        remove_all(output);
+}
+
+/* ---- all of them ---- */
+
+/* The FIFOs are there by their names, or have nobody who could read them. */
+static void resume_leaving(struct manager *manager, const char *name, const int *held,
+                           size_t count) {
+    struct fault fault;
+    struct output *output = make(manager, name, &fault);
+    if (!output)
+        return;
+    bool same = count == FIFOS;
+    output->fd = open(output->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    for (int number = 0; number < FIFOS && same; number++)
+        same =
+            open_fifo(output, number, &fault) == 0 && is_same(held[number], output->fifos[number]);
+    if (same) {
+        leave(output);
+    } else {
+        release(output);
+        close_all(output);
+    }
+}
+
+void outputs_resume(struct manager *manager) {
+    struct keeping *keeping = manager->private->keeping;
+    const char *name;
+    for (size_t i = 0; (name = keeping_untaken(keeping, i));) {
+        char unit[KEEPER_NAME_MAX + 1];
+        int held[FIFOS];
+        size_t length = strlen(name), end = strlen("/" KEPT);
+        if (length <= end || strcmp(name + length - end, "/" KEPT) != 0) {
+            i++;
+            continue;
+        }
+        snprintf(unit, sizeof(unit), "%.*s", (int)(length - end), name);
+        int count = keeping_take(keeping, name, held, FIFOS);
+        if (count < 0) {
+            i++; /* keeping_settle lets them go */
+            continue;
+        }
+        resume_leaving(manager, unit, held, (size_t)count);
+        for (int number = 0; number < count; number++)
+            close_fd(held[number]);
+    }
+}
+
+/* Where a daemon that is away is waited for it is in vain: it ends before us, or comes after us. */
+static bool is_awaited(const struct service *service) {
+    const struct output *output = service->private->output;
+    return output && service->unit && service->unit->logging.driver == LOG_FILE &&
+           is_unread(output);
+}
+
+static bool any_is_unread(const struct manager *manager) {
+    const struct service *service;
+    const struct output *output;
+    list_for_each(service, &manager->services, link) {
+        if (is_awaited(service))
+            return true;
+    }
+    list_for_each(output, &manager->private->leaving.outputs, link) {
+        if (is_unread(output))
+            return true;
+    }
+    return false;
+}
+
+void outputs_end(struct manager *manager) {
+    const struct timespec pause = {.tv_nsec = LOGGER_LOOK * 1000000L};
+    struct leaving *leaving = &manager->private->leaving;
+    struct output *output, *following;
+    bool kept = getenv("RINGFENCE_KEEPER") != NULL;
+    for (int waited = 0; kept && waited < LOGGER_PATIENCE && any_is_unread(manager);
+         waited += LOGGER_LOOK)
+        nanosleep(&pause, NULL);
+    timers_cancel(&manager->private->timers, &leaving->look);
+    leaving->ended = true;
+    list_for_each_safe(output, following, &leaving->outputs, link) {
+        remove_all(output);
+    }
 }

@@ -6,10 +6,21 @@
 
 #include <sys/types.h>
 
+#include "supervisor/timers.h"
+#include "units/base/list.h"
+
 struct fault;
 struct manager;
 struct output;
 struct service;
+
+/* Outputs that were closed and are not read to their end: the manager's. */
+struct leaving {
+    struct list outputs;
+    struct deadline look; /* whether they are by now */
+    uint64_t pause;       /* until the next one, microseconds */
+    bool ended;           /* outputs_end */
+};
 
 /* Copies of the FIFOs are held by ringfenced: what nobody has read yet outlives the manager. */
 int output_open(struct service *service, struct output **ret_output, struct fault *fault);
@@ -20,8 +31,14 @@ int output_resume(struct service *service, pid_t pid, struct output **ret_output
 int output_streams(const struct output *output, int *ret_out, int *ret_error, struct fault *fault);
 /* Tells the logger what has changed of the settings, and who is the main process; 0: none runs. */
 int output_update(struct output *output, struct service *service, pid_t pid, struct fault *fault);
-/* Before the last outputs are closed: a logger that was killed a moment ago is started again by
- * ringfenced, and shall find what services said last. Waits for that, but not for ever. */
-void output_await_logger(const struct manager *manager);
-/* Closes and removes the FIFOs: ringfence-logd drains what it holds. Accepts NULL. */
+/* Removes the FIFOs once ringfence-logd has read what is in them: a logger that was killed a moment
+ * ago is started again by ringfenced, and finds them by their names. Accepts NULL. */
 void output_close(struct output *output);
+
+/* ---- all of them ---- */
+
+/* Those that a predecessor had closed, and of which something is still unread. */
+void outputs_resume(struct manager *manager);
+/* When everything is stopped: waits for the logger, but not for ever. What is closed from now on is
+ * removed at once. */
+void outputs_end(struct manager *manager);

@@ -169,3 +169,37 @@ U
     finish
     [ "$("$RINGFENCE_BUILD/ringfence" logs --log-dir "$scratch/log" --no-prefix last | xargs)" = "up $(seq 1 100 | xargs)" ]
 }
+
+# A logger that is stopped, and killed afterwards, has read nothing of what was said meanwhile.
+@test "a unit is removed while its logger is away: what it said is there all the same" {
+    unit talk <<'U'
+service = { exec = [ "/bin/sh", "-c", "seq 1 1000; echo trouble >&2" ]; type = "oneshot"; remain_after_exit = false; };
+restart = { policy = "no"; };
+install = { enabled = false; };
+U
+    begin_kept
+    eventually ring list
+    gone() { [ ! -e "$scratch/run/output/talk" ]; }
+    all() { [ "$(ring logs --no-prefix talk | sort | uniq -c | awk "\$1 == $1" | wc -l)" = 1001 ]; }
+    for round in 1 2 3; do
+        logger=$(child ringfence-logd)
+        kill -STOP "$logger"
+        ring start talk
+        ring rm talk
+        [ -p "$scratch/run/output/talk/out" ] # until it is read
+        if [ $round = 2 ]; then # the next manager waits for the same
+            old=$(child ringfence-manag)
+            kill -KILL "$old"
+            eventually ring list
+            [ "$(child ringfence-manag)" != "$old" ]
+        elif [ $round = 3 ]; then # and so does the unit, if it comes again
+            ring start talk
+            round=4
+        fi
+        kill -KILL "$logger"
+        eventually all $round
+        [ $round != 4 ] || ring rm talk
+        eventually gone
+    done
+    finish
+}
