@@ -159,6 +159,13 @@ void service_free(struct service *service) {
 
 /* ---- transitions ---- */
 
+/* What was to come up is up by then, or will not come. What is asked for while the sandbox goes is
+ * of the next attempt. */
+static bool ends_attempt(enum service_state before, enum service_state state) {
+    return state_traits(state)->lingers ||
+           (state_traits(state)->settled && !state_traits(before)->lingers);
+}
+
 void service_enter(struct service *service, enum service_state state) {
     struct service_private *own = service->private;
     struct manager *manager = service->manager;
@@ -170,7 +177,7 @@ void service_enter(struct service *service, enum service_state state) {
     timers_cancel(&manager->private->timers, &own->deadline);
     service->state = state;
     service->state_since = world_date(manager);
-    if (own->goal == GOAL_UP && state_traits(state)->settled)
+    if (own->goal == GOAL_UP && ends_attempt(before, state))
         own->goal = GOAL_NONE;
     if (!state_traits(state)->probed)
         health_end(service);

@@ -25,7 +25,7 @@ static enum reach reach(const struct transaction *transaction, const struct serv
         return (by_person && !transaction->resumed) || SEEDED(REVIVES) ? REACH_RAISE : REACH_NOT;
     if (traits->gated)
         return REACH_RAISE;
-    if (!traits->idle)
+    if (!traits->idle && !traits->lingers)
         return REACH_AS_IS;
     /* One that failed, or waits for its delay, is not hurried because another one needs it. */
     bool waits = !traits->down || traits->failed;

@@ -294,6 +294,24 @@ TEST(a_removal_that_takes_several_tries) {
     end();
 }
 
+TEST(a_start_while_the_sandbox_of_a_finished_oneshot_goes_is_not_lost) {
+    struct unit *unit = fake_unit("web", SERVICE_ONESHOT);
+    unit->service.remain_after_exit = false;
+    struct service *web = begin(unit);
+    plan.exit_after = MSEC;
+    plan.busy_removals = 3;
+    command(COMMAND_START, "web");
+    for (int i = 0; i < 1000 && web->state != SERVICE_REMOVING; i++)
+        fake_run(MSEC / 10);
+    CHECK(web->state == SERVICE_REMOVING && ended == 1 && error_told == 0);
+    int launches = chosen;
+    CHECK(command(COMMAND_START, "web") >= 0);
+    fake_run(SEC);
+    CHECK(web->state == SERVICE_STOPPED && web->result == RESULT_SUCCESS);
+    CHECK(chosen == 2 * launches && ended == 1 && error_told == 0);
+    end();
+}
+
 TEST(a_paused_service_is_thawed_to_stop) {
     struct fault fault;
     struct service *web = begin(fake_unit("web", SERVICE_EXEC));
