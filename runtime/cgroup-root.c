@@ -274,12 +274,14 @@ static int choose_path(const char *given, const char *mount, char *ret_path, siz
 
 /* That the directory is ours to be removed is written on itself, for the manager that removes it
  * may be a later one. */
-static void mark_made(struct cgroup_root *root) {
+static int mark_made(struct cgroup_root *root, struct fault *fault) {
     static const char mark[] = "trusted.ringfence.made";
-    if (root->made)
-        fsetxattr(root->fd, mark, "1", 1, 0);
-    else
+    if (root->made && fsetxattr(root->fd, mark, "1", 1, 0) < 0 && errno != EPERM &&
+        errno != ENOTSUP)
+        return fault_set(fault, errno, "cannot mark cgroup \"%s\" as made by us", root->path);
+    if (!root->made)
         root->made = fgetxattr(root->fd, mark, NULL, 0) == 1;
+    return 0;
 }
 
 /* Held as long as we live: another manager would kill our units as leftovers. A lock of this
@@ -307,15 +309,17 @@ static int make_root(struct cgroup_root *root, struct fault *fault) {
         scoped_fd int above = open_directory(parent, fault);
         if (above < 0)
             return above;
-        if (mkdir(root->path, 0755) < 0 && errno != EEXIST)
+        root->made = mkdir(root->path, 0755) == 0;
+        if (!root->made && errno != EEXIST)
             return fault_set(fault, errno, "cannot make cgroup \"%s\"", root->path);
-        root->made = true;
         root->fd = open_directory(root->path, fault);
         if (root->fd < 0)
             return root->fd;
     }
-    mark_made(root);
-    int error = lock(root, fault);
+    int error = mark_made(root, fault);
+    if (error)
+        return error;
+    error = lock(root, fault);
     if (error)
         root->made = false;
     return error;

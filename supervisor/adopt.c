@@ -50,29 +50,30 @@ void adoption_free(struct adoption *adoption) {
 void manager_read_exits(struct manager *manager) {
     struct manager_private *own = manager->private;
     struct keeper_exit exit;
-    while (keeping_peek_exit(own->keeping, &exit)) {
+    while (keeping_peek_exit(own->keeping, &exit) > 0) {
         children_end_adopted(&own->children, exit.pid, exit.start_time, exit.wait_status);
         manager_event_ended(manager); /* what follows from it is written down before it is gone */
         keeping_consume_exit(own->keeping);
     }
 }
 
-/* Readable without an end of anybody: ringfenced itself is gone. */
 static void exits_came(void *context) {
     struct manager *manager = context;
     struct keeper_exit exit;
-    if (keeping_peek_exit(manager->private->keeping, &exit))
-        manager_read_exits(manager);
-    else
+    if (keeping_peek_exit(manager->private->keeping, &exit) < 0) /* ringfenced itself is gone */
         watch_close(take(manager->private->adoption.exits));
+    else
+        manager_read_exits(manager);
 }
 
-static void listen_to_keeper(struct manager *manager) {
+static int listen_to_keeper(struct manager *manager, struct fault *fault) {
     struct manager_private *own = manager->private;
-    int fd = keeping_exits_fd(own->keeping);
-    if (fd >= 0 && watch_open(manager, fd, EPOLLIN, WATCH_CHILDREN, exits_came, manager,
-                              &own->adoption.exits) < 0)
-        log_line(LEVEL_ERROR, "cannot listen to ringfenced: ends of units will not be heard of");
+    int fd = keeping_exits_fd(own->keeping), error = 0;
+    if (fd >= 0)
+        error = watch_open(manager, fd, EPOLLIN, WATCH_CHILDREN, exits_came, manager,
+                           &own->adoption.exits);
+    return error < 0 ? fault_set(fault, error, "cannot listen to ringfenced, which tells what ends")
+                     : 0;
 }
 
 /* Those that had ended before we came, and of which ringfenced had nothing to tell. */
@@ -206,7 +207,8 @@ int manager_adopt(struct manager *manager, struct fault *fault) {
     }
     outputs_resume(manager);
     keeping_settle(own->keeping);
-    listen_to_keeper(manager);
+    if (error >= 0)
+        error = listen_to_keeper(manager, fault);
     if (resumed) /* else manager_boot does: one that dies before it is followed by one that boots */
         state_touch_manager(manager);
     manager_event_ended(manager);

@@ -262,13 +262,17 @@ int keeping_exits_fd(const struct keeping *keeping) {
     return keeping->exits;
 }
 
-bool keeping_peek_exit(struct keeping *keeping, struct keeper_exit *ret_exit) {
+int keeping_peek_exit(struct keeping *keeping, struct keeper_exit *ret_exit) {
     struct keeper_exit one;
-    if (keeping->exits < 0 ||
-        recv(keeping->exits, &one, sizeof(one), MSG_PEEK | MSG_DONTWAIT) != (ssize_t)sizeof(one))
-        return false;
+    if (keeping->exits < 0)
+        return 0;
+    ssize_t length = recv(keeping->exits, &one, sizeof(one), MSG_PEEK | MSG_DONTWAIT);
+    if (length == 0)
+        return -EPIPE;
+    if (length != (ssize_t)sizeof(one)) /* for now: it is readable as long as there is more */
+        return 0;
     *ret_exit = one;
-    return true;
+    return 1;
 }
 
 void keeping_consume_exit(struct keeping *keeping) {

@@ -43,7 +43,7 @@ void keeping_drop(struct keeping *keeping, const char *name);
 
 /* To be polled for reading; negative without a keeper. */
 int keeping_exits_fd(const struct keeping *keeping);
-/* The oldest one; it stays until it is consumed, for a successor if we die in between. True: there
- * is one. */
-bool keeping_peek_exit(struct keeping *keeping, struct keeper_exit *ret_exit);
+/* The oldest one; it stays until it is consumed, for a successor if we die in between. 1: there is
+ * one, 0: not now, -EPIPE: the keeper is gone, and none will come. */
+int keeping_peek_exit(struct keeping *keeping, struct keeper_exit *ret_exit);
 void keeping_consume_exit(struct keeping *keeping);

@@ -28,10 +28,17 @@ static int change_read(sd_bus_message *message, struct change *change) {
                                &change->failure);
 }
 
-/* Handles signals until *done, an error, or the deadline (CLOCK_REALTIME, 0: none): -ETIMEDOUT. */
+/* The time that passes, also while the machine sleeps and somebody sets the clock on the wall. */
+static uint64_t passing_now(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return (uint64_t)now.tv_sec * USEC_PER_SEC + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* Handles signals until *done, an error, or the deadline (passing_now, 0: none): -ETIMEDOUT. */
 static int follow(sd_bus *bus, const bool *done, uint64_t deadline) {
     while (!*done) {
-        uint64_t now = output_now();
+        uint64_t now = passing_now();
         int result = sd_bus_process(bus, NULL);
         if (result == 0) {
             if (deadline && now >= deadline)
@@ -346,5 +353,5 @@ int verb_wait(const struct tool *tool, const struct arguments *arguments) {
     if (code != EXIT_OK)
         return tool_fail(code, "%s", fault.text);
     return keep_vigil(tool, bus, &vigil, arguments->operands,
-                      usec == DURATION_OFF ? 0 : output_now() + usec);
+                      usec == DURATION_OFF ? 0 : passing_now() + usec);
 }

@@ -208,7 +208,7 @@ int keeping_exits_fd(const struct keeping *keeping) {
     return -1; /* fake_keeper_reaps calls */
 }
 
-bool keeping_peek_exit(struct keeping *keeping, struct keeper_exit *ret_exit) {
+int keeping_peek_exit(struct keeping *keeping, struct keeper_exit *ret_exit) {
     (void)keeping;
     if (seen_first == seen_count)
         return false;

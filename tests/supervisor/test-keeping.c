@@ -88,7 +88,7 @@ TEST(without_a_keeper_nothing_is_kept) {
     CHECK(!keeping_untaken(keeping, 0));
     CHECK(keeping_settle(keeping) == 0);
     CHECK(keeping_exits_fd(keeping) < 0);
-    CHECK(!keeping_peek_exit(keeping, &none));
+    CHECK(keeping_peek_exit(keeping, &none) == 0);
     keeping_consume_exit(keeping);
     keeping_close(keeping);
     keeping_close(NULL);
@@ -175,15 +175,15 @@ TEST(exits_are_there_until_they_are_consumed) {
     be_the_keeper("");
     CHECK(keeping_open(&keeping, &fault) == 0);
     CHECK(keeping_exits_fd(keeping) == KEEPER_EXITS);
-    CHECK(!keeping_peek_exit(keeping, &got));
+    CHECK(keeping_peek_exit(keeping, &got) == 0);
     CHECK(write(exits, &one, sizeof(one)) == sizeof(one));
     CHECK(write(exits, &two, sizeof(two)) == sizeof(two));
     for (int i = 0; i < 2; i++)
-        CHECK(keeping_peek_exit(keeping, &got) && memcmp(&got, &one, sizeof(one)) == 0);
+        CHECK(keeping_peek_exit(keeping, &got) == 1 && memcmp(&got, &one, sizeof(one)) == 0);
     keeping_consume_exit(keeping);
-    CHECK(keeping_peek_exit(keeping, &got) && memcmp(&got, &two, sizeof(two)) == 0);
+    CHECK(keeping_peek_exit(keeping, &got) == 1 && memcmp(&got, &two, sizeof(two)) == 0);
     keeping_consume_exit(keeping);
-    CHECK(!keeping_peek_exit(keeping, &got));
+    CHECK(keeping_peek_exit(keeping, &got) == 0);
     keeping_close(keeping);
     be_gone();
 }
