@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/mount.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -76,6 +77,17 @@ static int hand_over(const struct keeper *keeper) {
     return error;
 }
 
+/* From a read-only mount of its own, so that nobody who finds it in /proc/PID/exe from within a
+ * container can write to the program (CVE-2019-5736). A manager that was not begun so begins itself
+ * anew, and its libraries are linked once more. Returns where that cannot be. */
+static void exec_sealed(const struct child *child) {
+    struct mount_attr sealed = {.attr_set = MOUNT_ATTR_RDONLY};
+    long tree = syscall(SYS_open_tree, AT_FDCWD, child->path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    if (tree >= 0 &&
+        syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &sealed, sizeof sealed) == 0)
+        syscall(SYS_execveat, tree, "", child->arguments, environ, AT_EMPTY_PATH);
+}
+
 /* Between fork and exec. A session of its own keeps Ctrl-C on the terminal from children: only the
  * keeper is told, and tells them in the right order. The signals that both read stay blocked: what
  * they are told before they read is not lost, nor their death. */
@@ -103,6 +115,8 @@ static _Noreturn void become(const struct keeper *keeper, const struct child *ch
     int error = setenv("NOTIFY_SOCKET", keeper->address.sun_path, 1);
     if (!error && child == &keeper->manager)
         error = hand_over(keeper);
+    if (!error && child == &keeper->manager)
+        exec_sealed(child);
     if (!error)
         execv(child->path, child->arguments);
     say("cannot run \"%s\": %s", child->path, strerror(errno));

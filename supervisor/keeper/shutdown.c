@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/reboot.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -21,8 +22,9 @@
 enum {
     GRACE = 5000, /* ms that what is no service has to end, and what is killed to be gone */
     GRACE_BY_FORCE = 1000,
-    DISKS_LIMIT = 60000, /* ms in which writing and unmounting may show no progress */
-    BREATH = 20          /* ms between two looks */
+    PATIENCE = 40000,       /* ms without any progress: the kernel itself gives a disk 30 s */
+    PATIENCE_AFTER = 10000, /* once a disk has not answered */
+    BREATH = 20             /* ms between two looks */
 };
 
 static const struct {
@@ -87,36 +89,65 @@ static unsigned long unwritten(void) {
     return sum;
 }
 
+static void write_all(struct unmounting *unmounting) {
+    (void)unmounting;
+    sync();
+}
+
 /* In a process of its own: one that waits for hardware cannot be interrupted, only left behind. A
  * slow disk gets all the time that it needs, one that gets nothing done does not. */
-static bool run_limited(void (*task)(void), struct watchdog *watchdog) {
-    uint64_t deadline = now() + DISKS_LIMIT;
+static bool run_limited(void (*task)(struct unmounting *), struct unmounting *unmounting,
+                        unsigned patience, struct watchdog *watchdog) {
     unsigned long least = ULONG_MAX;
+    unsigned steps = unmounting->steps;
+    uint64_t deadline = now() + patience;
     pid_t pid = fork(), ended = 0;
     if (pid < 0)
-        task(); /* no memory for a process: it has to do */
+        task(unmounting); /* no memory for a process: it has to do */
     if (pid == 0) {
-        task();
+        task(unmounting);
         _exit(0);
     }
     for (; pid > 0 && ended != pid; breathe(watchdog)) {
         unsigned long left = unwritten();
-        if (left < least)
-            deadline = now() + DISKS_LIMIT;
+        if (left < least || unmounting->steps != steps)
+            deadline = now() + patience;
         else if (now() >= deadline)
             return false;
         least = left < least ? left : least;
+        steps = unmounting->steps;
         ended = waitpid(pid, NULL, WNOHANG);
     }
     return true;
 }
 
+/* A process for each that hangs; the last one does the rest. */
+static void unmount_limited(struct unmounting *unmounting, unsigned patience,
+                            struct watchdog *watchdog) {
+    while (!run_limited(unmount_all, unmounting, patience, watchdog)) {
+        bool known = unmounting->at[0] && unmounting->stuck_count < STUCK_MOST;
+        console_say("ringfence: %s does not let go; going on without it",
+                    known ? unmounting->at : "a file system");
+        if (!known)
+            return;
+        memcpy(unmounting->stuck[unmounting->stuck_count++], unmounting->at, PATH_MAX);
+        patience = PATIENCE_AFTER;
+    }
+}
+
 void shutdown_disks(struct watchdog *watchdog) {
+    static struct unmounting lonely;
+    unsigned patience = PATIENCE;
+    struct unmounting *unmounting =
+        mmap(NULL, sizeof *unmounting, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (unmounting == MAP_FAILED)
+        unmounting = &lonely; /* then whom it hangs on is not known */
     console_say("ringfence: writing everything to the disks");
-    if (!run_limited(sync, watchdog))
-        console_say("ringfence: the disks do not answer; going on without");
-    if (!run_limited(unmount_all, watchdog))
-        console_say("ringfence: a file system cannot be unmounted; going on without");
+    if (!run_limited(write_all, unmounting, patience, watchdog)) {
+        console_say("ringfence: a disk does not answer; going on without it");
+        patience = PATIENCE_AFTER;
+    }
+    unmount_limited(unmounting, patience, watchdog);
 }
 
 /* ---- the last call ---- */

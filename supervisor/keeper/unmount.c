@@ -91,14 +91,24 @@ static void mounts_read(struct mounts *ret_mounts) {
 
 /* ---- one round: whether anything changed ---- */
 
-static bool swap_off(void) {
+/* False: it is to be left alone. */
+static bool step(struct unmounting *unmounting, const char *path) {
+    for (unsigned i = 0; i < unmounting->stuck_count; i++)
+        if (strcmp(unmounting->stuck[i], path) == 0)
+            return false;
+    snprintf(unmounting->at, sizeof unmounting->at, "%s", path);
+    unmounting->steps++;
+    return true;
+}
+
+static bool swap_off(struct unmounting *unmounting) {
     scoped_file FILE *file = fopen("/proc/swaps", "re");
     char line[PATH_MAX + 128];
     bool changed = false;
     while (file && fgets(line, sizeof line, file)) {
         line[strcspn(line, " \t\n")] = '\0';
         mountinfo_unescape(line);
-        if (line[0] == '/' && swapoff(line) == 0)
+        if (line[0] == '/' && step(unmounting, line) && swapoff(line) == 0)
             changed = true;
     }
     return changed;
@@ -117,7 +127,7 @@ static bool let_go(const struct mount_entry *entry) {
 
 /* The last mounted first. A place below one that is kept goes too, unless the kernel talks through
  * it. */
-static bool unmount_round(void) {
+static bool unmount_round(struct unmounting *unmounting) {
     struct mounts mounts;
     bool changed = false;
     mounts_read(&mounts);
@@ -125,7 +135,8 @@ static bool unmount_round(void) {
         const struct mount_entry *entry = &mounts.entries[i];
         bool ours = strncmp(entry->path, "/dev/", 5) == 0 ||
                     strncmp(entry->path, "/sys/", 5) == 0 || strncmp(entry->path, "/proc/", 6) == 0;
-        if (!ours || !is_any(entry->type, diskless, ELEMENTS(diskless)))
+        if ((!ours || !is_any(entry->type, diskless, ELEMENTS(diskless))) &&
+            step(unmounting, entry->path))
             changed |= let_go(entry);
     }
     mounts_free(&mounts);
@@ -138,7 +149,7 @@ static bool has_file(const char *loop) {
     return access(path, F_OK) == 0;
 }
 
-static bool free_loops(void) {
+static bool free_loops(struct unmounting *unmounting) {
     DIR *directory = opendir("/sys/block");
     bool changed = false;
     if (!directory)
@@ -148,6 +159,8 @@ static bool free_loops(void) {
             continue;
         char path[128];
         snprintf(path, sizeof path, "/dev/%.64s", entry->d_name);
+        if (!step(unmounting, path))
+            continue;
         scoped_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
         /* One that is in use answers 0 too, and goes when its user does. */
         if (fd >= 0 && ioctl(fd, LOOP_CLR_FD, 0) == 0) {
@@ -172,12 +185,13 @@ static void complain_of_writable(void) {
     mounts_free(&mounts);
 }
 
-void unmount_all(void) {
+void unmount_all(struct unmounting *unmounting) {
     bool changed = true;
     for (unsigned round = 0; changed && round < ROUNDS_MOST; round++) {
-        changed = swap_off();
-        changed |= unmount_round();
-        changed |= free_loops();
+        changed = swap_off(unmounting);
+        changed |= unmount_round(unmounting);
+        changed |= free_loops(unmounting);
     }
+    unmounting->at[0] = '\0';
     complain_of_writable();
 }

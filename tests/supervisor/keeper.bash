@@ -5,6 +5,7 @@ setup() {
     unset NOTIFY_SOCKET container
     cd "$(mktemp -d "${BATS_TMPDIR:-/tmp}/keeper.XXXXXX")"
     scratch=$PWD
+    export FAKE_CHILD_DIRECTORY=$scratch
     cp "$RINGFENCE_BUILD/ringfenced" .
     cp "$RINGFENCE_BUILD/tests/fake-child" ringfence-manager
     cp ringfence-manager ringfence-logd

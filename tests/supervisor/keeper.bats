@@ -72,6 +72,17 @@ listen() {
     [ "$(cat manager-knows)" = 1 ]
 }
 
+@test "who reaches the manager through /proc cannot change its program" {
+    [ "$(id -u)" = 0 ] || skip "needs root"
+    begin
+    eventually event "ringfence-manager started"
+    run chmod u+w "/proc/$(child ringfence-manager)/exe"
+    [ "$status" -ne 0 ]
+    [[ $output = *"Read-only file system"* ]]
+    kill -TERM "$keeper"
+    finish 0
+}
+
 @test "READY and its like are passed upward" {
     script manager "notify READY=1|STATUS=3 units|X_OTHER=1" "notify FDSTORE=1" wait \
         "notify STOPPING=1" "exit 0"

@@ -9,6 +9,7 @@ setup() {
     unshare --pid --fork --mount-proc true || skip "no pid namespace can be made here"
     cd "$(mktemp -d "${BATS_TMPDIR:-/tmp}/machine.XXXXXX")"
     scratch=$PWD
+    export FAKE_CHILD_DIRECTORY=$scratch
     cp "$RINGFENCE_BUILD/ringfenced" .
     cp "$RINGFENCE_BUILD/tests/fake-child" ringfence-manager
     cp ringfence-manager ringfence-logd
