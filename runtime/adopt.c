@@ -17,6 +17,7 @@
 /* Words that are there in every version of them, of a sandbox and of a run. */
 #define WORD_BOOT "boot"
 #define WORD_MAIN "main"
+#define WORD_LAUNCH "launch" /* of a run that has not executed */
 
 static const char *const mode_items[] = {
     [NAMESPACE_PRIVATE] = "private", [NAMESPACE_HOST] = "host",   [NAMESPACE_UNIT] = "unit",
@@ -85,9 +86,9 @@ int sandbox_save(const struct sandbox *sandbox, struct text *words,
     return words->failed ? -ENOMEM : 0;
 }
 
-int run_save(const struct run *run, struct text *words, int fds[static RUN_SAVED_MAX],
-             size_t *ret_count) {
-    if (run->report >= 0 || run->payload.pid == 0)
+int run_save(const struct run *run, struct text *words, struct run_saved *ret_saved) {
+    bool launching = run->report >= 0;
+    if (run->payload.pid == 0 || (launching && !run_waits(run) && !run->released))
         return -EBUSY;
     words_add(words, WORD_BOOT, run->sandbox->runtime->boot);
     words_add(words, "place", place_items[run->place]);
@@ -96,9 +97,9 @@ int run_save(const struct run *run, struct text *words, int fds[static RUN_SAVED
         identity_print(words, "program", &run->program);
     if (run->program_ended)
         text_format(words, " ended=%u", (unsigned)run->wait_status);
-    *ret_count = 0;
-    if (run->status >= 0)
-        fds[(*ret_count)++] = run->status;
+    if (launching)
+        words_add(words, WORD_LAUNCH, "yes");
+    *ret_saved = (struct run_saved){.status = run->status, .report = run->report};
     return words->failed ? -ENOMEM : 0;
 }
 
@@ -312,6 +313,12 @@ int sandbox_adopt(struct runtime *runtime, const struct container *container, co
 
 /* ---- a run ---- */
 
+static void saved_close(struct run_saved *saved) {
+    close_fd(saved->status);
+    close_fd(saved->report);
+}
+#define scoped_saved __attribute__((cleanup(saved_close)))
+
 /* Into one that has neither descriptors nor a sandbox's notice yet. */
 static int parse_run(const char *words, struct run *run, struct fault *fault) {
     char text[16];
@@ -333,6 +340,19 @@ static int parse_run(const char *words, struct run *run, struct fault *fault) {
         return malformed("ended", error, fault);
     run->program_ended = !error;
     run->wait_status = error ? 0 : (int)ended;
+    error = words_find(words, WORD_LAUNCH, text, sizeof text);
+    run->waits = !error;
+    return error && error != -ENOENT ? malformed(WORD_LAUNCH, error, fault) : 0;
+}
+
+static int take_saved(struct run *run, struct run_saved *saved, struct fault *fault) {
+    if (run->waits && saved->report < 0)
+        return fault_say(fault, -ENOLINK, "process %d was on its way, and nobody kept its report",
+                         run->payload.pid);
+    if (run->waits)
+        run->report = take_fd(&saved->report);
+    if (run->has_init && !run->program_ended)
+        run->status = take_fd(&saved->status);
     return 0;
 }
 
@@ -353,9 +373,9 @@ static int adopt_process(struct run *run, struct fault *fault) {
     return 0;
 }
 
-int run_adopt(struct sandbox *sandbox, const char *words, const int *fds, size_t count,
+int run_adopt(struct sandbox *sandbox, const char *words, struct run_saved saved,
               struct run **ret_run, struct fault *fault) {
-    scoped_handed struct handed handed = {.fds = fds, .count = count};
+    scoped_saved struct run_saved handed = saved;
     int error = check_boot(words, fault);
     if (error)
         return error == -ESTALE ? -ESRCH : error;
@@ -365,10 +385,10 @@ int run_adopt(struct sandbox *sandbox, const char *words, const int *fds, size_t
     error = parse_run(words, run, fault);
     if (!error)
         error = adopt_process(run, fault);
+    if (!error)
+        error = take_saved(run, &handed, fault);
     if (error)
         return error;
-    if (run->has_init && !run->program_ended && count > 0)
-        run->status = handed.fds[handed.taken++];
     if (run->has_init)
         run->program_pidfd = identity_open(&run->program); /* it may end before its init */
     if (run->place == RUN_MAIN)
@@ -378,9 +398,9 @@ int run_adopt(struct sandbox *sandbox, const char *words, const int *fds, size_t
     return 0;
 }
 
-int run_adopt_gone(struct sandbox *sandbox, const char *words, const int *fds, size_t count,
+int run_adopt_gone(struct sandbox *sandbox, const char *words, struct run_saved saved,
                    struct run **ret_run, struct fault *fault) {
-    scoped_handed struct handed handed = {.fds = fds, .count = count};
+    scoped_saved struct run_saved handed = saved;
     int error = check_boot(words, fault);
     if (error)
         return error;
@@ -388,10 +408,10 @@ int run_adopt_gone(struct sandbox *sandbox, const char *words, const int *fds, s
     if (!run)
         return fault_set(fault, ENOMEM, "cannot adopt a run");
     error = parse_run(words, run, fault);
+    if (!error)
+        error = take_saved(run, &handed, fault);
     if (error)
         return error;
-    if (run->has_init && !run->program_ended && count > 0)
-        run->status = handed.fds[handed.taken++];
     sandbox->occupied[run_parts[run->place]] = true;
     *ret_run = take(run);
     return 0;

@@ -7,13 +7,22 @@
  * beside it, runtime_settle. The directory that was given to sandbox_build as notify_directory is
  * bound inside as the directory that it was: keep it; what lies in it may be made anew. */
 
+#include <errno.h>
+
 #include "runtime/run.h"
 #include "runtime/sandbox.h"
 
 struct text;
 
 #define SANDBOX_SAVED_MAX NAMESPACE_KINDS
-#define RUN_SAVED_MAX 1
+
+/* Of a run; -EBADF: there is none. */
+struct run_saved {
+    int status; /* where its init tells how the program ended: without it no more is learned than
+                   the init's exit code */
+    int report; /* of a launch under way (run_waits): without it nobody knows how that ended */
+};
+#define RUN_SAVED_NONE ((struct run_saved){-EBADF, -EBADF})
 
 /* The words are appended; the descriptors stay the sandbox's. -EBUSY while it is being built:
  * that dies with its manager. -ENOMEM. */
@@ -28,19 +37,19 @@ int sandbox_save(const struct sandbox *sandbox, struct text *words,
 int sandbox_adopt(struct runtime *runtime, const struct container *container, const char *words,
                   const int *fds, size_t count, struct sandbox **ret_sandbox, struct fault *fault);
 
-/* The same of a run that has executed; -EBUSY before. There is a descriptor where there is an
- * init (run_status_fd); who keeps none learns no more than the init's exit code. */
-int run_save(const struct run *run, struct text *words, int fds[static RUN_SAVED_MAX],
-             size_t *ret_count);
+/* The same of a run that waits, was released, or has executed; -EBUSY before. */
+int run_save(const struct run *run, struct text *words, struct run_saved *ret_saved);
 
 /* -ESRCH where the process is gone, be its number another's by now; -EXDEV where it is not in the
- * place that is its own in this sandbox. A zombie that is not reaped yet is adopted. */
-int run_adopt(struct sandbox *sandbox, const char *words, const int *fds, size_t count,
+ * place that is its own in this sandbox; -ENOLINK where it was on its way and its report is gone. A
+ * zombie that is not reaped yet is adopted. One that was on its way is to be watched and released
+ * as if it had been started here. Consumes the descriptors, on failure too. */
+int run_adopt(struct sandbox *sandbox, const char *words, struct run_saved saved,
               struct run **ret_run, struct fault *fault);
 
 /* The same of one whose process is gone: nothing can be sent to it, and its end is still to be
  * told. What lives in its place is what it has left behind. */
-int run_adopt_gone(struct sandbox *sandbox, const char *words, const int *fds, size_t count,
+int run_adopt_gone(struct sandbox *sandbox, const char *words, struct run_saved saved,
                    struct run **ret_run, struct fault *fault);
 
 /* The process that the words of a run mean, for those that are gone. 0 or -EINVAL; -ESTALE where it

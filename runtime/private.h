@@ -73,12 +73,13 @@ struct run {
     bool has_init;
     struct identity program; /* with an init: its child; pid 0: not known yet */
     int program_pidfd;
+    bool has_terminal, told_terminal;
     int terminal; /* the master */
     int status;   /* of the init, until it told */
     bool program_ended;
-    int wait_status;       /* of the program, once it has ended */
-    bool found;            /* the file */
-    struct report failure; /* of a step; kind is REPORT_FAULT once there is one */
+    int wait_status;      /* of the program, once it has ended */
+    bool found;           /* the file */
+    bool waits, released; /* for run_release; then it was called */
 };
 
 struct run *run_new(struct sandbox *sandbox, enum run_place place);

@@ -71,6 +71,22 @@ bool report_has_reader(int fd) {
     return poll(&end, 1, 0) <= 0 || !(end.revents & (POLLHUP | POLLERR));
 }
 
+bool report_await(int fd) {
+    struct pollfd word = {.fd = fd, .events = POLLIN};
+    char byte;
+    ssize_t length;
+    do {
+        poll(&word, 1, -1);
+        length = recv(fd, &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT);
+    } while (length < 0 && (errno == EINTR || errno == EAGAIN));
+    return length > 0;
+}
+
+void report_go(int fd) {
+    while (send(fd, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno == EINTR)
+        ;
+}
+
 static void take_control(struct msghdr *message, struct report *report) {
     for (struct cmsghdr *part = CMSG_FIRSTHDR(message); part; part = CMSG_NXTHDR(message, part)) {
         struct ucred sender;
@@ -88,6 +104,30 @@ static void take_control(struct msghdr *message, struct report *report) {
     }
 }
 
+/* A holder of the other end that closes it with report_go unread resets the connection: the kernel
+ * tells that once, before what was sent. */
+static ssize_t receive(int fd, struct msghdr *message, int flags) {
+    ssize_t length;
+    do
+        length = recvmsg(fd, message, flags | MSG_DONTWAIT);
+    while (length < 0 && (errno == EINTR || errno == ECONNRESET));
+    return length;
+}
+
+bool report_find_fault(int fd, struct report *ret_report) {
+    struct head head;
+    struct report report = {.kind = REPORT_FAULT};
+    struct iovec parts[2] = {{&head, sizeof head}, {report.text, sizeof report.text - 1}};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+    ssize_t length = receive(fd, &message, MSG_PEEK);
+    if (length < (ssize_t)sizeof head || head.kind != REPORT_FAULT)
+        return false;
+    report.error = head.error;
+    report.value = head.value;
+    *ret_report = report;
+    return true;
+}
+
 int report_receive(int fd, struct report *ret_report) {
     struct head head;
     struct report report = {0};
@@ -97,14 +137,9 @@ int report_receive(int fd, struct report *ret_report) {
                              .msg_iovlen = 2,
                              .msg_control = control.bytes,
                              .msg_controllen = sizeof control.bytes};
-    ssize_t length;
-    do
-        length = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
-    while (length < 0 && errno == EINTR);
-    if (length == 0)
-        return 0;
-    if (length < 0)
-        return errno == ECONNRESET ? 0 : -errno;
+    ssize_t length = receive(fd, &message, MSG_CMSG_CLOEXEC);
+    if (length <= 0)
+        return length < 0 ? -errno : 0;
 
     take_control(&message, &report);
     if (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC) || (size_t)length < sizeof head ||

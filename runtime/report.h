@@ -43,7 +43,15 @@ void report_send_fault(int fd, const char *step, int error, uint32_t value,
 
 /* Whether there is a manager yet that would read it. */
 bool report_has_reader(int fd);
+/* Waits until somebody who reads has called report_go; false: nobody ever will. All that share the
+ * end are told. */
+bool report_await(int fd);
+/* To those who wait, now or later. */
+void report_go(int fd);
 
 /* 1: a report was read, its descriptors are the caller's; 0: nothing follows, the helper's end is
  * closed everywhere; -EAGAIN: not yet; -EBADMSG where the message is not one of ours. */
 int report_receive(int fd, struct report *ret_report);
+/* Whether a failure is what report_receive would read next. It stays there: another holder of this
+ * end may have to be told of it too. */
+bool report_find_fault(int fd, struct report *ret_report);

@@ -45,6 +45,7 @@ static void fill_stage(struct stage *stage, const struct sandbox *sandbox,
         .streams = {.ready = request->ready_fd,
                     .ready_number = request->ready_fd < 0 ? -1 : request->ready_fd_number,
                     .report = report},
+        .waits = request->waits,
         .terminal = request->tty || has_terminal(sandbox, request),
         .own_terminal = has_terminal(sandbox, request),
         .user_private = sandbox->modes[NAMESPACE_USER] != NAMESPACE_HOST,
@@ -155,6 +156,8 @@ int run_start(struct sandbox *sandbox, const struct run_request *request, const 
     if (!run)
         return fault_set(fault, ENOMEM, "cannot start a run");
     run->has_init = wants_init(sandbox, request);
+    run->has_terminal = has_terminal(sandbox, request);
+    run->waits = request->waits;
     error = start_helper(sandbox, request, neighbour, init_status, &run->report, fault);
     if (error)
         return error;
@@ -211,18 +214,16 @@ static void keep_process(struct run *run, const struct report *report) {
 }
 
 static void keep_terminal(struct run *run, const struct report *report) {
-    if (report->descriptor_count == 1 && run->terminal < 0)
-        run->terminal = report->descriptors[0];
+    if (report->descriptor_count != 1 || run->told_terminal)
+        return;
+    run->terminal = report->descriptors[0];
+    run->told_terminal = true;
 }
 
 /* Helper and payload both hold the channel: its end comes when the one is gone and the other has
  * executed, or both are gone. */
 static int conclude(struct run *run, struct fault *fault) {
     run->report = close_fd(run->report);
-    if (run->failure.kind == REPORT_FAULT && run->failure.error) {
-        fault_say(fault, run->failure.error, "%s", run->failure.text);
-        return run->failure.value == STAGE_EXECUTING ? run->failure.error : -ECANCELED;
-    }
     if (run->found)
         return RUN_EXECUTED;
     if (run->payload.pid == 0) {
@@ -242,9 +243,17 @@ static int lose(struct run *run, int error, struct fault *fault) {
                      strerror(-error));
 }
 
+static int fail(struct run *run, const struct report *failure, struct fault *fault) {
+    run->report = close_fd(run->report);
+    fault_say(fault, failure->error, "%s", failure->text);
+    return failure->value == STAGE_EXECUTING ? failure->error : -ECANCELED;
+}
+
 int run_advance(struct run *run, struct fault *fault) {
     for (;;) {
         struct report report;
+        if (report_find_fault(run->report, &report))
+            return fail(run, &report, fault);
         int got = report_receive(run->report, &report);
         if (got == -EAGAIN)
             return RUN_PREPARING;
@@ -260,9 +269,20 @@ int run_advance(struct run *run, struct fault *fault) {
             run->found = true;
         else if (report.kind == REPORT_TERMINAL)
             keep_terminal(run, &report);
-        else if (report.kind == REPORT_FAULT)
-            run->failure = report;
     }
+}
+
+bool run_waits(const struct run *run) {
+    return run->waits && run->report >= 0 && run->payload.pid > 0 &&
+           (!run->has_init || run->program.pid > 0) && (!run->has_terminal || run->told_terminal);
+}
+
+void run_release(struct run *run) {
+    if (!run_waits(run))
+        return;
+    run->waits = false;
+    run->released = true;
+    report_go(run->report);
 }
 
 pid_t run_pid(const struct run *run) {

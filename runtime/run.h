@@ -35,8 +35,10 @@ struct run_request {
     bool init_lingers;
     int beside; /* RUN_BESIDE, RUN_PROBE: pidfd of a process of the unit, where that of the main run
                  * is not the one to go beside (any more); 0 or less: it is. Not consumed. */
-    bool tty;   /* standard[0] is a terminal: make it the controlling one. With
-                 * container->process.tty a RUN_MAIN gets one of its own instead of standard. */
+    bool
+        waits; /* with its last step for run_release, so that a later manager finds what executes */
+    bool tty;  /* standard[0] is a terminal: make it the controlling one. With
+                * container->process.tty a RUN_MAIN gets one of its own instead of standard. */
 };
 
 /* Starts. The request's strings are copied. main: the running main run, for RUN_BESIDE and
@@ -51,6 +53,11 @@ int run_report_fd(const struct run *run); /* readable when run_advance has somet
  * failure with "step: object: why": execve's own -errno (-ENOENT: exit code 127, others: 126),
  * -ECANCELED where an earlier step failed. */
 int run_advance(struct run *run, struct fault *fault);
+
+/* One that waits, and all is known of it that a later manager needs (run_save, adopt.h): write that
+ * down first. It goes through its steps meanwhile, so that who is quick delays nothing. */
+bool run_waits(const struct run *run);
+void run_release(struct run *run);
 
 /* The payload's pid in our pid namespace, a child of the caller; 0 until known. It is known at the
  * latest when run_advance returns RUN_EXECUTED. Its end is told by waitid(2) to the caller's
@@ -75,7 +82,7 @@ int run_program_pidfd(const struct run *run);
 int run_program_ended(struct run *run, int *ret_wait_status);
 
 /* The master of the terminal that the program was given, non-blocking; the caller's from here on.
- * Known when run_advance returned RUN_EXECUTED; negative where there is none. */
+ * Known when run_waits, or run_advance returned RUN_EXECUTED; negative where there is none. */
 int run_take_terminal(struct run *run);
 
 /* pidfd_send_signal to the program. */

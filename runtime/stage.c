@@ -226,9 +226,9 @@ static int limit_files(struct progress *progress, struct fault *fault) {
 
 /* What a manager left half done must not go on behind the back of the next one. */
 static int follow_manager(struct progress *progress, struct fault *fault) {
-    return report_has_reader(progress->streams.report)
-               ? 0
-               : fault_say(fault, -ECANCELED, "the manager has ended");
+    int report = progress->streams.report;
+    bool goes = progress->stage->waits ? report_await(report) : report_has_reader(report);
+    return goes ? 0 : fault_say(fault, -ECANCELED, "the manager has ended");
 }
 
 static int install_filter(struct progress *progress, struct fault *fault) {

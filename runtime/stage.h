@@ -21,6 +21,7 @@ struct stage {
     const struct capabilities *capabilities;
     const struct seccomp_program *filter; /* NULL: unconfined */
     struct streams streams;
+    bool waits;        /* for the manager's word before it executes */
     bool terminal;     /* standard input becomes the controlling terminal */
     bool own_terminal; /* which is made inside; its master goes to the report */
     bool user_private; /* ids 0 inside is not the host's root */

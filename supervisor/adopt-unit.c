@@ -24,21 +24,25 @@
 
 /* ---- processes ---- */
 
-int adopt_run(struct service *service, const char *words, const int *fds, size_t count,
-              child_ended ended, void *context, struct run **ret_run, struct fault *fault) {
+static int copy(int fd) {
+    return fd < 0 ? -EBADF : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+}
+
+int adopt_run(struct service *service, const char *words, struct run_saved saved, child_ended ended,
+              void *context, struct run **ret_run, struct fault *fault) {
     struct manager *manager = service->manager;
     struct run *run = NULL;
     pid_t pid;
     uint64_t start_time;
-    int copies[RUN_SAVED_MAX];
-    for (size_t i = 0; i < count; i++)
-        copies[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 0);
-    int error = run_adopt(service->sandbox, words, fds, count, &run, fault);
+    const struct run_saved copies = {copy(saved.status), copy(saved.report)};
+    int error = run_adopt(service->sandbox, words, copies, &run, fault);
     bool gone = error == -ESRCH;
-    if (gone)
-        error = run_adopt_gone(service->sandbox, words, copies, count, &run, fault);
-    for (size_t i = 0; i < count && !gone; i++)
-        close_fd(copies[i]);
+    if (gone) {
+        error = run_adopt_gone(service->sandbox, words, saved, &run, fault);
+    } else {
+        close_fd(saved.status);
+        close_fd(saved.report);
+    }
     if (error >= 0 && (error = run_saved_process(words, &pid, &start_time)) < 0)
         fault_set(fault, error, "the words of its process cannot be read");
     if (error >= 0 && ended) {
@@ -74,7 +78,7 @@ static void end_execs(struct service *service) {
     struct fault fault = {{0}};
     for (char *rest = lines, *line; rest && *(line = strsep(&rest, "\n"));) {
         struct run *run = NULL;
-        if (run_adopt(service->sandbox, line, NULL, 0, &run, &fault) >= 0)
+        if (run_adopt(service->sandbox, line, RUN_SAVED_NONE, &run, &fault) >= 0)
             run_signal(run, SIGKILL, &fault);
         run_free(run);
     }
@@ -89,7 +93,7 @@ static int adopt_sandbox(struct service *service, struct fault *fault) {
         own->built = false;
         return 0;
     }
-    size_t count = state_take(service, "sandbox", fds, ELEMENTS(fds));
+    size_t count = state_take_held(service, HELD_SANDBOX, STATE_SANDBOX, fds, ELEMENTS(fds));
     int error = sandbox_adopt(service->manager->runtime, &service->unit->container,
                               own->held.sandbox, fds, count, &service->sandbox, fault);
     if (error < 0)
@@ -99,17 +103,18 @@ static int adopt_sandbox(struct service *service, struct fault *fault) {
     return service_watch_cgroup(service, fault);
 }
 
+/* One that was on its way without anybody who could tell how far is as good as never begun: what is
+ * left of it ends, and service-resume.c begins it again. */
 static int adopt_main(struct service *service, struct fault *fault) {
     struct service_private *own = service->private;
-    int fds[RUN_SAVED_MAX];
     if (!service->sandbox)
         return own->held.run ? fault_say(fault, ESTALE, "it ran in no sandbox") : 0;
     if (own->held.run) {
-        size_t count = state_take(service, "run", fds, ELEMENTS(fds));
-        int error = service_resume_run(service, own->held.run, fds, count, fault);
-        if (error < 0)
+        int error = service_resume_run(service, own->held.run, fault);
+        if (error < 0 && error != -ENOLINK)
             return error;
-        adopt_moved_main(service);
+        if (error >= 0)
+            adopt_moved_main(service);
     }
     if (service_commands_adopt(service))
         end_execs(service);

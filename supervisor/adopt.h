@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "runtime/adopt.h"
 #include "supervisor/children.h"
 #include "units/base/list.h"
 
@@ -41,8 +42,8 @@ void adoption_free(struct adoption *adoption);
 /* A run of an earlier manager's, also one that has ended meanwhile. Its process is claimed as a
  * child of ours would be: `ended` is called with the status that ringfenced saw, or with
  * WAIT_UNSEEN (restart.h). ended NULL: that was told before. Consumes the descriptors. */
-int adopt_run(struct service *service, const char *words, const int *fds, size_t count,
-              child_ended ended, void *context, struct run **ret_run, struct fault *fault);
+int adopt_run(struct service *service, const char *words, struct run_saved saved, child_ended ended,
+              void *context, struct run **ret_run, struct fault *fault);
 
 /* Reads what ringfenced has to tell of ends of processes; whenever keeping_exits_fd is readable. */
 void manager_read_exits(struct manager *manager);

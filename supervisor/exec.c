@@ -77,13 +77,21 @@ static void progressed(void *context) {
         finish(exec, progress, 0, &fault);
     } else if (early == 1 || (progress == RUN_EXECUTED && !exec->pid)) {
         finish(exec, 0, wait_status, &fault);
-    } else if (progress == RUN_EXECUTED) {
-        watch_close(exec->watch);
-        exec->watch = NULL;
+    } else {
+        if (progress == RUN_EXECUTED)
+            watch_close(take(exec->watch));
         if (exec->service)
             state_touch(exec->service);
         manager_event_ended(exec->manager);
     }
+}
+
+static int watch_launch(struct exec *exec, struct fault *fault) {
+    int error = watch_open(exec->manager, run_report_fd(exec->run), EPOLLIN, WATCH_REPORT,
+                           progressed, exec, &exec->watch);
+    return error < 0
+               ? fault_set(fault, error, "cannot watch the launch beside %s", exec->service->name)
+               : 0;
 }
 
 int exec_begin(struct service *service, const struct run_request *request, exec_done done,
@@ -104,12 +112,8 @@ int exec_begin(struct service *service, const struct run_request *request, exec_
     struct run_request moved = *request;
     moved.beside = service->private->main_pidfd; /* of whoever MAINPID= named */
     int error = run_start(service->sandbox, &moved, service->main, &exec->run, fault);
-    if (error >= 0) {
-        error = watch_open(manager, run_report_fd(exec->run), EPOLLIN, WATCH_REPORT, progressed,
-                           exec, &exec->watch);
-        if (error < 0)
-            fault_set(fault, error, "cannot watch the launch beside %s", name);
-    }
+    if (error >= 0)
+        error = watch_launch(exec, fault);
     if (error < 0) {
         run_free(exec->run);
         free(exec);
@@ -180,26 +184,48 @@ void execs_free(struct manager *manager) {
 
 /* ---- over a change of managers ---- */
 
-/* One that has not executed yet is not known to anybody: its sandbox is cleared of it. A probe is
- * ended, and made again. */
-void execs_save(const struct service *service, const void *context, struct text *command,
-                struct text *others) {
+/* A client's that has not executed yet is not known to anybody: its sandbox is cleared of it. A
+ * probe is ended, and made again. */
+int execs_save(const struct service *service, const void *context, struct text *command,
+               pid_t *ret_pid, struct text *others) {
     const struct exec *exec;
+    int report = -EBADF;
     list_for_each(exec, &service->manager->private->execs, link) {
-        int fds[RUN_SAVED_MAX];
-        size_t count;
-        if (exec->service != service || exec->watch || exec->place == RUN_PROBE)
+        struct run_saved saved;
+        if (exec->service != service || exec->place == RUN_PROBE)
             continue;
         bool is_command = exec->done && exec->context == context;
         struct text *text = is_command ? command : others;
-        if (run_save(exec->run, text, fds, &count) >= 0 && !is_command)
+        if (run_save(exec->run, text, &saved) < 0)
+            continue;
+        if (is_command) {
+            report = saved.report;
+            *ret_pid = exec->pid;
+        } else {
             text_add(text, "\n");
+        }
+    }
+    return report;
+}
+
+void execs_release(struct service *service) {
+    struct exec *exec;
+    list_for_each(exec, &service->manager->private->execs, link) {
+        if (exec->service == service && exec->done && exec->watch)
+            run_release(exec->run);
     }
 }
 
 int exec_adopt(struct service *service, const char *words, exec_done done, void *context,
                struct fault *fault) {
     struct manager *manager = service->manager;
+    struct run_saved saved = RUN_SAVED_NONE;
+    uint64_t start_time;
+    pid_t pid;
+    int error = run_saved_process(words, &pid, &start_time);
+    if (error < 0)
+        return fault_set(fault, error, "the words of a command of %s cannot be read",
+                         service->name);
     struct exec *exec = calloc(1, sizeof(*exec));
     if (!exec)
         return fault_set(fault, ENOMEM, "cannot hold what runs beside %s", service->name);
@@ -210,12 +236,13 @@ int exec_adopt(struct service *service, const char *words, exec_done done, void 
                           .done = done,
                           .context = context};
     list_init(&exec->link);
-    int error = adopt_run(service, words, NULL, 0, ended, exec, &exec->run, fault);
+    state_take_held(service, HELD_COMMAND, pid, &saved.report, 1);
+    error = adopt_run(service, words, saved, ended, exec, &exec->run, fault);
     if (error < 0) {
         free(exec);
         return error;
     }
-    exec->pid = run_pid(exec->run);
+    exec->pid = pid;
     list_append(&manager->private->execs, &exec->link);
-    return 0;
+    return run_report_fd(exec->run) < 0 ? 0 : watch_launch(exec, fault);
 }

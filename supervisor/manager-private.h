@@ -81,10 +81,12 @@ void execs_free(struct manager *manager);
 int exec_begin(struct service *service, const struct run_request *request, exec_done done,
                void *context, struct fault *fault);
 
-/* The words of what was put beside a unit's program: of the one with this context, and of all
- * others, a line each. */
-void execs_save(const struct service *service, const void *context, struct text *command,
-                struct text *others);
+/* The words of what was put beside a unit's program: of the one with this context, with its pid and
+ * the report of its launch (negative: none), and of all others, a line each. */
+int execs_save(const struct service *service, const void *context, struct text *command,
+               pid_t *ret_pid, struct text *others);
+/* That is written: those that wait for it go on. */
+void execs_release(struct service *service);
 /* Holds again what an earlier manager has put there, as if it had begun here. */
 int exec_adopt(struct service *service, const char *words, exec_done done, void *context,
                struct fault *fault);

@@ -88,6 +88,7 @@ static int begin(struct service *service, struct fault *fault) {
         .environment = &environment,
         .standard = {-1, out, error_out},
         .ready_fd = -1,
+        .waits = true,
     };
     if (error >= 0)
         error = exec_begin(service, &request, command_ended, run, fault);

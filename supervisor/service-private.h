@@ -68,12 +68,18 @@ struct commands_run {
 /* Who may say what of sd_notify: NOTIFYACCESS=. */
 enum notify_access { ACCESS_UNSAID, ACCESS_ALL, ACCESS_EXEC, ACCESS_MAIN, ACCESS_NONE };
 
+/* What the keeper has of a service for a later manager, beside what is in the care of others
+ * (output, sockets, terminal, store): the report of a launch until it is over. */
+enum held_kind { HELD_SANDBOX, HELD_RUN, HELD_LAUNCH, HELD_COMMAND, HELD_KINDS };
+
 /* By what a later manager finds again what the service holds (state.c): words of the runtime, which
  * has the meaning of them, and names of what the keeper has. */
 struct held {
     char *sandbox, *run, *command, *execs; /* NULL: none */
     char *descriptors;                     /* of the store, by name */
     char *unit_path;
+    /* Whose descriptors the keeper has, and whose the present words need: pids, 0: nobody's. */
+    pid_t stored[HELD_KINDS], needed[HELD_KINDS];
     uint64_t main_began; /* start time of the process that MAINPID= named */
     struct unit *unit;   /* that lies beside the facts; owned reference */
 };
@@ -262,9 +268,8 @@ int service_watch_cgroup(struct service *service, struct fault *fault);
 /* The run may have made progress that was not read yet. */
 void service_poll_run(struct service *service);
 void service_unwatch_report(struct service *service);
-/* Holds a run that an earlier manager has begun; consumes the descriptors. */
-int service_resume_run(struct service *service, const char *words, const int *fds, size_t count,
-                       struct fault *fault);
+/* Holds a run that an earlier manager has begun; -ENOLINK: as of run_adopt (runtime/adopt.h). */
+int service_resume_run(struct service *service, const char *words, struct fault *fault);
 /* A program that ended while nobody kept what its init tells is gone without a word. */
 void service_look_for_program(struct service *service);
 /* The run is over or given up: its process is claimed no more. */

@@ -161,6 +161,15 @@ static void watch_program(struct service *service) {
         log_line(LEVEL_ERROR, "%s: cannot watch its program: %s", service->name, strerror(-error));
 }
 
+/* All is known that a later manager needs to go on with this launch: when that is written, it goes
+ * on (state.c). */
+static void prepare_release(struct service *service) {
+    int terminal = run_take_terminal(service->main);
+    if (terminal >= 0)
+        console_begin(service->private->console, terminal);
+    state_touch(service);
+}
+
 void service_poll_run(struct service *service) {
     struct service_private *own = service->private;
     struct fault fault = {{0}};
@@ -170,6 +179,8 @@ void service_poll_run(struct service *service) {
     int progress = run_advance(service->main, &fault);
     if (claim(service, &wait_status) == 1)
         note_end(service, wait_status);
+    if (run_waits(service->main))
+        prepare_release(service);
     if (progress == RUN_PREPARING)
         return;
     service_unwatch_report(service);
@@ -193,12 +204,17 @@ static void run_progressed(void *context) {
     end_event(service);
 }
 
+static int watch_report(struct service *service, struct fault *fault) {
+    int error = watch_open(service->manager, run_report_fd(service->main), EPOLLIN, WATCH_REPORT,
+                           run_progressed, service, &service->private->report_watch);
+    return error < 0 ? fault_set(fault, error, "cannot watch the launch of %s", service->name) : 0;
+}
+
 int service_watch_run(struct service *service, struct fault *fault) {
     struct service_private *own = service->private;
-    int error = watch_open(service->manager, run_report_fd(service->main), EPOLLIN, WATCH_REPORT,
-                           run_progressed, service, &own->report_watch);
+    int error = watch_report(service, fault);
     if (error < 0)
-        return fault_set(fault, error, "cannot watch the launch of %s", service->name);
+        return error;
     own->awaits_pid = true;
     service->manager->private->without_pid++;
     return 0;
@@ -217,14 +233,24 @@ static void main_ended(void *context, int wait_status) {
     end_event(service);
 }
 
-int service_resume_run(struct service *service, const char *words, const int *fds, size_t count,
-                       struct fault *fault) {
+/* A launch that was on its way goes on, unless nobody asks any more how far it came. */
+int service_resume_run(struct service *service, const char *words, struct fault *fault) {
     struct service_private *own = service->private;
-    int error = adopt_run(service, words, fds, count, own->reaped ? NULL : main_ended, service,
-                          &service->main, fault);
+    struct run_saved saved = RUN_SAVED_NONE;
+    uint64_t start_time;
+    pid_t pid;
+    int error = run_saved_process(words, &pid, &start_time);
+    if (error < 0)
+        return fault_set(fault, error, "the words of its process cannot be read");
+    state_take_held(service, HELD_RUN, pid, &saved.status, 1);
+    state_take_held(service, HELD_LAUNCH, pid, &saved.report, 1);
+    error = adopt_run(service, words, saved, own->reaped ? NULL : main_ended, service,
+                      &service->main, fault);
     if (error < 0)
         return error;
-    own->run_pid = run_pid(service->main);
+    own->run_pid = pid;
+    if (run_report_fd(service->main) >= 0 && service_cell(service->state, EVENT_EXECUTED))
+        return watch_report(service, fault);
     if (!own->reaped)
         watch_program(service);
     return 0;

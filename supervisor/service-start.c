@@ -269,6 +269,7 @@ static int start_main(struct service *service, struct fault *fault) {
         .standard = {-1, -1, -1},
         .watchdog = unit->service.watchdog == DURATION_OFF ? 0 : unit->service.watchdog,
         .init_lingers = unit->service.kill_mode != KILL_MIXED,
+        .waits = true,
     };
     int error = 0;
     error = hand_over(service, &request, listen, &names);
@@ -368,8 +369,6 @@ enum service_state note_executed(struct service *service) {
     struct service_private *own = service->private;
     struct fault fault;
     own->executed = true;
-    if (own->console)
-        console_begin(own->console, run_take_terminal(service->main));
     if (own->output && output_update(own->output, service, service->main_pid, &fault) < 0)
         log_line(LEVEL_WARNING, "%s: %s", service->name, fault.text);
     return service->unit->service.type == SERVICE_EXEC ? to_ready_if_healthy(service)

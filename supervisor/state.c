@@ -1,5 +1,6 @@
 #include "supervisor/state.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,6 +58,48 @@ size_t state_take(struct service *service, const char *kind, int *ret_fds, size_
     return count < 0 ? 0 : (size_t)count;
 }
 
+static const char *const held_words[] = {
+    [HELD_SANDBOX] = "sandbox",
+    [HELD_RUN] = "run",
+    [HELD_LAUNCH] = "launch",
+    [HELD_COMMAND] = "command",
+};
+static_assert(ELEMENTS(held_words) == HELD_KINDS, "a word for each");
+
+/* Before the facts name them; count 0: none are needed. What the facts need no more is kept until
+ * that is written (drop_unneeded). */
+static void hold(struct service *service, enum held_kind kind, pid_t owner, const int *fds,
+                 size_t count) {
+    struct held *held = &service->private->held;
+    pid_t before = held->needed[kind];
+    held->needed[kind] = count > 0 ? owner : 0;
+    if (!held->needed[kind] || (before == owner && held->stored[kind] == owner))
+        return;
+    if (held->stored[kind])
+        state_release(service, held_words[kind]);
+    state_hold(service, held_words[kind], fds, count);
+    held->stored[kind] = owner;
+}
+
+static void drop_unneeded(struct service *service) {
+    struct held *held = &service->private->held;
+    for (int kind = 0; kind < HELD_KINDS; kind++) {
+        if (!held->stored[kind] || held->needed[kind])
+            continue;
+        state_release(service, held_words[kind]);
+        held->stored[kind] = 0;
+    }
+}
+
+size_t state_take_held(struct service *service, enum held_kind kind, pid_t owner, int *ret_fds,
+                       size_t room) {
+    struct held *held = &service->private->held;
+    size_t count = state_take(service, held_words[kind], ret_fds, room);
+    if (count > 0)
+        held->stored[kind] = held->needed[kind] = owner;
+    return count;
+}
+
 /* The words change while a unit lives (they name its main process, and count what was killed); what
  * goes with them is stored once. */
 static void hold_sandbox(struct service *service) {
@@ -64,39 +107,34 @@ static void hold_sandbox(struct service *service) {
     int fds[SANDBOX_SAVED_MAX];
     size_t count = 0;
     scoped_text struct text words = {0};
-    bool had = held->sandbox != NULL;
     replace(&held->sandbox, NULL);
     if (service->sandbox && service->private->built &&
         sandbox_save(service->sandbox, &words, fds, &count) >= 0)
         replace(&held->sandbox, taken_words(&words));
-    if (held->sandbox && !had)
-        state_hold(service, "sandbox", fds, count);
-    else if (had && !held->sandbox)
-        state_release(service, "sandbox");
+    hold(service, HELD_SANDBOX, STATE_SANDBOX, fds, held->sandbox ? count : 0);
 }
 
 static void hold_run(struct service *service) {
-    struct held *held = &service->private->held;
-    int fds[RUN_SAVED_MAX];
-    size_t count = 0;
+    struct service_private *own = service->private;
+    struct run_saved saved = RUN_SAVED_NONE;
     scoped_text struct text words = {0};
-    bool had = held->run != NULL;
-    replace(&held->run, NULL);
-    if (service->main && service->private->executed &&
-        run_save(service->main, &words, fds, &count) >= 0)
-        replace(&held->run, taken_words(&words));
-    if (held->run && !had && count > 0)
-        state_hold(service, "run", fds, count);
-    else if (had && !held->run)
-        state_release(service, "run");
+    replace(&own->held.run, NULL);
+    if (service->main && run_save(service->main, &words, &saved) >= 0)
+        replace(&own->held.run, taken_words(&words));
+    if (!own->held.run)
+        saved = RUN_SAVED_NONE;
+    hold(service, HELD_RUN, own->run_pid, &saved.status, saved.status >= 0);
+    hold(service, HELD_LAUNCH, own->run_pid, &saved.report, saved.report >= 0);
 }
 
 static void hold_others(struct service *service) {
     struct service_private *own = service->private;
     scoped_text struct text command = {0}, execs = {0}, descriptors = {0};
-    execs_save(service, &own->commands, &command, &execs);
+    pid_t command_pid = 0;
+    int report = execs_save(service, &own->commands, &command, &command_pid, &execs);
     fd_store_describe(own->fd_store, &descriptors);
     replace(&own->held.command, taken_words(&command));
+    hold(service, HELD_COMMAND, command_pid, &report, own->held.command && report >= 0);
     replace(&own->held.execs, taken_words(&execs));
     replace(&own->held.descriptors, taken_words(&descriptors));
 }
@@ -157,6 +195,13 @@ static uint64_t digest_of(const struct text *text) {
 
 /* ---- writing ---- */
 
+/* What is launched goes on when this is known to whoever comes after us, or cannot be. */
+static void release(struct service *service) {
+    if (service->private->report_watch && service->main)
+        run_release(service->main);
+    execs_release(service);
+}
+
 /* What is the same as it was last time is not written again. */
 static int save(struct service *service, struct text *text, struct fault *fault) {
     struct service_private *own = service->private;
@@ -173,9 +218,11 @@ static int save(struct service *service, struct text *text, struct fault *fault)
         return 0;
     error = facts_file_write(service->manager, service->name, FACTS_FILE, text->data, text->length,
                              fault);
-    if (error >= 0)
-        own->saved = digest;
-    return error;
+    if (error < 0)
+        return error;
+    own->saved = digest;
+    drop_unneeded(service);
+    return 0;
 }
 
 static int save_manager(struct manager *manager, struct fault *fault) {
@@ -203,9 +250,14 @@ static int save_touched(struct manager *manager, struct fault *fault) {
     while (error >= 0 && (next = list_first(&own->unsaved, struct service_private, unsaved))) {
         list_remove(&next->unsaved);
         error = save(next->service, &own->facts, fault);
+        release(next->service);
         if (error < 0)
             list_append(&own->unsaved, &next->unsaved);
     }
+    if (error < 0)
+        list_for_each(next, &own->unsaved, unsaved) {
+            release(next->service);
+        }
     return error;
 }
 
@@ -247,13 +299,11 @@ void state_set_saved(struct service *service, const char *text) {
 
 void state_forget(struct service *service) {
     struct service_private *own = service->private;
-    if (own->held.sandbox)
-        state_release(service, "sandbox");
-    if (own->held.run)
-        state_release(service, "run");
     if (own->saved)
         facts_file_remove(service->manager, service->name);
     own->saved = 0;
+    memset(own->held.needed, 0, sizeof(own->held.needed));
+    drop_unneeded(service);
     unit_unref(take(own->held.unit));
     list_remove(&own->unsaved);
 }

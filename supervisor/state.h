@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "supervisor/service-private.h"
+
 struct fault;
 struct manager;
 struct service;
@@ -36,6 +38,11 @@ const char *state_complaint(const struct service *service);
 void state_hold(struct service *service, const char *kind, const int *fds, size_t count);
 void state_release(struct service *service, const char *kind);
 size_t state_take(struct service *service, const char *kind, int *ret_fds, size_t room);
+/* The same for what goes with the words of a sandbox or a run, which stays stored until the facts
+ * need it no more. owner: the run's process. */
+size_t state_take_held(struct service *service, enum held_kind kind, pid_t owner, int *ret_fds,
+                       size_t room);
+#define STATE_SANDBOX 1 /* the owner of its own descriptors */
 
 /* What is written now is what a predecessor has written. */
 void state_set_saved(struct service *service, const char *text);

@@ -12,28 +12,34 @@
 /* What the first manager leaves to the next: facts, and descriptors that somebody kept. */
 struct left {
     char sandbox[4096], run[1024], notes[1024];
-    int fds[SANDBOX_SAVED_MAX], run_fds[RUN_SAVED_MAX];
-    size_t fd_count, run_fd_count;
+    int fds[SANDBOX_SAVED_MAX];
+    size_t fd_count;
+    struct run_saved saved;
     pid_t main;
     uint64_t start_time;
     uint64_t network;
 };
 
 static struct box box;
-static struct left left;
+static struct left left = {.saved = {-EBADF, -EBADF}};
 static useconds_t life_span; /* of the first manager after it has told what it leaves */
 
 /* ---- the first manager ---- */
 
+#define LEFT_MAX (SANDBOX_SAVED_MAX + 2)
+
 static inline void send_left(int channel) {
     union {
-        char bytes[CMSG_SPACE(sizeof(int) * (SANDBOX_SAVED_MAX + RUN_SAVED_MAX))];
+        char bytes[CMSG_SPACE(sizeof(int) * LEFT_MAX)];
         struct cmsghdr align;
     } control = {0};
-    int fds[SANDBOX_SAVED_MAX + RUN_SAVED_MAX];
-    size_t count = left.fd_count + left.run_fd_count;
+    int fds[LEFT_MAX];
+    size_t count = left.fd_count;
     memcpy(fds, left.fds, left.fd_count * sizeof(int));
-    memcpy(fds + left.fd_count, left.run_fds, left.run_fd_count * sizeof(int));
+    if (left.saved.status >= 0)
+        fds[count++] = left.saved.status;
+    if (left.saved.report >= 0)
+        fds[count++] = left.saved.report;
     struct iovec part = {&left, sizeof left};
     struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
     if (count) {
@@ -50,7 +56,7 @@ static inline void send_left(int channel) {
 
 static inline void receive_left(int channel) {
     union {
-        char bytes[CMSG_SPACE(sizeof(int) * (SANDBOX_SAVED_MAX + RUN_SAVED_MAX))];
+        char bytes[CMSG_SPACE(sizeof(int) * LEFT_MAX)];
         struct cmsghdr align;
     } control;
     struct iovec part = {&left, sizeof left};
@@ -64,9 +70,12 @@ static inline void receive_left(int channel) {
     const struct cmsghdr *rights = CMSG_FIRSTHDR(&message);
     if (!rights)
         return;
-    const int *fds = (const int *)CMSG_DATA(rights);
+    const int *fds = (const int *)CMSG_DATA(rights), *rest = fds + left.fd_count;
     memcpy(left.fds, fds, left.fd_count * sizeof(int));
-    memcpy(left.run_fds, fds + left.fd_count, left.run_fd_count * sizeof(int));
+    if (left.saved.status >= 0)
+        left.saved.status = *rest++;
+    if (left.saved.report >= 0)
+        left.saved.report = *rest;
 }
 
 static inline void save(struct run *run) {
@@ -76,9 +85,10 @@ static inline void save(struct run *run) {
     strcpy(left.sandbox, sandbox_words.data);
     snprintf(left.notes, sizeof left.notes, "%s", sandbox_notes(box.sandbox));
     left.network = sandbox_namespace_inode(box.sandbox, NAMESPACE_NETWORK);
+    left.saved = RUN_SAVED_NONE;
     if (!run)
         return;
-    CHECK(run_save(run, &run_words, left.run_fds, &left.run_fd_count) == 0);
+    CHECK(run_save(run, &run_words, &left.saved) == 0);
     CHECK(run_words.length < sizeof left.run);
     strcpy(left.run, run_words.data);
     left.main = run_pid(run);
@@ -153,8 +163,8 @@ static inline void adopt(void) {
 }
 
 static inline int adopt_run_words(const char *words, struct run **ret_run) {
-    int error = run_adopt(box.sandbox, words, left.run_fds, left.run_fd_count, ret_run, &box.fault);
-    left.run_fd_count = 0;
+    int error = run_adopt(box.sandbox, words, left.saved, ret_run, &box.fault);
+    left.saved = RUN_SAVED_NONE; /* consumed */
     return error;
 }
 

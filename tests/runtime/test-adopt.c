@@ -100,7 +100,7 @@ TEST(an_init_tells_the_next_one) {
     prepare();
     box.container.process.init = true;
     succeed("sleep 60 & kill -SEGV $$");
-    CHECK(left.run_fd_count == 1);
+    CHECK(left.saved.status >= 0 && left.saved.report < 0);
     adopt();
     struct run *run = adopt_run();
     settle();
@@ -113,8 +113,8 @@ TEST(an_init_tells_the_next_one) {
     /* And what it told is told again. */
     scoped_text struct text words = {0};
     struct run *again = NULL;
-    CHECK(run_save(run, &words, left.run_fds, &left.run_fd_count) == 0);
-    CHECK(left.run_fd_count == 0 && strstr(words.data, " ended="));
+    CHECK(run_save(run, &words, &left.saved) == 0);
+    CHECK(left.saved.status < 0 && strstr(words.data, " ended="));
     CHECK(adopt_run_words(words.data, &again) == -ESRCH);
     run_free(run);
     end();
@@ -126,8 +126,7 @@ TEST(an_init_whose_descriptor_nobody_kept) {
     box.container.process.init = true;
     succeed("exec sleep 60");
     CHECK(comes(is_program));
-    close(left.run_fds[0]);
-    left.run_fd_count = 0;
+    left.saved.status = close_fd(left.saved.status);
     adopt();
     struct run *run = adopt_run();
     settle();
@@ -267,8 +266,7 @@ static void launch_halfway(int channel, const char *line) {
     box_built(&box);
     save(NULL);
     CHECK(run_start(box.sandbox, &request, NULL, &run, &box.fault) == 0);
-    CHECK(run_save(run, &words, left.run_fds, &left.run_fd_count) == -EBUSY);
-    left.run_fd_count = 0;
+    CHECK(run_save(run, &words, &left.saved) == -EBUSY);
     send_left(channel);
     for (;;)
         pause();
@@ -312,6 +310,102 @@ TEST(a_launch_on_its_way) {
         CHECK_TEXT(box_shell(&box, "echo once"), "once");
         end();
     }
+}
+
+/* A run that waits: as far as it comes without being released, or further. */
+static struct run *launch_waiting(const char *program, const char *line) {
+    BOX_COMMAND(command, (char *)program, (char *)"-c", (char *)line);
+    const struct run_request request = {.place = RUN_MAIN,
+                                        .exec = &command,
+                                        .ready_fd = -1,
+                                        .standard = {-1, -1, -1},
+                                        .waits = true};
+    struct run *run = NULL;
+    box_open_runtime(&box);
+    box_built(&box);
+    CHECK(run_start(box.sandbox, &request, NULL, &run, &box.fault) == 0);
+    while (!run_waits(run)) {
+        box_wait(run_report_fd(run));
+        CHECK(run_advance(run, &box.fault) == RUN_PREPARING);
+    }
+    save(run);
+    CHECK(left.saved.report >= 0 && strstr(left.run, " launch=yes"));
+    return run;
+}
+
+static void wait_halfway(int channel, const char *line) {
+    launch_waiting("/bin/sh", line);
+    send_left(channel);
+    for (;;)
+        pause();
+}
+
+static void release_what_is_missing(int channel, const char *line) {
+    struct run *run = launch_waiting("/bin/nothing", line);
+    run_release(run);
+    send_left(channel);
+    for (;;)
+        pause();
+}
+
+static int conclude(struct run *run) {
+    int progress;
+    while ((progress = run_advance(run, &box.fault)) == RUN_PREPARING)
+        box_wait(run_report_fd(run));
+    return progress;
+}
+
+TEST(a_launch_that_waits_goes_on) {
+    for (int init = 0; init < 2; init++) {
+        int status = 23 << 8;
+        prepare();
+        box.container.process.init = init;
+        succeed_by(wait_halfway, "exit 23");
+        adopt();
+        struct run *run = adopt_run();
+        settle();
+        usleep(20000);
+        CHECK(run_advance(run, &box.fault) == RUN_PREPARING && run_waits(run));
+        run_release(run);
+        CHECK(!run_waits(run) && conclude(run) == RUN_EXECUTED);
+        CHECK(run_pid(run) == left.main && run_start_time(run) == left.start_time);
+        CHECK(box_exit_code(left.main) == 23);
+        CHECK(!init || (run_program_ended(run, &status) == 1 && status == 23 << 8));
+        run_free(run);
+        CHECK(comes(is_empty));
+        end();
+    }
+}
+
+TEST(a_launch_that_failed_while_nobody_listened) {
+    prepare();
+    succeed_by(release_what_is_missing, "");
+    adopt();
+    struct run *run = NULL;
+    const struct run_saved saved = left.saved;
+    /* Its end and the next manager may come in any order. */
+    left.saved.report = fcntl(saved.report, F_DUPFD_CLOEXEC, 0);
+    int error = adopt_run_words(left.run, &run);
+    if (error == -ESRCH)
+        error = run_adopt_gone(box.sandbox, left.run, saved, &run, &box.fault);
+    CHECK(error == 0);
+    CHECK(conclude(run) == -ENOENT && strstr(box.fault.text, "/bin/nothing"));
+    run_free(run);
+    settle();
+    CHECK(comes(is_empty));
+    end();
+}
+
+TEST(a_launch_whose_report_nobody_kept) {
+    struct run *run = NULL;
+    prepare();
+    succeed_by(wait_halfway, "exec sleep 60");
+    adopt();
+    left.saved.report = close_fd(left.saved.report);
+    CHECK(adopt_run_words(left.run, &run) == -ENOLINK || box.fault.text[0]);
+    CHECK(comes(is_empty)); /* it ends of its own, and has not begun */
+    settle();
+    end();
 }
 
 /* Builds, runs and removes, over and over. */

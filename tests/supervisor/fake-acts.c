@@ -45,11 +45,25 @@ int fake_runtime_signal(int pidfd, int signal) {
             continue;
         if (sandbox->processes <= (sandbox->run && sandbox->run->alive))
             return -ESRCH;
+        if (signal == 0 || signal == SIGCONT || signal == SIGHUP)
+            return 0;
         if (sandbox->frozen)
             fake_break("it is asked to stop while it is frozen", service);
-        if (signal != 0 && signal != SIGCONT && sandbox->plan.stop_time != NEVER)
+        if (sandbox->plan.stop_time != NEVER)
             fake_happen(&sandbox->orphans, sandbox->plan.stop_time);
         return 0;
     }
     return -ESRCH;
+}
+
+static void told_left(struct deadline *deadline) {
+    struct run *run = list_entry(deadline, struct run, tells_left);
+    int fd = run->status_fd >= 0 ? run->status_fd : run->program_fd;
+    if (fd >= 0)
+        fake_fd_fire(fd);
+}
+
+void fake_run_tell_left(struct run *run) {
+    run->tells_left.passed = told_left;
+    fake_happen(&run->tells_left, 0);
 }

@@ -186,7 +186,7 @@ int keeping_take(struct keeping *keeping, const char *name, int *ret_fds, size_t
         return 0;
     one->taken = true;
     for (size_t i = 0; i < one->count; i++)
-        ret_fds[i] = -1;
+        ret_fds[i] = open("/dev/null", O_PATH | O_CLOEXEC);
     return (int)one->count;
 }
 
@@ -263,7 +263,9 @@ int sandbox_save(const struct sandbox *sandbox, struct text *words,
 int sandbox_adopt(struct runtime *runtime, const struct container *container, const char *words,
                   const int *fds, size_t count, struct sandbox **ret_sandbox, struct fault *fault) {
     struct sandbox *sandbox;
-    (void)runtime, (void)fds;
+    (void)runtime;
+    for (size_t i = 0; i < count; i++)
+        close_fd(fds[i]);
     list_for_each(sandbox, &fake_all, link) {
         if (strcmp(sandbox->name, container->name) != 0 || !sandbox->whole || sandbox->held)
             continue;
@@ -276,38 +278,68 @@ int sandbox_adopt(struct runtime *runtime, const struct container *container, co
     return fault_say(fault, ESTALE, "there is no sandbox \"%s\"", words);
 }
 
-int run_save(const struct run *run, struct text *words, int fds[static RUN_SAVED_MAX],
-             size_t *ret_count) {
-    (void)fds;
-    if (!run->executed || !run->concluded)
+int run_save(const struct run *run, struct text *words, struct run_saved *ret_saved) {
+    int report = run_report_fd(run);
+    if (!run->pid || (report >= 0 && !run->waits))
         return -EBUSY;
-    text_format(words, "%d", (int)run->pid);
-    if (run->told_left)
-        text_add(words, " ended");
-    *ret_count = run->status_fd >= 0;
+    text_format(words, "%d%s%s", (int)run->pid, run->told_left ? " ended" : "",
+                report >= 0 ? " launch" : "");
+    *ret_saved = (struct run_saved){run->status_fd, report};
     return 0;
+}
+
+static pid_t *failed;
+static size_t failed_count;
+
+void fake_note_failed(pid_t pid) {
+    failed = grown(failed, failed_count + 1, sizeof(*failed));
+    failed[failed_count++] = pid;
+}
+
+static bool has_failed(pid_t pid) {
+    for (size_t i = 0; i < failed_count; i++)
+        if (failed[i] == pid)
+            return true;
+    return false;
 }
 
 static bool is_there(const struct run *run) {
     return run->alive || run->reaped.slot;
 }
 
-int run_adopt(struct sandbox *sandbox, const char *words, const int *fds, size_t count,
+/* What a launch came to while nobody listened lies in its report, which must have been kept. */
+static bool is_launch(const char *words, const struct run_saved *saved) {
+    bool launch = strstr(words, "launch") != NULL;
+    if (launch && saved->report < 0)
+        fake_broken("the report of a launch was not kept");
+    return launch;
+}
+
+static void close_saved(const struct run_saved *saved) {
+    close_fd(saved->status);
+    close_fd(saved->report);
+}
+
+int run_adopt(struct sandbox *sandbox, const char *words, struct run_saved saved,
               struct run **ret_run, struct fault *fault) {
     struct run *run;
-    (void)fds;
+    bool launch = is_launch(words, &saved);
+    close_saved(&saved);
     list_for_each(run, &fake_all_runs, all) {
         if (run->pid != atoi(words) || !is_there(run))
             continue;
         run->report_fd = fake_fd_open();
         run->told_left = strstr(words, "ended") != NULL;
-        if (count > 0 && !run->told_left)
+        if (saved.status >= 0 && !run->told_left)
             run->status_fd = fake_fd_open();
         if (run->left)
             fake_run_tell_left(run);
         else if (run->lingers)
             run->program_fd = fake_fd_open();
-        run->held = run->concluded = true;
+        run->held = true;
+        run->heard = !launch;
+        if (run->concluded && !run->heard)
+            fake_happen(&run->report, 0);
         sandbox->occupied |= run->place == RUN_MAIN;
         *ret_run = run;
         return 0;
@@ -315,10 +347,12 @@ int run_adopt(struct sandbox *sandbox, const char *words, const int *fds, size_t
     return fault_say(fault, ESRCH, "process %s is gone", words);
 }
 
-int run_adopt_gone(struct sandbox *sandbox, const char *words, const int *fds, size_t count,
+int run_adopt_gone(struct sandbox *sandbox, const char *words, struct run_saved saved,
                    struct run **ret_run, struct fault *fault) {
     struct run *run = calloc(1, sizeof(*run));
-    (void)fds, (void)count, (void)fault;
+    bool launch = is_launch(words, &saved);
+    (void)fault;
+    close_saved(&saved);
     if (!run)
         abort();
     *run = (struct run){.sandbox = sandbox,
@@ -326,9 +360,14 @@ int run_adopt_gone(struct sandbox *sandbox, const char *words, const int *fds, s
                         .report_fd = fake_fd_open(),
                         .status_fd = -1,
                         .program_fd = -1,
-                        .executed = true,
+                        .executed = !has_failed(atoi(words)),
+                        .failed = has_failed(atoi(words)),
                         .concluded = true,
+                        .heard = !launch,
+                        .report.passed = fake_reported,
                         .told = true};
+    if (launch)
+        fake_happen(&run->report, 0);
     list_init(&run->link);
     list_append(&fake_all_runs, &run->all);
     sandbox->occupied = true;
@@ -347,8 +386,10 @@ int run_saved_process(const char *words, pid_t *ret_pid, uint64_t *ret_start_tim
 static void vanish(struct run *run) {
     struct sandbox *sandbox = run->sandbox;
     bool main = run->place == RUN_MAIN;
-    if (run->alive || run->execed.slot)
+    if (run->alive || run->known.slot)
         fake_processes -= !main;
+    if (run->waits && run->executed && !run->killed)
+        fake_break("it had begun, and nobody goes on with it", fake_owner(sandbox));
     if (run->report_fd >= 0)
         fake_break("a run is held, and should not be", fake_owner(sandbox));
     fake_run_dispose(run);
@@ -357,7 +398,7 @@ static void vanish(struct run *run) {
 static void clear(struct sandbox *sandbox) {
     struct run *run, *following;
     list_for_each_safe(run, following, &fake_all_runs, all) {
-        if (run->sandbox == sandbox && !run->held && (run->alive || run->execed.slot) &&
+        if (run->sandbox == sandbox && !run->held && (run->alive || run->known.slot) &&
             (run->place != RUN_MAIN || !sandbox->occupied))
             vanish(run);
     }
@@ -414,7 +455,7 @@ static void lose_helpers(void) {
     struct run *run, *following;
     list_for_each_safe(run, following, &fake_all_runs, all) {
         run->held = false;
-        if (!run->execed.slot)
+        if (!run->known.slot)
             continue;
         struct sandbox *sandbox = run->sandbox;
         if (run->place == RUN_MAIN) {

@@ -136,6 +136,7 @@ int sandbox_remove(struct sandbox *sandbox, struct fault *fault) {
 
 void fake_sandbox_destroy(struct sandbox *sandbox) {
     if (sandbox->run) {
+        timers_cancel(&fake_timers, &sandbox->run->known);
         timers_cancel(&fake_timers, &sandbox->run->execed);
         sandbox->run->sandbox = NULL;
     }
@@ -182,7 +183,7 @@ static void kill_side(struct sandbox *sandbox, bool beside_only) {
         run->killed = true;
         if (run->alive)
             fake_run_end(run, KILLED(SIGKILL), run->plan.kill_time);
-        else if (run->execed.slot)
+        else if (run->known.slot)
             run->plan.command_missing = true;
     }
 }
@@ -193,8 +194,9 @@ int sandbox_kill(struct sandbox *sandbox, struct fault *fault) {
     if (fake_owner(sandbox))
         fake_check_reverse(fake_owner(sandbox));
     kill_side(sandbox, false);
-    if (run && !run->executed && !run->failed) { /* the helper dies, and its report ends */
+    if (run && !run->executed && !run->failed && !run->alive) { /* the helper dies */
         run->failed = true;
+        timers_cancel(&fake_timers, &run->known);
         timers_cancel(&fake_timers, &run->execed);
         fake_happen(&sandbox->orphans, run->plan.kill_time);
         return 0;
@@ -228,8 +230,8 @@ int sandbox_freeze(struct sandbox *sandbox, bool freeze, struct fault *fault) {
 
 /* Runs of which the policy has let go, but that were not reaped yet, live until then. */
 void fake_run_dispose(struct run *run) {
-    struct deadline *const deadlines[] = {&run->execed, &run->report, &run->ready,
-                                          &run->exits,  &run->reaped, &run->tells_left};
+    struct deadline *const deadlines[] = {&run->known, &run->execed, &run->report,    &run->ready,
+                                          &run->exits, &run->reaped, &run->tells_left};
     for (size_t i = 0; i < ELEMENTS(deadlines); i++)
         timers_cancel(&fake_timers, deadlines[i]);
     /* What ran beside may outlive the sandbox as a descriptor. */
@@ -241,51 +243,56 @@ void fake_run_dispose(struct run *run) {
     free(run);
 }
 
-static void reported(struct deadline *deadline) {
+void fake_reported(struct deadline *deadline) {
     struct run *run = OWNER(deadline, struct run, report);
     run->concluded = true;
     if (run->report_fd >= 0)
         fake_fd_fire(run->report_fd);
 }
 
-/* A command beside the program cannot join it once it is gone. */
-static void side_execed(struct run *run) {
+/* The helper became the payload: that is told. A command beside the program cannot join it once it
+ * is gone. */
+static void known(struct deadline *deadline) {
+    struct run *run = OWNER(deadline, struct run, known);
     struct sandbox *sandbox = run->sandbox;
-    bool joined = run->place != RUN_BESIDE || (sandbox->run && sandbox->run->alive);
-    fake_processes--;
-    if (run->plan.command_missing || !joined) {
+    bool joins = run->place != RUN_BESIDE || (sandbox->run && sandbox->run->alive);
+    if (run->place != RUN_MAIN && (run->plan.command_missing || !joins)) {
         run->failed = true;
+        fake_processes--;
         list_remove(&run->link);
         list_init(&run->link);
+        fake_happen(&run->report, run->plan.report_delay);
         fake_fd_fire(sandbox->events_fd);
         return;
     }
-    fake_processes++;
-    run->executed = run->alive = true;
+    run->alive = true;
     run->pid = fake_new_pid();
     run->manager = fake_managers;
-    run->exit_status = run->plan.command_status;
-    fake_happen(&run->exits, run->plan.command_time);
+    fake_happen(&run->execed, run->plan.launch_time / 2);
+    if (run->report_fd >= 0)
+        fake_fd_fire(run->report_fd);
 }
 
 static void execed(struct deadline *deadline) {
     struct run *run = OWNER(deadline, struct run, execed);
+    run->arrived = true;
+    if (!run->alive || run->killed || (run->waits && !run->released))
+        return;
     fake_happen(&run->report, run->plan.report_delay);
-    if (run->place != RUN_MAIN) {
-        side_execed(run);
-        return;
-    }
-    if (run->plan.launch_error) {
+    if (run->place == RUN_MAIN && run->plan.launch_error) {
         run->failed = true;
-        lose(run->sandbox, run->sandbox->processes);
+        fake_run_end(run, EXITED(125), 0);
         return;
     }
-    run->executed = run->alive = true;
+    run->executed = true;
+    if (run->place != RUN_MAIN) {
+        run->exit_status = run->plan.command_status;
+        fake_happen(&run->exits, run->plan.command_time);
+        return;
+    }
     if (!run->plan.deaf && fake_owner(run->sandbox))
         fake_accept(fake_owner(run->sandbox));
-    run->pid = fake_new_pid();
-    run->manager = fake_managers;
-    run->sandbox->processes += run->plan.children; /* the helper became the payload */
+    run->sandbox->processes += run->plan.children;
     fake_processes += run->plan.children;
     fake_happen(&run->ready, run->plan.ready_after);
     run->exit_status = run->plan.exit_status;
@@ -319,8 +326,11 @@ static void reaped(struct deadline *deadline) {
     int status = run->exit_status;
     run->told = true;
     unsigned manager = run->manager;
-    if (run->report_fd < 0) /* nobody holds it any more */
+    if (run->report_fd < 0) { /* nobody holds it any more */
+        if (run->failed)
+            fake_note_failed(run->pid);
         fake_run_dispose(run);
+    }
     if (fake_manager && manager == fake_managers)
         manager_child_ended(fake_manager, pid, status);
     else
@@ -333,18 +343,6 @@ static void side_exits(struct run *run) {
     list_remove(&run->link);
     list_init(&run->link);
     fake_happen(&run->reaped, fake_random(2) ? 0 : fake_random(MSEC));
-}
-
-static void told_left(struct deadline *deadline) {
-    struct run *run = OWNER(deadline, struct run, tells_left);
-    int fd = run->status_fd >= 0 ? run->status_fd : run->program_fd;
-    if (fd >= 0)
-        fake_fd_fire(fd);
-}
-
-void fake_run_tell_left(struct run *run) {
-    run->tells_left.passed = told_left;
-    fake_happen(&run->tells_left, 0);
 }
 
 /* The program ends, and its init does not. */
@@ -418,8 +416,10 @@ static int side_start(struct sandbox *sandbox, const struct run_request *request
         .report_fd = fake_fd_open(),
         .status_fd = -1,
         .program_fd = -1,
+        .waits = request->waits,
+        .known.passed = known,
         .execed.passed = execed,
-        .report.passed = reported,
+        .report.passed = fake_reported,
         .exits.passed = exits,
         .reaped.passed = reaped,
     };
@@ -428,7 +428,7 @@ static int side_start(struct sandbox *sandbox, const struct run_request *request
     list_append(&fake_all_runs, &run->all);
     fake_processes++;
     fake_runs++;
-    fake_happen(&run->execed, plan.launch_time);
+    fake_happen(&run->known, plan.launch_time - plan.launch_time / 2);
     *ret_run = run;
     return 0;
 }
@@ -459,8 +459,10 @@ int run_start(struct sandbox *sandbox, const struct run_request *request, const 
         .status_fd = service->unit->container.process.init ? fake_fd_open() : -1,
         .program_fd = -1,
         .lingers = service->unit->container.process.init && request->init_lingers,
+        .waits = request->waits,
+        .known.passed = known,
         .execed.passed = execed,
-        .report.passed = reported,
+        .report.passed = fake_reported,
         .ready.passed = says_ready,
         .exits.passed = exits,
         .reaped.passed = reaped,
@@ -474,18 +476,31 @@ int run_start(struct sandbox *sandbox, const struct run_request *request, const 
     sandbox->processes = 1; /* the helper */
     fake_processes++;
     fake_runs++;
-    fake_happen(&run->execed, run->plan.launch_time);
+    fake_happen(&run->known, run->plan.launch_time - run->plan.launch_time / 2);
     *ret_run = run;
     return 0;
 }
 
 int run_report_fd(const struct run *run) {
-    return run->report_fd;
+    return run->heard ? -1 : run->report_fd;
+}
+
+bool run_waits(const struct run *run) {
+    return run->waits && !run->released && run->pid && !run->heard;
+}
+
+void run_release(struct run *run) {
+    if (!run_waits(run) || fake_dead)
+        return;
+    run->released = true;
+    if (run->arrived)
+        fake_happen(&run->execed, 0);
 }
 
 int run_advance(struct run *run, struct fault *fault) {
     if (!run->concluded)
         return RUN_PREPARING;
+    run->heard = true;
     if (run->executed)
         return RUN_EXECUTED;
     if (run->failed)
@@ -536,7 +551,7 @@ int run_signal(const struct run *run, int number, struct fault *fault) {
     struct run *target = (struct run *)(uintptr_t)run;
     if (fake_dead)
         return 0;
-    if (run->told || !run->executed)
+    if (run->told || !run->pid)
         return fault_say(fault, ESRCH, "the process has ended");
     if (run->left)
         return fault_say(fault, ESRCH, "the program has ended");
@@ -571,8 +586,9 @@ void run_free(struct run *run) {
     if (run->program_fd >= 0)
         fake_fd_close(run->program_fd);
     run->report_fd = run->status_fd = run->program_fd = -1;
-    timers_cancel(&fake_timers, &run->report);
-    bool ends = run->alive || run->reaped.slot || run->execed.slot;
+    if (!fake_dead)
+        timers_cancel(&fake_timers, &run->report);
+    bool ends = run->alive || run->reaped.slot || run->known.slot;
     if (!ends)
         fake_run_dispose(run);
 }

@@ -37,9 +37,13 @@ struct run {
     unsigned manager; /* whose child it is */
     bool held;        /* by the present manager */
     struct list all;  /* fake_all_runs */
-    struct deadline execed, report, ready, exits, reaped;
+    struct deadline known, execed, report, ready, exits, reaped;
+    bool waits;    /* for run_release, before it executes, */
+    bool arrived;  /* and is there */
+    bool released; /* or need not wait any more */
     bool executed, failed, alive, told, killed;
-    bool concluded; /* the report has ended */
+    bool concluded; /* the report has ended, */
+    bool heard;     /* and a manager has read that */
     int exit_status;
     unsigned requests; /* for more time */
 };
@@ -55,6 +59,9 @@ void fake_happen(struct deadline *deadline, uint64_t after);
 pid_t fake_new_pid(void);
 void fake_run_end(struct run *run, int wait_status, uint64_t after); /* nothing where it has */
 void fake_run_dispose(struct run *run);
+void fake_reported(struct deadline *deadline); /* passed, of struct run.report */
+/* It could not be executed, and ended while no manager was there: its report says so. */
+void fake_note_failed(pid_t pid);
 /* What lies in the pipe of its init is heard by whoever watches it by then. */
 void fake_run_tell_left(struct run *run);
 /* Nothing is left in it. */
