@@ -227,10 +227,10 @@ static int sleeper_start(struct sleeper *sleeper, int user_namespace) {
     return WIFSTOPPED(status) ? 0 : -WEXITSTATUS(status);
 }
 
+/* Nobody waits for its end: the helper is PID 1 of the namespace that it goes with. It runs none of
+ * its own code any more, and its stack may go. */
 static void sleeper_end(const struct sleeper *sleeper) {
     kill(sleeper->pid, SIGKILL);
-    while (waitpid(sleeper->pid, NULL, 0) < 0 && errno == EINTR)
-        ;
 }
 
 static int write_maps(int proc, pid_t child, struct id_range range, struct fault *fault) {
