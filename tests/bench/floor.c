@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/keyctl.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <net/if.h>
@@ -99,7 +100,8 @@ static void make_devices(void) {
         const char *path;
         unsigned major, minor;
     } nodes[] = {{"/dev/null", 1, 3},   {"/dev/zero", 1, 5},    {"/dev/full", 1, 7},
-                 {"/dev/random", 1, 8}, {"/dev/urandom", 1, 9}, {"/dev/tty", 5, 0}};
+                 {"/dev/random", 1, 8}, {"/dev/urandom", 1, 9}, {"/dev/tty", 5, 0},
+                 {"/dev/console", 1, 3}};
     static const struct {
         const char *path, *target;
     } links[] = {{"/dev/fd", "/proc/self/fd"},
@@ -107,7 +109,7 @@ static void make_devices(void) {
                  {"/dev/stdout", "/proc/self/fd/1"},
                  {"/dev/stderr", "/proc/self/fd/2"},
                  {"/dev/ptmx", "pts/ptmx"}};
-    static const char *const directories[] = {"/dev/pts", "/dev/shm", "/dev/mqueue"};
+    static const char *const directories[] = {"/dev/pts", "/dev/shm", "/dev/mqueue", "/dev/notify"};
 
     for (size_t i = 0; i < sizeof nodes / sizeof *nodes; i++) {
         check(mknod(at(nodes[i].path), S_IFCHR | 0666, makedev(nodes[i].major, nodes[i].minor)),
@@ -135,6 +137,8 @@ static void assemble_root(void) {
     check(mount("tmpfs", at("/run"), "tmpfs", MS_NOSUID | MS_NODEV, options), "mount", "/run");
     check(mount("tmpfs", at("/dev"), "tmpfs", MS_NOSUID, options), "mount", "/dev");
     make_devices();
+    /* Where a service finds the socket to say that it is ready on. */
+    attach(clone_tree("/dev/shm", false), at("/dev/notify"));
 }
 
 static void write_maps(pid_t pid) {
@@ -156,6 +160,8 @@ static void mount_own_file_systems(void) {
     check(mount(stage, stage, NULL, MS_BIND | MS_REC, NULL), "mount bind", stage);
     check(mount("proc", at("/proc"), "proc", quiet, NULL), "mount", "/proc");
     check(mount("sysfs", at("/sys"), "sysfs", quiet | MS_RDONLY, NULL), "mount", "/sys");
+    check(mount("cgroup2", at("/sys/fs/cgroup"), "cgroup2", quiet | MS_RDONLY, NULL), "mount",
+          "/sys/fs/cgroup");
     check(mount("devpts", at("/dev/pts"), "devpts", MS_NOSUID | MS_NOEXEC,
                 "newinstance,ptmxmode=0666,mode=0620"),
           "mount", "/dev/pts");
@@ -164,27 +170,41 @@ static void mount_own_file_systems(void) {
     check(mount("mqueue", at("/dev/mqueue"), "mqueue", quiet, NULL), "mount", "/dev/mqueue");
 }
 
-static void cover_paths(void) {
-    static const char *const files[] = {"/proc/kcore", "/proc/keys", "/proc/timer_list"};
-    static const char *const directories[] = {"/proc/acpi", "/proc/scsi", "/sys/firmware"};
+static void hide(const char *path) {
+    struct stat status;
+
+    if (stat(path, &status) < 0)
+        return;
+    check(S_ISDIR(status.st_mode) ? mount("tmpfs", path, "tmpfs", MS_RDONLY, "size=0k")
+                                  : mount("/dev/null", path, NULL, MS_BIND, NULL),
+          "hide", path);
+}
+
+static void cover_proc(void) {
+    static const char *const hidden[] = {"/proc/acpi",        "/proc/asound", "/proc/interrupts",
+                                         "/proc/kcore",       "/proc/keys",   "/proc/latency_stats",
+                                         "/proc/sched_debug", "/proc/scsi",   "/proc/timer_list",
+                                         "/proc/timer_stats"};
     static const char *const readonly[] = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
                                            "/proc/sysrq-trigger"};
+    const unsigned long flags = MS_BIND | MS_NOSUID | MS_NODEV | MS_NOEXEC;
 
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
-        if (mount("/dev/null", files[i], NULL, MS_BIND, NULL) < 0 && errno != ENOENT)
-            fail("mask", files[i]);
-    for (size_t i = 0; i < sizeof directories / sizeof *directories; i++)
-        if (mount("tmpfs", directories[i], "tmpfs", MS_RDONLY, "size=0k") < 0 && errno != ENOENT)
-            fail("mask", directories[i]);
+    for (size_t i = 0; i < sizeof hidden / sizeof *hidden; i++)
+        hide(hidden[i]);
     for (size_t i = 0; i < sizeof readonly / sizeof *readonly; i++) {
-        const unsigned long flags = MS_BIND | MS_NOSUID | MS_NODEV | MS_NOEXEC;
-
         if (access(readonly[i], F_OK) < 0)
             continue;
         check(mount(readonly[i], readonly[i], NULL, MS_BIND, NULL), "bind", readonly[i]);
         check(mount(NULL, readonly[i], NULL, flags | MS_REMOUNT | MS_RDONLY, NULL), "read-only",
               readonly[i]);
     }
+}
+
+static void cover_sys(void) {
+    hide("/sys/firmware");
+    hide("/sys/devices/virtual/powercap");
+    hide("/sys/kernel/debug");
+    hide("/sys/kernel/tracing");
 }
 
 static void prepare_network(void) {
@@ -233,6 +253,7 @@ static void furnish(int mapped) {
     prepare_network();
     mount_own_file_systems();
     change_root();
+    cover_sys();
     check(sethostname("floor", 5), "sethostname", "floor");
 }
 
@@ -240,8 +261,9 @@ static void furnish(int mapped) {
 static _Noreturn void confine_and_execute(char **exec) {
     char *const environment[] = {"PATH=/usr/bin:/bin", "container=floor", NULL};
 
-    cover_paths();
+    cover_proc();
     umask(022);
+    check(syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL), "keyctl", "session");
     check((long)close_range(3, ~0U, CLOSE_RANGE_CLOEXEC), "close_range", "3");
     drop_rights();
     execve(exec[0], exec, environment);
