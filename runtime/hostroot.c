@@ -130,6 +130,12 @@ static int hide_own(const struct build *build, int root, struct fault *fault) {
     return error;
 }
 
+bool hostroot_is_private(const struct container *container, const char *path) {
+    const struct rootfs *rootfs = &container->rootfs;
+    return rootfs->layers.count == 0 && !rootfs->path &&
+           lies_in_any(path, private_places, ELEMENTS(private_places));
+}
+
 int hostroot_assemble(struct build *build, int place, struct fault *fault) {
     scoped_fd int tree = tree_clone(AT_FDCWD, "/", false, HOST_ATTRIBUTES, fault);
     if (tree < 0)

@@ -11,6 +11,7 @@
 
 #include "runtime/build.h"
 #include "runtime/credentials.h"
+#include "runtime/hostroot.h"
 #include "runtime/path.h"
 #include "runtime/private.h"
 #include "runtime/tree.h"
@@ -24,6 +25,7 @@ struct entry {
     const struct volume *volume;
     const char *target;
     size_t depth, position; /* names in the target; place in the file */
+    bool make;              /* the target, where it is missing */
 };
 
 static int compare_entries(const void *left, const void *right) {
@@ -74,14 +76,14 @@ static mode_t tmpfs_mode(const struct mount *mount) {
     return shared ? 01777 : 0755;
 }
 
-static int apply_tmpfs(struct build *build, const struct mount *mount, struct fault *fault) {
+static int apply_tmpfs(struct build *build, const struct mount *mount, bool make,
+                       struct fault *fault) {
     uid_t uid;
     gid_t gid;
     int error = find_owner(build, mount->owner, &uid, &gid, fault);
     if (error)
         return fault_prefix(fault, error, "\"%s\"", mount->target);
-    scoped_fd int target =
-        path_target(build->root, mount->target, PATH_DIRECTORY, build->extendable, fault);
+    scoped_fd int target = path_target(build->root, mount->target, PATH_DIRECTORY, make, fault);
     if (target < 0)
         return target;
     char options[128];
@@ -93,7 +95,8 @@ static int apply_tmpfs(struct build *build, const struct mount *mount, struct fa
 
 /* ---- binds ---- */
 
-static int apply_bind(struct build *build, const struct mount *mount, struct fault *fault) {
+static int apply_bind(struct build *build, const struct mount *mount, bool make,
+                      struct fault *fault) {
     struct stat status;
     if (stat(mount->source, &status) < 0) {
         if (mount->optional && (errno == ENOENT || errno == ENOTDIR))
@@ -107,7 +110,7 @@ static int apply_bind(struct build *build, const struct mount *mount, struct fau
         return tree;
     scoped_fd int target =
         path_target(build->root, mount->target,
-                    S_ISDIR(status.st_mode) ? PATH_DIRECTORY : PATH_FILE, build->extendable, fault);
+                    S_ISDIR(status.st_mode) ? PATH_DIRECTORY : PATH_FILE, make, fault);
     if (target < 0)
         return fault_prefix(fault, target, "cannot bind \"%s\"", mount->source);
     return tree_attach(tree, target, mount->target, fault);
@@ -131,7 +134,8 @@ static int make_volume(struct build *build, const struct volume *volume, const c
     return error;
 }
 
-static int apply_volume(struct build *build, const struct volume *volume, struct fault *fault) {
+static int apply_volume(struct build *build, const struct volume *volume, bool make,
+                        struct fault *fault) {
     char path[PATH_MAX];
     snprintf(path, sizeof path, "%s/" VOLUMES "/%s", build->runtime->state_directory, volume->name);
     int error = make_volume(build, volume, path, fault);
@@ -150,23 +154,41 @@ static int apply_volume(struct build *build, const struct volume *volume, struct
         if (error)
             return fault_set(fault, error, "cannot map the ids of \"%s\"", path);
     }
-    scoped_fd int target =
-        path_target(build->root, volume->target, PATH_DIRECTORY, build->extendable, fault);
+    scoped_fd int target = path_target(build->root, volume->target, PATH_DIRECTORY, make, fault);
     return target < 0 ? target : tree_attach(tree, target, volume->target, fault);
 }
 
 /* ---- all ---- */
 
+static bool lies_below(const char *path, const char *directory) {
+    size_t length = strlen(directory);
+    return strncmp(path, directory, length) == 0 && path[length] == '/';
+}
+
+/* Nobody else sees what is made in a tmpfs of the unit's own: there it is made under any root.
+ * earlier: what is mounted by then, outer targets first. */
+static bool can_make(const struct build *build, const struct entry *earlier, size_t count,
+                     const char *target) {
+    if (build->extendable)
+        return true;
+    while (count > 0 && !lies_below(target, earlier[count - 1].target))
+        count--;
+    if (count == 0)
+        return hostroot_is_private(build->container, target);
+    const struct mount *above = earlier[count - 1].mount;
+    return above && above->type == MOUNT_TMPFS && !above->readonly;
+}
+
 static int apply_entry(struct build *build, const struct entry *entry, struct fault *fault) {
     if (entry->volume) {
-        int error = apply_volume(build, entry->volume, fault);
+        int error = apply_volume(build, entry->volume, entry->make, fault);
         return error ? fault_prefix(fault, error, "volume \"%s\"", entry->volume->name) : 0;
     }
     switch (entry->mount->type) {
     case MOUNT_BIND:
-        return apply_bind(build, entry->mount, fault);
+        return apply_bind(build, entry->mount, entry->make, fault);
     case MOUNT_TMPFS:
-        return apply_tmpfs(build, entry->mount, fault);
+        return apply_tmpfs(build, entry->mount, entry->make, fault);
     case MOUNT_OVERLAY:
         break;
     }
@@ -192,6 +214,7 @@ int mounts_apply(struct build *build, struct fault *fault) {
     }
     qsort(entries, count, sizeof *entries, compare_entries);
     for (size_t i = 0; i < count; i++) {
+        entries[i].make = can_make(build, entries, i, entries[i].target);
         int error = apply_entry(build, &entries[i], fault);
         if (error)
             return error;

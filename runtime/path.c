@@ -180,7 +180,8 @@ int path_target(int root, const char *target, enum path_kind kind, bool make, st
         fd = make_path(root, walk.done, kind);
     else if (fd == -ENOENT)
         return fault_say(fault, fd,
-                         "target \"%s\" does not exist and cannot be made: the root is read-only",
+                         "target \"%s\" does not exist and cannot be made: the root is read-only; "
+                         "a tmpfs above it would do, or a layer that has it",
                          target);
     if (fd < 0)
         return fault_set(fault, fd, "cannot open target \"%s\"", target);

@@ -171,7 +171,7 @@ TEST(layers_that_are_only_read) {
     box_remove(&box);
     box.container.rootfs.upper = UPPER_NONE;
     expect_failure("mounts: target \"/var/cache/web\" does not exist and cannot be made: the root "
-                   "is read-only");
+                   "is read-only; a tmpfs above it would do, or a layer that has it");
     box.container.mounts.count = 0;
     box_built(&box);
     CHECK_TEXT(box_shell(&box, "touch /etc/x 2>&1"), "touch: /etc/x: Read-only file system");
@@ -300,8 +300,47 @@ TEST(targets_that_are_refused) {
     box_remove(&box);
     box.container.rootfs.readonly = true;
     mount.target = (char *)"/not/there";
+    expect_failure("mounts: target \"/not/there\" does not exist and cannot be made: the root is "
+                   "read-only; a tmpfs above it would do, or a layer that has it");
+    box_close(&box);
+}
+
+/* In a tmpfs of the unit's own they are made, whatever the root is; in what lies on the host, not
+ * under a root that is only read. */
+TEST(targets_in_a_tmpfs) {
+    struct volume volume = {.name = (char *)"site", .target = (char *)"/etc/a/site", .mode = 0755};
+    struct mount mounts[] = {
+        {.type = MOUNT_BIND, .target = (char *)"/etc/b/inner", .recursive = true},
+        {.type = MOUNT_TMPFS, .target = (char *)"/etc", .size = 1 << 20, .mode = MODE_UNSET}};
+    open_with_root();
+    make_directory("shared");
+    mounts[0].source = box_keep(&box, box_path(&box, "shared"));
+    box.container.rootfs.readonly = true;
+    box.container.volumes.items = &volume;
+    box.container.volumes.count = 1;
+    box.container.mounts.items = mounts;
+    box.container.mounts.count = 2;
+    box_built(&box);
+    CHECK_TEXT(box_shell(&box, "stat -c %u:%a /etc/a; ls /etc/b; touch /etc/a/site/x /z"),
+               "0:755\ninner\ntouch: /z: Read-only file system");
+    CHECK(access(box_path(&box, "state/volumes/site/x"), F_OK) == 0);
+    CHECK(access(box_path(&box, "root/etc/a"), F_OK) < 0);
+    box_remove(&box);
+    volume.target = (char *)"/etc/b/inner/site";
     expect_failure(
-        "mounts: target \"/not/there\" does not exist and cannot be made: the root is read-only");
+        "mounts: volume \"site\": target \"/etc/b/inner/site\" does not exist and cannot "
+        "be made: the root is read-only; a tmpfs above it would do, or a layer that has "
+        "it");
+    mounts[1].readonly = true;
+    box.container.volumes.count = 0;
+    CHECK(box_build(&box) < 0 && strstr(box.fault.text, "cannot be made"));
+    box_remove(&box);
+    box.container.rootfs.path = NULL; /* the host's, where /run is the unit's own */
+    volume.target = (char *)"/run/deep/site";
+    box.container.volumes.count = 1;
+    box.container.mounts.count = 0;
+    box_built(&box);
+    CHECK_TEXT(box_shell(&box, "touch /run/deep/site/x && echo fine"), "fine");
     box_close(&box);
 }
 
