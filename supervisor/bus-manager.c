@@ -3,6 +3,7 @@
 
 #include "supervisor/boot.h"
 #include "supervisor/bus-client.h"
+#include "supervisor/logger.h"
 #include "supervisor/shutdown.h"
 #include "units/base/text.h"
 #include "units/set.h"
@@ -385,6 +386,8 @@ static int get_status(sd_bus *connection, const char *path, const char *interfac
         shutdown_describe(manager, &text);
     else if (boot_is_running(manager->boot))
         boot_describe(manager->boot, &text);
+    else
+        logger_describe(manager, &text);
     return bus_append_clean(reply, text.data ? text.data : "");
 }
 

@@ -277,6 +277,8 @@ static int begin(struct manager *manager, struct fault *fault) {
         return fault_set(fault, error, "cannot make the event loop");
     error = keeping_open(&manager->private->keeping, fault);
     if (error >= 0)
+        error = logger_open(manager, fault);
+    if (error >= 0)
         error = boot_open(manager, &manager->boot, fault);
     if (error >= 0)
         error = early_boot(manager, fault);
@@ -308,6 +310,7 @@ static void end(struct manager *manager) {
     manager->bus = NULL;
     bus_free(bus);
     boot_free(take(manager->boot));
+    logger_close(manager);
     loop_close(manager);
     manager_free(manager);
     keeping_close(keeping);

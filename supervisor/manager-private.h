@@ -4,6 +4,7 @@
 #include "supervisor/adopt.h"
 #include "supervisor/alive.h"
 #include "supervisor/children.h"
+#include "supervisor/logger.h"
 #include "supervisor/manager.h"
 #include "supervisor/output.h"
 #include "supervisor/service-private.h"
@@ -13,7 +14,7 @@
 
 /* Instances of templates come into being as they are named; this many services are enough. */
 #define SERVICES_MAX 65536
-#define MANAGER_DEADLINES 3 /* beside those of services: of life, the shutdown, the outputs */
+#define MANAGER_DEADLINES 4 /* beside services': of life, shutdown, outputs, the logger */
 
 struct alias {
     const char *name; /* the unit's own string */
@@ -55,6 +56,7 @@ struct manager_private {
     struct fault unsaved_fault; /* why the first of them is not saved; "": it will be */
     struct adoption adoption;   /* what was found when we came */
     struct leaving leaving;     /* output.c's own */
+    struct logger logger;
 };
 
 int manager_add(struct manager *manager, const char *name, struct service **ret_service);

@@ -53,6 +53,7 @@ static int open_fifo(struct output *output, int number, struct fault *fault) {
         return fault_say(fault, EEXIST, "\"%s/%s\" is no FIFO", output->directory, name);
     if (fchmod(output->fifos[number], 0622) < 0) /* past the umask */
         return fault_set(fault, errno, "cannot set the mode of \"%s/%s\"", output->directory, name);
+    logger_watch(output->manager, output->fifos[number]);
     return 0;
 }
 
@@ -113,8 +114,10 @@ static int open_all(struct output *output, struct service *service, pid_t pid,
 
 static void close_all(struct output *output) {
     list_remove(&output->link);
-    close_fd(output->fifos[0]);
-    close_fd(output->fifos[1]);
+    for (size_t i = 0; i < FIFOS; i++) {
+        logger_unwatch(output->manager, output->fifos[i]);
+        close_fd(output->fifos[i]);
+    }
     close_fd(output->writers);
     close_fd(output->fd);
     free(output->settings);
@@ -322,25 +325,37 @@ void outputs_resume(struct manager *manager) {
     }
 }
 
-/* Where a daemon that is away is waited for it is in vain: it ends before us, or comes after us. */
-static bool is_awaited(const struct service *service) {
-    const struct output *output = service->private->output;
-    return output && service->unit && service->unit->logging.driver == LOG_FILE &&
-           is_unread(output);
-}
+/* Of a unit's output, or of one that is leaving: whether somebody has to read it. */
+typedef bool (*unread)(const struct service *service, const struct output *output);
 
-static bool any_is_unread(const struct manager *manager) {
+static bool any_is(const struct manager *manager, unread is_unread_of) {
     const struct service *service;
     const struct output *output;
     list_for_each(service, &manager->services, link) {
-        if (is_awaited(service))
+        output = service->private->output;
+        if (output && is_unread_of(service, output))
             return true;
     }
     list_for_each(output, &manager->private->leaving.outputs, link) {
-        if (is_unread(output))
+        if (is_unread_of(NULL, output))
             return true;
     }
     return false;
+}
+
+static bool is_work(const struct service *service, const struct output *output) {
+    (void)service;
+    return is_unread(output);
+}
+
+bool outputs_are_unread(const struct manager *manager) {
+    return any_is(manager, is_work);
+}
+
+/* Where a daemon that is away is waited for it is in vain: it ends before us, or comes after us. */
+static bool is_awaited(const struct service *service, const struct output *output) {
+    bool to_file = !service || (service->unit && service->unit->logging.driver == LOG_FILE);
+    return to_file && is_unread(output);
 }
 
 void outputs_end(struct manager *manager) {
@@ -348,7 +363,7 @@ void outputs_end(struct manager *manager) {
     struct leaving *leaving = &manager->private->leaving;
     struct output *output, *following;
     bool kept = getenv("RINGFENCE_KEEPER") != NULL;
-    for (int waited = 0; kept && waited < LOGGER_PATIENCE && any_is_unread(manager);
+    for (int waited = 0; kept && waited < LOGGER_PATIENCE && any_is(manager, is_awaited);
          waited += LOGGER_LOOK)
         nanosleep(&pause, NULL);
     timers_cancel(&manager->private->timers, &leaving->look);

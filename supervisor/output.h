@@ -4,6 +4,7 @@
  * before the first run, kept while the unit exists. supervisor/log/settings.h says what the logger
  * is told beside them. */
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "supervisor/timers.h"
@@ -39,6 +40,8 @@ void output_close(struct output *output);
 
 /* Those that a predecessor had closed, and of which something is still unread. */
 void outputs_resume(struct manager *manager);
+/* Whether ringfence-logd has work. */
+bool outputs_are_unread(const struct manager *manager);
 /* When everything is stopped: waits for the logger, but not for ever. What is closed from now on is
  * removed at once. */
 void outputs_end(struct manager *manager);

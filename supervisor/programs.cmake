@@ -77,7 +77,7 @@ target_link_libraries(policy PUBLIC base)
 file(GLOB BOOT_SOURCES CONFIGURE_DEPENDS supervisor/boot*.c)
 add_library(world STATIC
     ${BOOT_SOURCES} supervisor/keeper/block.c supervisor/keeper/uevents.c
-    supervisor/console.c supervisor/facts-file.c supervisor/host-terminal.c supervisor/keeping.c
+    supervisor/console.c supervisor/facts-file.c supervisor/host-terminal.c supervisor/keeping.c supervisor/logger.c
     supervisor/machine.c supervisor/membership.c supervisor/reexec.c
     supervisor/notify-message.c supervisor/notify.c supervisor/output.c
     supervisor/probe.c supervisor/probe-exec.c supervisor/probe-net.c supervisor/ready-pipe.c

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,6 +71,17 @@ static void watch(struct keeper *keeper, const char *value) {
     alive(keeper, value);
 }
 
+/* It may be stopped, or wait for itself; whatever it had under way its successor goes on with. Said
+ * again and again of one that waits for a disk: it has been killed already. */
+static void logger_hangs(struct keeper *keeper, const char *value) {
+    (void)value;
+    if (keeper->logd.pid == 0 || keeper->logd.asked)
+        return;
+    say("%s (pid %d) does not answer and is killed", keeper->logd.name, (int)keeper->logd.pid);
+    keeper->logd.asked = true;
+    child_signal(&keeper->logd, SIGKILL);
+}
+
 /* It has saved all, and ends. */
 static void replace(struct keeper *keeper, const char *value) {
     (void)value;
@@ -93,6 +105,7 @@ static const struct {
     {"WATCHDOG=1", false, alive},
     {"WATCHDOG_USEC=", false, watch},
     {"REEXEC=1", false, replace},
+    {"LOGGER=hung", false, logger_hangs},
     {"POWEROFF=", false, machine_told_poweroff},
     {"REBOOT=", false, machine_told_reboot},
     {"HALT=", false, machine_told_halt},

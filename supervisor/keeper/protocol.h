@@ -4,7 +4,8 @@
  * The manager is started with NOTIFY_SOCKET, RINGFENCE_KEEPER=1, the signals that it reads
  * (SIGTERM, SIGINT, SIGHUP, SIGCHLD) blocked, and these descriptors. Its messages are datagrams as
  * in sd_notify(3): FDSTORE=1 and FDSTOREREMOVE=1 with FDNAME=, which may end in "*" where it
- * removes; READY=1, STOPPING=1, EXTEND_TIMEOUT_USEC=, WATCHDOG=1, WATCHDOG_USEC=; and REEXEC=1. */
+ * removes; READY=1, STOPPING=1, EXTEND_TIMEOUT_USEC=, WATCHDOG=1, WATCHDOG_USEC=; REEXEC=1; and
+ * LOGGER=hung. */
 
 #include <stdint.h>
 

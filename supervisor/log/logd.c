@@ -102,10 +102,17 @@ static void need_log_directory(struct logger *logger) {
     exit(EXIT_FAILURE);
 }
 
+/* The manager wants to know whether we do our work: so we do, and it is seen. */
+static void answer(const struct logger *logger) {
+    unlinkat(logger->outputs, PING_FILE, 0);
+}
+
 /* A directory of this name came, went, or may have done so while we did not look. */
 static void look_at(struct logger *logger, const char *unit) {
     struct fault fault;
     struct stat status;
+    if (strcmp(unit, PING_FILE) == 0)
+        answer(logger);
     if (*unit == '.')
         return; /* on its way to its name */
     struct output *output = find(logger, unit);
@@ -411,6 +418,7 @@ int main(int argc, char **argv) {
         logger_say("%s", fault.text);
         return EXIT_FAILURE;
     }
+    answer(&logger);
     recover(&logger);
     look_at_all(&logger);
     run(&logger);

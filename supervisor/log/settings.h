@@ -8,6 +8,8 @@
 
 #define SETTINGS_FILE "settings"
 #define WRITERS_FILE "pid"
+/* Among the units' directories: supervisor/logger.c makes it, ringfence-logd removes it. */
+#define PING_FILE ".ping"
 
 struct settings {
     size_t driver; /* SINK_*; SINKS: log files */

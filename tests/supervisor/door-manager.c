@@ -21,6 +21,7 @@
 #include "supervisor/boot.h"
 #include "supervisor/bus.h"
 #include "supervisor/machine.h"
+#include "supervisor/logger.h"
 #include "supervisor/manager.h"
 #include "supervisor/reexec.h"
 #include "supervisor/schedule.h"
@@ -300,6 +301,10 @@ bool boot_is_running(const struct boot *boot) {
 void boot_describe(const struct boot *boot, struct text *text) {
     (void)boot;
     text_add(text, "early boot");
+}
+
+void logger_describe(const struct manager *manager, struct text *text) {
+    (void)manager, (void)text;
 }
 
 void shutdown_describe(struct manager *manager, struct text *text) {

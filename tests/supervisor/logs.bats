@@ -203,3 +203,31 @@ U
     done
     finish
 }
+
+# One that is stopped neither reads nor dies: it is asked, and found out.
+@test "a logger that hangs is noticed, told of and replaced, and nothing is lost" {
+    unit talk <<'U'
+service = { exec = [ "/bin/sh", "-c", "seq 1 1000; exec sleep 1000" ]; };
+U
+    unit quiet <<'U'
+service = { exec = [ "/bin/sleep", "1000" ]; };
+U
+    begin_kept
+    eventually logged talk "out: 1000$"
+    logger=$(child ringfence-logd)
+    kill -STOP "$logger"
+    ring restart talk
+    told() { ring status | grep -q "Status.*the logger has not answered for [0-9]* s: what units say waits"; }
+    eventually_later told
+    said "the logger has not answered for 10 s"
+    another() { next=$(child ringfence-logd) && [ -n "$next" ] && [ "$next" != "$logger" ]; }
+    eventually_later another
+    said "ringfence-logd \(pid $logger\) does not answer and is killed"
+    eventually_later said "the logger answers again"
+    ! told
+    [ "$(ring logs --no-prefix talk | sort | uniq -c | awk '$1 == 2' | wc -l)" = 1000 ]
+    finish
+}
+eventually_later() { # what takes its ten seconds
+    eventually "$@" || eventually "$@" || eventually "$@"
+}
