@@ -3,16 +3,6 @@
 bats_require_minimum_version 1.5.0
 load real
 
-logger() {
-    "$RINGFENCE_BUILD/ringfence-logd" --runtime-dir "$scratch/run" --log-dir "$scratch/log" \
-        2>>"$scratch/logd" 3>&- &
-    logger=$!
-}
-quit() { # ends the logger, then the manager
-    kill -TERM "$logger"
-    wait "$logger" || true
-    finish
-}
 # at_terminal ARGUMENT...: the tool, and what a person does there on standard input.
 at_terminal() {
     "$RINGFENCE_BUILD/tests/pty-driver" "$RINGFENCE_BUILD/ringfence" \

@@ -2,16 +2,6 @@
 # The output of real services, from the FIFO to `ringfence logs`.
 load real
 
-logger() {
-    "$RINGFENCE_BUILD/ringfence-logd" --runtime-dir "$scratch/run" --log-dir "$scratch/log" \
-        2>>"$scratch/logd" 3>&- &
-    logger=$!
-}
-quit() { # ends the logger, then the manager
-    kill -TERM "$logger"
-    wait "$logger" || true
-    finish
-}
 logged() { ring logs "$1" | grep -q "$2"; }
 
 @test "aliases, several units, and a unit that logs elsewhere" {

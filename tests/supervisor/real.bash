@@ -69,3 +69,15 @@ finish() {
 }
 main_pids() { cat "$cgroup/unit-$1/main/cgroup.procs"; }
 
+# logger: the output goes into logs; teardown ends it where the test did not.
+logger() {
+    "$RINGFENCE_BUILD/ringfence-logd" --runtime-dir "$scratch/run" --log-dir "$scratch/log" \
+        2>>"$scratch/logd" 3>&- &
+    logger=$!
+}
+# quit: the logger ends, then everything as in finish.
+quit() {
+    kill -TERM "$logger"
+    wait "$logger" || true
+    finish
+}
