@@ -62,7 +62,9 @@ static size_t end_of(const struct keeping *keeping, size_t first) {
 /* The keeper's file, whole: it is written anew for each manager and does not change meanwhile. */
 static int read_names(struct keeping *keeping, struct fault *fault) {
     struct stat file;
-    if (fstat(KEEPER_NAMES, &file) < 0 || !S_ISREG(file.st_mode))
+    if (fstat(KEEPER_NAMES, &file) < 0)
+        return fault_set(fault, errno, "cannot read the names of descriptors");
+    if (!S_ISREG(file.st_mode))
         return fault_say(fault, EBADF, "ringfenced handed over no names of descriptors");
     size_t size = (size_t)file.st_size, length = 0;
     keeping->text = malloc(size + 1);
