@@ -24,6 +24,7 @@
 
 #define STEPS_MAX 8
 #define SAMPLE 150
+#define TRIES 3     /* of a point that is not reached */
 #define SETTLE 5000 /* milliseconds until nothing may be left */
 
 /* What is done while one call fails: each step a command line of the tool, or a word of ours. */
@@ -335,10 +336,22 @@ static bool begin_anew(const struct scenario *scenario) {
     return true;
 }
 
+/* How many calls there are is not the same each time: one that did not come may the next time. */
+static void try_point(const struct scenario *scenario, const struct point *point) {
+    for (int i = 0; i < TRIES; i++) {
+        unsigned unreached = trial.unreached;
+        (scenario->fresh ? try_fresh : try_running)(scenario, point);
+        if (trial.unreached == unreached)
+            return;
+        if (i + 1 < TRIES)
+            trial.unreached--;
+    }
+}
+
 static void try_points(const struct scenario *scenario, const struct points *points) {
     for (size_t i = 0; i < points->count; i++) {
         unsigned broken = trial.broken;
-        (scenario->fresh ? try_fresh : try_running)(scenario, &points->items[i]);
+        try_point(scenario, &points->items[i]);
         if (trial.broken != broken && !scenario->fresh && !begin_anew(scenario)) {
             printf("# it does not come up again: %zu points are not tried\n",
                    points->count - i - 1);
