@@ -177,8 +177,8 @@ static int hand_over(struct build *build, struct fault *fault) {
         report.value |= 1u << kind;
         report.descriptors[report.descriptor_count++] = fd;
     }
-    report_send(build->report, &report);
-    return 0;
+    int error = report_send(build->report, &report);
+    return error ? fault_set(fault, error, "cannot hand over the namespaces") : 0;
 }
 
 /* ---- all of them ---- */

@@ -158,7 +158,9 @@ static int look(struct helper *helper, struct fault *fault) {
         return 0;
     if (stat(helper->request->file, &status) < 0)
         return fault_set(fault, errno, "\"%s\"", helper->request->file);
-    report_send(helper->report, &report);
+    int error = report_send(helper->report, &report);
+    if (error)
+        return fault_set(fault, error, "cannot tell that \"%s\" is there", helper->request->file);
     _exit(0);
 }
 
@@ -167,13 +169,14 @@ static int begin_payload(void *argument) {
     struct helper *helper = argument;
     struct fault fault = {0};
     int pidfd = pidfd_open(getpid(), 0);
-    if (pidfd < 0) {
-        fault_set(&fault, errno, "cannot open the process");
-        report_send_fault(helper->report, "process", -errno, 0, &fault);
+    int error = pidfd < 0 ? fault_set(&fault, errno, "cannot open the process") : 0;
+    struct report report = {.kind = REPORT_PROCESS, .descriptors = {pidfd}, .descriptor_count = 1};
+    if (!error && (error = report_send(helper->report, &report)))
+        fault_set(&fault, error, "cannot tell which process it is");
+    if (error) {
+        report_send_fault(helper->report, "process", error, 0, &fault);
         _exit(1);
     }
-    struct report report = {.kind = REPORT_PROCESS, .descriptors = {pidfd}, .descriptor_count = 1};
-    report_send(helper->report, &report);
     close(pidfd);
     stage_run(&helper->stage);
 }

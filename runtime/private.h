@@ -80,6 +80,7 @@ struct run {
     int wait_status;      /* of the program, once it has ended */
     bool found;           /* the file */
     bool waits, released; /* for run_release; then it was called */
+    int unreleased;       /* -errno where that failed */
 };
 
 struct run *run_new(struct sandbox *sandbox, enum run_place place);

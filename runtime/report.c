@@ -8,6 +8,9 @@
 
 #include "units/base/scoped.h"
 
+#define TRIES 100
+#define TRY_PAUSE 10 /* milliseconds */
+
 /* The message's head; the text follows, without its NUL. */
 struct head {
     uint32_t kind;
@@ -34,7 +37,15 @@ int report_open(int ret_ends[2], struct fault *fault) {
     return 0;
 }
 
-void report_send(int fd, const struct report *report) {
+/* What the kernel lacks now it may have soon: nothing else tells the manager what happened here. */
+static bool may_send_later(int tries) {
+    if (errno != EAGAIN && errno != ENOMEM && errno != ENOBUFS)
+        return errno == EINTR;
+    poll(NULL, 0, TRY_PAUSE);
+    return tries < TRIES;
+}
+
+int report_send(int fd, const struct report *report) {
     struct head head = {.kind = report->kind,
                         .error = report->error,
                         .value = report->value,
@@ -53,8 +64,10 @@ void report_send(int fd, const struct report *report) {
         rights->cmsg_len = CMSG_LEN(size);
         memcpy(CMSG_DATA(rights), report->descriptors, size);
     }
-    while (sendmsg(fd, &message, MSG_NOSIGNAL) < 0 && errno == EINTR)
-        ;
+    for (int tries = 0; sendmsg(fd, &message, MSG_NOSIGNAL) < 0; tries++)
+        if (!may_send_later(tries))
+            return -errno;
+    return 0;
 }
 
 void report_send_fault(int fd, const char *step, int error, uint32_t value,
@@ -82,9 +95,12 @@ bool report_await(int fd) {
     return length > 0;
 }
 
-void report_go(int fd) {
-    while (send(fd, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno == EINTR)
-        ;
+int report_go(int fd) {
+    ssize_t sent;
+    do
+        sent = send(fd, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    while (sent < 0 && errno == EINTR);
+    return sent < 0 && errno != EPIPE && errno != ECONNRESET ? -errno : 0;
 }
 
 static void take_control(struct msghdr *message, struct report *report) {

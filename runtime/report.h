@@ -35,8 +35,9 @@ struct report {
 /* ret_ends[0]: the manager's, non-blocking; ret_ends[1]: the helper's. */
 int report_open(int ret_ends[2], struct fault *fault);
 
-/* In the helper. Async-signal-safe; what cannot be sent has no reader any more. */
-void report_send(int fd, const struct report *report);
+/* In the helper. Async-signal-safe; what lacks memory is tried again for a second. -EPIPE: nobody
+ * reads any more. */
+int report_send(int fd, const struct report *report);
 /* value: what the reader should know of the step, or 0. */
 void report_send_fault(int fd, const char *step, int error, uint32_t value,
                        const struct fault *fault);
@@ -46,8 +47,8 @@ bool report_has_reader(int fd);
 /* Waits until somebody who reads has called report_go; false: nobody ever will. All that share the
  * end are told. */
 bool report_await(int fd);
-/* To those who wait, now or later. */
-void report_go(int fd);
+/* To those who wait, now or later. 0, also where nobody does any more, or -errno. */
+int report_go(int fd);
 
 /* 1: a report was read, its descriptors are the caller's; 0: nothing follows, the helper's end is
  * closed everywhere; -EAGAIN: not yet; -EBADMSG where the message is not one of ours. */

@@ -224,6 +224,9 @@ static void keep_terminal(struct run *run, const struct report *report) {
  * executed, or both are gone. */
 static int conclude(struct run *run, struct fault *fault) {
     run->report = close_fd(run->report);
+    if (run->unreleased)
+        return fault_say(fault, -ECANCELED, "process: cannot be told to go on: %s",
+                         strerror(-run->unreleased));
     if (run->found)
         return RUN_EXECUTED;
     if (run->payload.pid == 0) {
@@ -261,6 +264,8 @@ int run_advance(struct run *run, struct fault *fault) {
             return lose(run, got, fault);
         if (got == 0)
             return conclude(run, fault);
+        if (report.kind == REPORT_FAULT) /* it could not be looked at before */
+            return fail(run, &report, fault);
         if (report.kind == REPORT_PROCESS)
             keep_process(run, &report);
         else if (report.kind == REPORT_PROGRAM)
@@ -282,7 +287,9 @@ void run_release(struct run *run) {
         return;
     run->waits = false;
     run->released = true;
-    report_go(run->report);
+    run->unreleased = report_go(run->report);
+    if (run->unreleased) /* it would wait for ever */
+        pidfd_send_signal(run->pidfd, SIGKILL, NULL, 0);
 }
 
 pid_t run_pid(const struct run *run) {

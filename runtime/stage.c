@@ -126,7 +126,9 @@ static int make_terminal(struct progress *progress, struct fault *fault) {
     }
     struct report report = {
         .kind = REPORT_TERMINAL, .descriptors = {master}, .descriptor_count = 1};
-    report_send(progress->streams.report, &report);
+    int error = report_send(progress->streams.report, &report);
+    if (error)
+        return fault_set(fault, error, "cannot hand over a terminal");
     for (int i = 0; i < 3; i++)
         progress->streams.standard[i] = terminal;
     take_fd(&terminal);
@@ -156,8 +158,8 @@ static int divide(struct progress *progress, struct fault *fault) {
         return 0;
     progress->program = pid;
     struct report report = {.kind = REPORT_PROGRAM, .descriptors = {pidfd}, .descriptor_count = 1};
-    report_send(progress->streams.report, &report);
-    return 0;
+    int error = report_send(progress->streams.report, &report);
+    return error ? fault_set(fault, error, "cannot tell which process the program is") : 0;
 }
 
 static int start_session(struct progress *progress, struct fault *fault) {

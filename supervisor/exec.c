@@ -71,6 +71,8 @@ static void progressed(void *context) {
         exec->pid = pid;
         exec->manager->private->without_pid--;
     }
+    if (early == 1 && progress == RUN_PREPARING) /* all that it had to say is there by now */
+        progress = run_advance(exec->run, &fault);
     if (exec->pid && !exec->done) /* abandoned before there was anything to kill */
         run_signal(exec->run, SIGKILL, NULL);
     if (progress < 0) {
