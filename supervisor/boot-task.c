@@ -146,7 +146,6 @@ int boot_task_begin(struct boot_task *task, const struct boot_settings *settings
         return fault_set(fault, errno, "cannot begin \"%s\"", task->name);
     task->report = ends[0];
     fcntl(ends[1], F_SETFL, 0); /* it may wait until it was read */
-    task->begun = world_now(task->manager);
     task->pid = fork();
     int error = task->pid < 0 ? -errno : 0;
     if (task->pid == 0)

@@ -32,7 +32,7 @@ struct boot_task {
     struct manager *manager;
     const struct boot_task_calls *calls;
     void *context;
-    uint64_t begun; /* microseconds of CLOCK_BOOTTIME */
+    uint64_t begun; /* boot.c's: microseconds of CLOCK_BOOTTIME */
     pid_t pid;
     int report;
     struct watch *watch;

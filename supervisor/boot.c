@@ -204,11 +204,11 @@ static const struct boot_task_calls task_calls = {task_told, task_ended};
 static int begin_task(struct boot *boot, struct boot_task *task, struct fault *fault) {
     const struct boot_task *gap = find_gap(boot, task);
     scoped_text struct text words = {0};
+    task->begun = world_now(boot->manager);
     if (gap) {
         text_format(&words, "\"%s\", in which it lies, is not mounted", gap->mount->target);
         boot_task_settle(task, task->mount->optional ? BOOT_SKIPPED : BOOT_FAILED,
                          words.data ? words.data : "");
-        task->begun = world_now(boot->manager);
         task_over(boot, task);
         return 0;
     }
@@ -221,33 +221,33 @@ static int begin_task(struct boot *boot, struct boot_task *task, struct fault *f
 /* ---- all of them ---- */
 
 /* Whatever waits for nobody any more. Where all that is left waits in a circle, the first goes. */
-static int begin_ready(struct boot *boot, struct fault *fault) {
-    size_t planned = boot->count;
-    for (size_t i = 0; i < boot->count && boot->at_work < AT_WORK_MOST; i++) {
+static int begin_ready(struct boot *boot, size_t end, struct fault *fault) {
+    size_t planned = end;
+    for (size_t i = 0; i < end && boot->at_work < AT_WORK_MOST; i++) {
         struct boot_task *task = &boot->tasks[i];
         if (task->state != BOOT_TASK_PLANNED)
             continue;
-        planned = planned == boot->count ? i : planned;
+        planned = planned == end ? i : planned;
         int error = may_begin(boot, i) ? begin_task(boot, task, fault) : 0;
         if (error < 0)
             return error;
     }
-    bool circle = boot->at_work == 0 && !boot->turned && planned < boot->count;
+    bool circle = boot->at_work == 0 && !boot->turned && planned < end;
     return circle ? begin_task(boot, &boot->tasks[planned], fault) : 0;
 }
 
-static bool is_over(const struct boot *boot) {
-    for (size_t i = 0; i < boot->count; i++)
+static bool are_over(const struct boot *boot, size_t end) {
+    for (size_t i = 0; i < end; i++)
         if (boot->tasks[i].state != BOOT_TASK_OVER)
             return false;
     return true;
 }
 
-/* 1: the manager is to end. */
-static int run_tasks(struct boot *boot, struct fault *fault) {
-    while (!is_over(boot)) {
+/* Those in front of `end`. 1: the manager is to end. */
+static int run_tasks(struct boot *boot, size_t end, struct fault *fault) {
+    while (!are_over(boot, end)) {
         boot->turned = false;
-        int error = begin_ready(boot, fault);
+        int error = begin_ready(boot, end, fault);
         if (error < 0)
             return error;
         if (!loop_run_until(boot->manager, &boot->turned))
@@ -256,7 +256,8 @@ static int run_tasks(struct boot *boot, struct fault *fault) {
     return 0;
 }
 
-/* The machine cannot do without it; the keeper tries again, or offers a shell. */
+/* The machine cannot do without it; the keeper tries again, or offers a shell. Nothing is to be
+ * written meanwhile to where it belongs. */
 static int find_missing(const struct boot *boot, struct fault *fault) {
     for (size_t i = boot->first_mount; i < boot->after_mounts; i++) {
         const struct boot_task *task = &boot->tasks[i];
@@ -284,10 +285,12 @@ int boot_run(struct boot *boot, struct fault *fault) {
     if (error < 0)
         return fault_set(fault, error, "cannot begin to boot");
     boot->running = true;
-    error = run_tasks(boot, fault);
-    boot->running = false;
+    error = run_tasks(boot, boot->after_mounts, fault);
     if (error == 0)
         error = find_missing(boot, fault);
+    if (error == 0)
+        error = run_tasks(boot, boot->count, fault);
+    boot->running = false;
     scoped_text struct text time = {0};
     duration_print(&time, (world_now(boot->manager) - begun + 999) / 1000 * 1000);
     if (error == 0)

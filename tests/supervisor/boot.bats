@@ -112,6 +112,7 @@ EOF2
     ring boot >"$scratch/boot"
     grep -q '^ringfence is in early boot: ringfenced ' "$scratch/boot"
     grep -q "^mount .* running: waits for LABEL=t$$, at most 40s$" "$scratch/boot"
+    ring boot --json | grep -qE '"name":"mount [^"]*data","part":"early","begun_usec":[1-9]'
     ring boot --json | grep -q '"complete":false'
     [ "$(ring list --json)" = '{"version":1,"units":[]}' ]
     for words in "start web" "status web" "apply" "reload"; do
@@ -174,6 +175,8 @@ EOF2
     manager=
     [ "$status" = 1 ]
     said "\"mount $scratch/data\" is required, and no unit starts: LABEL=never$$ did not come"
+    quiet 'boot: random-seed'
+    [ ! -e "$scratch/state" ]
     # The next manager has not to wait as long once more: a rescue shell comes after five of them.
     host "mounts = ( { device = \"LABEL=never$$\"; target = \"$scratch/data\"; timeout = \"1h\"; required = true; } );"
     begin_machine
