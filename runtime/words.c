@@ -1,6 +1,7 @@
 #include "runtime/words.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,14 +9,22 @@
 #include "units/base/scoped.h"
 #include "units/base/text.h"
 
+static bool is_plain(unsigned char byte) {
+    return byte > ' ' && byte < 0x7f && byte != '%';
+}
+
 void words_add(struct text *words, const char *key, const char *value) {
-    text_format(words, " %s=", key);
-    for (; *value; value++) {
-        unsigned char byte = (unsigned char)*value;
-        if (byte <= ' ' || byte >= 0x7f || byte == '%')
-            text_format(words, "%%%02X", byte);
-        else
-            text_append(words, value, 1);
+    text_append(words, " ", 1);
+    text_add(words, key);
+    text_append(words, "=", 1);
+    while (*value) {
+        size_t plain = 0;
+        while (is_plain((unsigned char)value[plain]))
+            plain++;
+        text_append(words, value, plain);
+        value += plain;
+        if (*value)
+            text_format(words, "%%%02X", (unsigned char)*value++);
     }
 }
 

@@ -155,4 +155,19 @@ TEST(text_of_others_is_cleaned) {
                           "\xef\xbf\xbd\xef\xbf\xbd.");
 }
 
+TEST(text_grows_as_it_is_needed) {
+    scoped_text struct text text = {0};
+    char expected[4096] = "";
+    for (int width = 0; width < 80; width++) {
+        char part[128];
+        snprintf(part, sizeof part, "<%*d>", width, width);
+        strcat(expected, part);
+        text_format(&text, "<%*d>", width, width);
+        CHECK(!text.failed && text.length == strlen(expected));
+        CHECK_TEXT(text.data, expected);
+    }
+    text_format(&text, "%s", "");
+    CHECK_TEXT(text.data, expected);
+}
+
 TEST_MAIN

@@ -40,19 +40,27 @@ void text_add(struct text *text, const char *string) {
     text_append(text, string, strlen(string));
 }
 
+/* In one go where there is room, as nearly always. */
 void text_format(struct text *text, const char *format, ...) {
     va_list arguments;
+    size_t room = text->capacity - text->length;
+    char *end = text->data ? text->data + text->length : NULL;
     va_start(arguments, format);
-    int length = vsnprintf(NULL, 0, format, arguments);
+    int length = vsnprintf(end, room, format, arguments);
     va_end(arguments);
-    if (length < 0 || !reserve(text, (size_t)length)) {
-        text->failed = true;
-        return;
+    if (length >= 0 && (size_t)length >= room) {
+        if (end)
+            *end = '\0';
+        if (!reserve(text, (size_t)length))
+            return;
+        va_start(arguments, format);
+        length = vsnprintf(text->data + text->length, (size_t)length + 1, format, arguments);
+        va_end(arguments);
     }
-    va_start(arguments, format);
-    vsnprintf(text->data + text->length, (size_t)length + 1, format, arguments);
-    va_end(arguments);
-    text->length += (size_t)length;
+    if (length < 0)
+        text->failed = true;
+    else
+        text->length += (size_t)length;
 }
 
 /* Well-formed UTF-8 (RFC 3629) of at most four bytes; 0 where it is not, or ends too early. */
