@@ -107,10 +107,10 @@ switches() {
         done
     done
 }
-settled() {
+settled() { # ten seconds after something was said it is seen whether the logger has heard it
     local before
     before=$(switches)
-    sleep 1
+    sleep 11
     [ "$(switches)" = "$before" ]
 }
 
