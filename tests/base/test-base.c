@@ -84,8 +84,30 @@ TEST(json_is_escaped) {
     json_string(&text, "none", NULL);
     json_bytes(&text, "bytes", "a\0\xc3\xa4\xc3", 5);
     json_close(&text, '}');
-    CHECK_TEXT(text.data, "{\"a\":\"x\\\"y\\n\xef\xbf\xbd\",\"list\":[1,true],\"none\":null,"
-                          "\"bytes\":\"a\\u0000\xc3\xa4\xef\xbf\xbd\"}");
+    CHECK_TEXT(text.data,
+               "{\"a\":\"x\\\"y\\n\xef\xbf\xbd\",\"list\":[1,true],\"none\":null,"
+               "\"bytes\":\"a\\u0000\xc3\xa4\xef\xbf\xbd\",\"bytes_base64\":\"YQDDpMM=\"}");
+}
+
+/* The examples of RFC 4648, each behind a byte that is no UTF-8. */
+TEST(json_has_all_bytes) {
+    static const char *const cases[][2] = {
+        {"\xff", "/w=="},
+        {"\xff\x66", "/2Y="},
+        {"\xff\x66o", "/2Zv"},
+        {"\xff\x66oo", "/2Zvbw=="},
+        {"\xff\x66oobar", "/2Zvb2Jhcg=="},
+    };
+    for (size_t i = 0; i < ELEMENTS(cases); i++) {
+        scoped_text struct text text = {0};
+        json_bytes(&text, "b", cases[i][0], strlen(cases[i][0]));
+        const char *exact = strstr(text.data, ",\"b_base64\":\"");
+        CHECK(exact && strncmp(exact + 13, cases[i][1], strlen(cases[i][1])) == 0);
+        CHECK_TEXT(exact + 13 + strlen(cases[i][1]), "\"");
+    }
+    scoped_text struct text plain = {0};
+    json_bytes(&plain, "b", "\xc3\xa4", 2);
+    CHECK_TEXT(plain.data, "\"b\":\"\xc3\xa4\"");
 }
 
 TEST(deep_trees_are_removed) {

@@ -100,7 +100,8 @@ TEST(a_record_as_json) {
     record.length = 4;
     log_record_json(&json, &record);
     CHECK_TEXT(json.data, "{\"time\":\"" NOON "\",\"unit\":\"web\",\"pid\":4711,\"stream\":\"out\","
-                          "\"partial\":false,\"text\":\"a\\u0000\\\"\xef\xbf\xbd\"}");
+                          "\"partial\":false,\"text\":\"a\\u0000\\\"\xef\xbf\xbd\","
+                          "\"text_base64\":\"YQAi/w==\"}");
 }
 
 /* ---- files ---- */

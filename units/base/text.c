@@ -110,7 +110,9 @@ void text_add_clean_bytes(struct text *text, const char *bytes, size_t size) {
     }
 }
 
-static void quoted(struct text *text, const char *string, size_t left) {
+/* Whether it is what was given, no byte of which had to be replaced. */
+static bool quoted(struct text *text, const char *string, size_t left) {
+    bool exact = true;
     text_add(text, "\"");
     for (const unsigned char *at = (const unsigned char *)string; left > 0;) {
         size_t length = utf8_length(at, left);
@@ -126,10 +128,26 @@ static void quoted(struct text *text, const char *string, size_t left) {
             text_add(text, REPLACEMENT);
         else
             text_append(text, (const char *)at, length);
+        exact = exact && length > 0;
         at += length ? length : 1;
         left -= length ? length : 1;
     }
     text_add(text, "\"");
+    return exact;
+}
+
+/* RFC 4648. */
+static void add_base64(struct text *text, const char *bytes, size_t length) {
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for (size_t at = 0; at < length; at += 3) {
+        unsigned group = 0;
+        char four[] = "====";
+        for (size_t i = 0; i < 3; i++)
+            group = group << 8 | (at + i < length ? (unsigned char)bytes[at + i] : 0);
+        for (size_t i = 0; i < 4 && at + i <= length; i++)
+            four[i] = digits[group >> (18 - 6 * i) & 63];
+        text_append(text, four, 4);
+    }
 }
 
 static void lead(struct text *text, const char *key) {
@@ -160,8 +178,15 @@ void json_string(struct text *text, const char *key, const char *value) {
 }
 
 void json_bytes(struct text *text, const char *key, const char *bytes, size_t length) {
+    char exact[64];
     lead(text, key);
-    quoted(text, bytes, length);
+    if (quoted(text, bytes, length))
+        return;
+    snprintf(exact, sizeof exact, "%s_base64", key);
+    lead(text, exact);
+    text_add(text, "\"");
+    add_base64(text, bytes, length);
+    text_add(text, "\"");
 }
 
 void json_unsigned(struct text *text, const char *key, uint64_t value) {

@@ -29,6 +29,7 @@ void text_add_clean_bytes(struct text *text, const char *bytes,
 void json_open(struct text *text, const char *key, char bracket);
 void json_close(struct text *text, char bracket);
 void json_string(struct text *text, const char *key, const char *value); /* NULL: null */
+/* What is no UTF-8 is replaced in it, and follows exactly as KEY_base64 (RFC 4648). */
 void json_bytes(struct text *text, const char *key, const char *bytes, size_t length);
 void json_unsigned(struct text *text, const char *key, uint64_t value);
 void json_signed(struct text *text, const char *key, int64_t value);
