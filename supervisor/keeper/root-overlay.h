@@ -4,8 +4,8 @@
 
 /* Below /run, which moves to the new root with all that is mounted in it. */
 #define OVERLAY_PLACE "/run/overlay"
-#define OVERLAY_LOWER OVERLAY_PLACE "/lower" /* the root as it is on its device */
-#define OVERLAY_DATA OVERLAY_PLACE "/data"   /* where what is written to it goes */
+#define OVERLAY_LOWER "/run/overlay/lower" /* the root as it is on its device */
+#define OVERLAY_DATA "/run/overlay/data"   /* where what is written to it goes */
 
 struct command_line;
 
