@@ -129,6 +129,22 @@ EOF2
     finish
 }
 
+@test "while a device is waited for the manager shows that it is alive, and tells the console" {
+    "$RINGFENCE_BUILD/tests/fake-child" listen "$scratch/keeper" >"$scratch/heard" 3>&- &
+    logger=$! # teardown ends it
+    eventually test -S "$scratch/keeper"
+    host "mounts = ( { device = \"LABEL=never$$\"; target = \"$scratch/data\"; timeout = \"1h\"; } );"
+    sed -i 's/early_boot = true;/& watchdog = "1s";/' "$scratch/ringfence.conf"
+    export NOTIFY_SOCKET=$scratch/keeper
+    begin_machine
+    alive() { [ "$(grep -c '^WATCHDOG=1$' "$scratch/heard")" -ge 3 ]; }
+    eventually alive
+    grep -qx 'WATCHDOG_USEC=1000000' "$scratch/heard"
+    eventually grep -qx "CONSOLE=mount $scratch/data: waits for LABEL=never$$, at most 1h" "$scratch/heard"
+    ! grep -q '^READY=1' "$scratch/heard"
+    finish
+}
+
 @test "what lies in another is mounted after it, in whichever order they are listed" {
     host "mounts = ( { device = \"tmpfs\"; target = \"$scratch/a/b\"; },
                      { device = \"tmpfs\"; target = \"$scratch/a\"; },
