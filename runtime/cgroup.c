@@ -264,7 +264,9 @@ int cgroup_holds(const struct cgroup *cgroup, enum cgroup_part part, pid_t pid) 
 /* ---- remove ---- */
 
 int cgroup_remove(struct cgroup *cgroup, struct fault *fault) {
-    int error = cgroup_tree_clear(cgroup->fd);
+    /* The parts go last: whoever polls the events of one that is gone is told so without end. */
+    bool busy = cgroup_is_populated(cgroup, CGROUP_UNIT) > 0;
+    int error = busy ? -EBUSY : cgroup_tree_clear(cgroup->fd);
     /* Relative to the root's descriptor: the names are ours, and cgroupfs has no links. */
     if (!error && unlinkat(cgroup->root->fd, cgroup->relative, AT_REMOVEDIR) < 0 && errno != ENOENT)
         error = -errno;

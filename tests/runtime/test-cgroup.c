@@ -87,6 +87,8 @@ TEST(a_unit_lives_and_goes) {
     CHECK(reap(payload) == SIGKILL);
     CHECK(cgroup_is_populated(cgroup, CGROUP_MAIN) == 0);
     CHECK(cgroup_is_populated(cgroup, CGROUP_UNIT) == 1);
+    CHECK(cgroup_remove(cgroup, &fault) == -EBUSY);
+    CHECK(cgroup_is_populated(cgroup, CGROUP_MAIN) == 0); /* it is there as long as the unit is */
     int events = cgroup_open_events(cgroup, CGROUP_UNIT, NULL);
     CHECK(read(events, path, sizeof path) > 0);
     CHECK(cgroup_kill(cgroup, CGROUP_UNIT, NULL) == 0);
