@@ -196,6 +196,40 @@ logged() { grep -qE "$2" "log/$1/current"; }
     finish
 }
 
+# Real programs of another version: copies in which the number is another of the same length.
+@test "an upgrade, and the way back: other programs on disk take over, and no unit notices" {
+    here=$("$build/ringfence" --version | grep -oE '[0-9]+[.][0-9.]+')
+    other=${here%?}$(((${here: -1} + 1) % 10))
+    programs=$scratch/programs
+    mkdir "$programs"
+    install_version() { # as a package does: each is there whole, under another inode
+        local program
+        for program in ringfenced ringfence-manager ringfence-logd ringfence; do
+            LC_ALL=C sed "s/${here//./\\.}/$1/g" "$build/$program" >"$programs/$program.new"
+            chmod 755 "$programs/$program.new"
+            mv "$programs/$program.new" "$programs/$program"
+        done
+    }
+    install_version "$here"
+    begin
+    before=$(pids)
+    for step in "$here $other" "$other $here"; do
+        install_version "${step#* }"
+        [ "$("$programs/ringfenced" --version)" = "ringfenced ${step#* }" ]
+        run "$programs/ringfence" reexec
+        [ "$output" = "3 units found again, 0 lost; ringfence ${step% *} -> ${step#* }" ]
+        [ "$status" -eq 0 ]
+        "$programs/ringfence" status | grep -qE "Version: ${step#* }$"
+        cmp "/proc/$keeper/exe" "$programs/ringfenced"
+        new_logger() { cmp "/proc/$(child ringfence-logd)/exe" "$programs/ringfence-logd"; }
+        eventually new_logger
+        [ "$(pids)" = "$before" ]
+    done
+    finish
+    in_order=$("$build/ringfence" logs --log-dir log --no-prefix counting | grep -v bye)
+    [ "$in_order" = "$(seq 1 "$(wc -l <<<"$in_order")")" ]
+}
+
 @test "reexec names what has another process" {
     mkdir programs
     cp "$build/ringfenced" "$build/ringfence-logd" programs
