@@ -160,24 +160,36 @@ load logd
     finish
 }
 
-@test "a noisy service does not delay another" {
-    unit noisy 1000000 2
+@test "ten services that write as fast as they can do not delay another" {
+    local worst=0 delay
+    for i in 1 2 3 4 5 6 7 8 9 10; do
+        unit "noisy$i" 1000000 2
+    done
     unit quiet
     begin
-    yes "a line that comes again and again" >run/output/noisy/out 3>&- &
-    pids+=" $!"
-    for i in 1 2 3 4 5; do
-        sleep 0.1
+    for i in 1 2 3 4 5 6 7 8 9 10; do
+        yes "a line that comes again and again" >"run/output/noisy$i/out" 3>&- &
+        pids+=" $!"
+        writers+=" $!"
+    done
+    for ((i = 1; i <= 40; i++)); do
+        sleep 0.05
         echo "$i $(date +%s%N)" >run/output/quiet/out
     done
-    eventually logged quiet "out: 5"
-    kill -KILL "${pids##* }"
+    eventually logged quiet "out: 40"
+    kill -KILL $writers
     finish
     while read -r stamp _ _ _ sent; do
         read_at=$(date -d "$stamp" +%s%N)
-        [ $((read_at - sent)) -lt 1000000000 ] || { echo "delay $((read_at - sent)) ns"; false; }
+        delay=$((read_at - sent))
+        [ $delay -le $worst ] || worst=$delay
     done <log/quiet/current
-    [ "$(wc -l <log/quiet/current)" -eq 5 ]
+    echo "# the slowest of 40 lines came $((worst / 1000000)) ms after it was written" >&3
+    [ $worst -lt 1000000000 ]
+    [ "$(wc -l <log/quiet/current)" -eq 40 ]
+    for i in 1 2 3 4 5 6 7 8 9 10; do # and none of them waits for ever
+        [ -s "log/noisy$i/current" ]
+    done
 }
 
 @test "what is in the FIFO outlives the logger" {
