@@ -219,6 +219,10 @@ static int adopt_ids(struct sandbox *sandbox, const char *words, struct fault *f
     return id_ranges_keep(sandbox->runtime->ranges, sandbox->container->name, sandbox->ids, fault);
 }
 
+static int all_are_gone(struct fault *fault) {
+    return fault_say(fault, -ESTALE, "nobody kept its namespaces, and its main process is gone");
+}
+
 /* One that somebody kept, or one of the main process. Of the mount namespace that has a copy. */
 static int adopt_namespace(enum namespace_kind kind, uint64_t inode, struct handed *handed,
                            pid_t main, struct fault *fault) {
@@ -233,6 +237,8 @@ static int adopt_namespace(enum namespace_kind kind, uint64_t inode, struct hand
     }
     snprintf(path, sizeof path, "/proc/%d/ns/%s", main, namespace_files[kind]);
     scoped_fd int fd = namespace_open(kind, path, fault);
+    if (fd == -ENOENT) /* a zombie, of whom a pidfd could be had */
+        return all_are_gone(fault);
     if (fd >= 0 && kind != NAMESPACE_MOUNT && namespace_inode(fd) != inode)
         return fault_say(fault, -ESTALE, "process %d is in another %s namespace", main,
                          namespace_files[kind]);
@@ -246,8 +252,7 @@ static int open_main(const char *words, struct identity *ret_main, struct fault 
         return malformed(WORD_MAIN, error, fault);
     int pidfd = error ? -ESRCH : identity_open(ret_main);
     if (pidfd < 0)
-        return fault_say(fault, -ESTALE,
-                         "nobody kept its namespaces, and its main process is gone");
+        return all_are_gone(fault);
     return pidfd;
 }
 

@@ -263,6 +263,7 @@ static void end_as(struct service *service, enum service_state outcome) {
     if (service->unit) /* so that what lies in the runtime directory goes with it */
         adopt_ears(service);
     own->outcome = outcome;
+    own->begun = world_now(service->manager); /* where it begins again, it does so now */
     manager->up -= !state_traits(service->state)->down;
     service->state = SERVICE_REMOVING;
     manager->up += !state_traits(service->state)->down;
