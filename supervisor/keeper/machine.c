@@ -312,7 +312,7 @@ void machine_end(struct keeper *keeper) {
         return;
     }
     if (machine->place == PLACE_MACHINE)
-        shutdown_disks(&machine->watchdog);
+        shutdown_disks(machine->force, &machine->watchdog);
     console_say("ringfence: %s", ending_word(machine->ending));
     shutdown_reboot(machine->ending, &machine->watchdog);
     keeper->exit_code = EXIT_FAILURE;

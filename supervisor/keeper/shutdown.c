@@ -22,9 +22,9 @@
 enum {
     GRACE = 5000, /* ms that what is no service has to end, and what is killed to be gone */
     GRACE_BY_FORCE = 1000,
-    PATIENCE = 40000,       /* ms without any progress: the kernel itself gives a disk 30 s */
-    PATIENCE_AFTER = 10000, /* once a disk has not answered */
-    BREATH = 20             /* ms between two looks */
+    PATIENCE = 40000,        /* ms without any progress: the kernel itself gives a disk 30 s */
+    PATIENCE_LITTLE = 10000, /* by force, and once a disk has not answered */
+    BREATH = 20              /* ms between two looks */
 };
 
 static const struct {
@@ -131,13 +131,13 @@ static void unmount_limited(struct unmounting *unmounting, unsigned patience,
         if (!known)
             return;
         memcpy(unmounting->stuck[unmounting->stuck_count++], unmounting->at, PATH_MAX);
-        patience = PATIENCE_AFTER;
+        patience = PATIENCE_LITTLE;
     }
 }
 
-void shutdown_disks(struct watchdog *watchdog) {
+void shutdown_disks(bool force, struct watchdog *watchdog) {
     static struct unmounting lonely;
-    unsigned patience = PATIENCE;
+    unsigned patience = force ? PATIENCE_LITTLE : PATIENCE;
     struct unmounting *unmounting =
         mmap(NULL, sizeof *unmounting, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (unmounting == MAP_FAILED)
@@ -145,7 +145,7 @@ void shutdown_disks(struct watchdog *watchdog) {
     console_say("ringfence: writing everything to the disks");
     if (!run_limited(write_all, unmounting, patience, watchdog)) {
         console_say("ringfence: a disk does not answer; going on without it");
-        patience = PATIENCE_AFTER;
+        patience = PATIENCE_LITTLE;
     }
     unmount_limited(unmounting, patience, watchdog);
 }

@@ -14,8 +14,9 @@ const char *ending_word(enum ending ending);
  * more so. */
 void shutdown_processes(bool force, struct watchdog *watchdog);
 
-/* Writes everything to the disks and unmounts them; bounded, also where a disk hangs. */
-void shutdown_disks(struct watchdog *watchdog);
+/* Writes everything to the disks and unmounts them; bounded, also where a disk hangs, by
+ * force even more so. */
+void shutdown_disks(bool force, struct watchdog *watchdog);
 
 /* reboot(2). In a pid namespace of its own that ends the namespace. Returns where the kernel
  * refuses. */
