@@ -12,21 +12,25 @@
 #define WIDTH 1080
 #define MARGIN 28
 #define RIGHT 92 /* behind the chart: the time that the last bar took */
-#define HEAD 112 /* above the first row */
+#define HEAD 104 /* above the first section */
 #define ROW 24
 #define BAR 12
-#define GAP 14 /* between what is before the units and the units */
+#define SECTION 34 /* the height of its title */
 #define FOOT 62
-#define LETTER 7.0 /* pixels of one, on the average */
+#define FOOT_AXIS 24  /* where the chart is long the axis stands below it, too */
+#define LONG_CHART 24 /* rows */
+#define LETTER 7.0    /* pixels of one, on the average */
+#define LETTER_SMALL 6.2
 #define NAME_MOST 32
 
 struct picture {
     const struct boot *boot;
     struct text *text;
     double left, right; /* of the chart */
-    double first_unit;  /* y of its row */
-    double bottom;      /* of the last row */
-    double whole;       /* microseconds that the chart shows */
+    double first_stage; /* y of its row */
+    double first_unit;
+    double bottom; /* of the last row */
+    double whole;  /* microseconds that the chart shows */
 };
 
 /* Each colour is a class, so that one sheet serves a light and a dark page. */
@@ -34,7 +38,10 @@ static const char style[] =
     "<style>\n"
     "text { font: 12px system-ui, 'DejaVu Sans', sans-serif; fill: #1f2933 }\n"
     ".title { font-size: 20px; font-weight: 600 }\n"
+    ".section { font-size: 13px; font-weight: 600 }\n"
     ".dim { fill: #66727f } .small { font-size: 11px }\n"
+    /* Lines that cross a word do not make it unreadable. */
+    ".over { paint-order: stroke; stroke: #ffffff; stroke-width: 3px; stroke-linejoin: round }\n"
     ".right { text-anchor: end } .middle { text-anchor: middle }\n"
     ".touch { fill: none; pointer-events: all }\n"
     ".page { fill: #ffffff } .stripe { fill: #f4f6f8 } .grid { stroke: #dfe4e9 }\n"
@@ -46,7 +53,8 @@ static const char style[] =
     ".chain { fill: none; stroke: #7c4fe0; stroke-width: 2 } .mark { fill: #7c4fe0 }\n"
     ".critical { font-weight: 600 }\n"
     "@media (prefers-color-scheme: dark) {\n"
-    "text { fill: #e6eaee } .dim { fill: #97a3af } .page { fill: #14181d }\n"
+    "text { fill: #e6eaee } .over { stroke: #14181d } .dim { fill: #97a3af } .page { fill: #14181d "
+    "}\n"
     ".stripe { fill: #1b2027 } .grid { stroke: #2c343d } .need { stroke: #4d5964 }\n"
     ".kernel { fill: #6b7785 } .ringfenced { fill: #97a3af } .waits { stroke: #5d6975 }\n"
     ".chain { stroke: #a98bf0 } .mark { fill: #a98bf0 }\n"
@@ -69,6 +77,10 @@ static void escape(struct text *text, const char *string) {
 
 static double x_of(const struct picture *picture, uint64_t time) {
     return picture->left + (double)time / picture->whole * (picture->right - picture->left);
+}
+
+static double row_of_stage(const struct picture *picture, size_t stage) {
+    return picture->first_stage + (double)stage * ROW;
 }
 
 static double row_of_unit(const struct picture *picture, size_t unit) {
@@ -123,7 +135,12 @@ static double nice_step(double whole) {
     return power * 10;
 }
 
+static size_t row_count(const struct boot *boot) {
+    return boot->stage_count + boot->count;
+}
+
 static void add_axis(const struct picture *picture) {
+    bool twice = row_count(picture->boot) > LONG_CHART;
     double step = nice_step(picture->whole);
     int decimals = step >= 1e6 ? 0 : (int)ceil(6 - log10(step) - 1e-9);
     for (unsigned i = 0; i * step <= picture->whole * 1.0001; i++) {
@@ -137,6 +154,8 @@ static void add_axis(const struct picture *picture) {
                     "<line x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%.1f\" class=\"grid\"/>\n", x, x,
                     HEAD - 6, picture->bottom);
         add_text(picture, x, HEAD - 12, "dim small middle", label);
+        if (twice)
+            add_text(picture, x, picture->bottom + 16, "dim small middle", label);
     }
 }
 
@@ -146,10 +165,29 @@ static void add_row(const struct picture *picture, double y, const char *class) 
                 MARGIN - 12, y, WIDTH - 2 * MARGIN + 24, ROW, class);
 }
 
+/* What it is about, and how long all of it took. */
+static void add_section(const struct picture *picture, double first_row, const char *title,
+                        uint64_t begun, uint64_t ended) {
+    scoped_text struct text time = {0};
+    boot_duration(&time, ended - begun);
+    add_text(picture, MARGIN, first_row - 9, "section over", title);
+    add_text(picture, WIDTH - MARGIN, first_row - 9, "dim small right", time.data ? time.data : "");
+}
+
+static void add_sections(const struct picture *picture) {
+    const struct boot *boot = picture->boot;
+    char title[64];
+    snprintf(title, sizeof(title), "%zu unit%s", boot->count, boot->count == 1 ? "" : "s");
+    if (boot->stage_count)
+        add_section(picture, picture->first_stage, "Before the units", 0, boot->begun);
+    if (boot->count)
+        add_section(picture, picture->first_unit, title, boot->begun, boot->shown);
+}
+
 /* Every other row, below the grid. */
 static void add_stripes(const struct picture *picture) {
     for (size_t i = 0; i < picture->boot->stage_count; i += 2)
-        add_row(picture, HEAD + (double)i * ROW, "stripe");
+        add_row(picture, row_of_stage(picture, i), "stripe");
     for (size_t i = 0; i < picture->boot->count; i += 2)
         add_row(picture, row_of_unit(picture, i), "stripe");
 }
@@ -161,23 +199,27 @@ static void begin_row(const struct picture *picture, double y, const char *name,
     escape(picture->text, title->data ? title->data : "");
     text_add(picture->text, "</title>\n");
     add_row(picture, y, "touch");
-    char label[NAME_MOST + 4];
-    bool fits = strlen(name) <= NAME_MOST;
-    snprintf(label, sizeof(label), "%.*s%s", fits ? NAME_MOST : NAME_MOST - 1, name,
-             fits ? "" : "…");
+    char label[BOOT_NAME_MAX];
+    boot_short_name(name, NAME_MOST, label);
     if (critical)
         text_format(picture->text, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\" class=\"mark\"/>\n",
                     MARGIN - 2.0, y + ROW / 2.0);
     add_text(picture, picture->left - 14, y + 16, critical ? "right critical" : "right", label);
 }
 
-static void add_took(const struct picture *picture, double y, uint64_t at, uint64_t took,
-                     const char *words) {
+/* Behind the bar; before it where there is no room behind. */
+static void add_took(const struct picture *picture, double y, uint64_t begun, uint64_t at,
+                     uint64_t took, const char *words) {
     scoped_text struct text label = {0};
     if (took > 0)
         boot_duration(&label, took);
     text_format(&label, "%s%s", label.length && words[0] ? ", " : "", words);
-    add_text(picture, x_of(picture, at) + 7, y + 16, "dim small", label.data ? label.data : "");
+    double x = x_of(picture, at) + 7;
+    bool fits = x + (double)label.length * LETTER_SMALL < WIDTH - MARGIN + 12;
+    if (fits)
+        add_text(picture, x, y + 16, "dim small over", label.data ? label.data : "");
+    else
+        add_text(picture, x_of(picture, begun) - 7, y + 16, "dim small over right", label.data);
 }
 
 /* ---- rows ---- */
@@ -192,7 +234,7 @@ static void add_stage(const struct picture *picture, double y, const struct boot
     text_format(&title, "%s%s", stage->words[0] ? "\n" : "", stage->words);
     begin_row(picture, y, stage->name, false, &title);
     add_bar(picture, y, stage->begun, stage->ended, failed ? "failed" : classes[stage->part]);
-    add_took(picture, y, stage->ended, stage->ended - stage->begun,
+    add_took(picture, y, stage->begun, stage->ended, stage->ended - stage->begun,
              strcmp(stage->outcome, "done") == 0 ? "" : stage->outcome);
     text_add(picture->text, "</g>\n");
 }
@@ -248,7 +290,7 @@ static void add_unit(const struct picture *picture, size_t index) {
                                         : "open");
     if (unit->fate == FATE_FAILED && unit->ended <= unit->building)
         add_text(picture, x_of(picture, unit->ended) - 4, y + 16, "small failed", "✕");
-    add_took(picture, y, unit->ended, unit->ended - unit->building, words);
+    add_took(picture, y, unit->waiting, unit->ended, unit->ended - unit->building, words);
     text_add(picture->text, "</g>\n");
 }
 
@@ -267,7 +309,7 @@ static void add_wait(const struct picture *picture, size_t index, bool on_chain)
 
 static double add_key(const struct picture *picture, double x, const char *class,
                       const char *words) {
-    double y = picture->bottom + 34;
+    double y = picture->bottom + (row_count(picture->boot) > LONG_CHART ? FOOT_AXIS : 0) + 34;
     if (strcmp(class, "waits") == 0 || strcmp(class, "chain") == 0)
         text_format(picture->text,
                     "<line x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\" class=\"%s\"/>\n", x,
@@ -278,7 +320,7 @@ static double add_key(const struct picture *picture, double x, const char *class
                     "class=\"%s\"/>\n",
                     x, y - 9, class);
     add_text(picture, x + 22, y, "dim small", words);
-    return x + 22 + (double)strlen(words) * 6.2 + 20;
+    return x + 22 + (double)strlen(words) * LETTER_SMALL + 20;
 }
 
 static void add_legend(const struct picture *picture) {
@@ -307,17 +349,19 @@ static double label_width(const struct boot *boot) {
 }
 
 void boot_svg(const struct boot *boot, struct text *text) {
-    double first_unit = HEAD + (double)boot->stage_count * ROW + GAP;
+    double first_stage = HEAD + (boot->stage_count ? SECTION : 0);
+    double first_unit = first_stage + (double)boot->stage_count * ROW + SECTION;
     const struct picture picture = {
         .boot = boot,
         .text = text,
         .left = MARGIN + label_width(boot),
         .right = WIDTH - MARGIN - RIGHT,
+        .first_stage = first_stage,
         .first_unit = first_unit,
         .bottom = first_unit + (double)boot->count * ROW + 4,
         .whole = boot->shown ? (double)boot->shown : 1,
     };
-    double height = picture.bottom + FOOT;
+    double height = picture.bottom + FOOT + (row_count(boot) > LONG_CHART ? FOOT_AXIS : 0);
     text_format(text,
                 "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %.0f\" width=\"%d\" "
                 "height=\"%.0f\">\n",
@@ -327,15 +371,17 @@ void boot_svg(const struct boot *boot, struct text *text) {
     add_title(&picture);
     add_stripes(&picture);
     add_axis(&picture);
-    for (size_t i = 0; i < boot->stage_count; i++)
-        add_stage(&picture, HEAD + (double)i * ROW, &boot->stages[i]);
-    for (size_t i = 0; i < boot->count; i++)
-        add_unit(&picture, i);
+    add_sections(&picture);
+    /* Beneath what they connect. */
     for (size_t i = 0; i < boot->count; i++)
         if (boot->units[i].waited_for != NOBODY && !boot->units[i].critical)
             add_wait(&picture, i, false);
     for (size_t i = 0; i + 1 < boot->chain_length; i++)
         add_wait(&picture, boot->chain[i], true);
+    for (size_t i = 0; i < boot->stage_count; i++)
+        add_stage(&picture, row_of_stage(&picture, i), &boot->stages[i]);
+    for (size_t i = 0; i < boot->count; i++)
+        add_unit(&picture, i);
     add_legend(&picture);
     text_add(text, "</svg>\n");
 }

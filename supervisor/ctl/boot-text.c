@@ -6,7 +6,8 @@
 #include "supervisor/ctl/boot.h"
 #include "supervisor/ctl/output.h"
 
-#define NAME_MOST 28 /* columns of the longest name */
+#define NAME_MOST                                                                                  \
+    26 /* columns of the longest name: a line with the least bar is no longer than 80 */
 #define BAR_LEAST 24
 #define BAR_MOST 100
 #define WIDTH_USUAL 100 /* where it is no terminal */
@@ -72,7 +73,9 @@ static int add_span(const struct chart *chart, int from, uint64_t begun, uint64_
 static void add_head(const struct chart *chart, const char *name, bool bold, uint64_t at,
                      uint64_t took) {
     scoped_text struct text cells = {0}, time = {0};
-    text_format(&cells, "%-*.*s", chart->name, chart->name, name);
+    char label[BOOT_NAME_MAX];
+    boot_short_name(name, NAME_MOST, label);
+    text_format(&cells, "%s%*s", label, chart->name - length_of(name), "");
     output_colour(chart->tool, chart->text, bold ? COLOUR_BOLD : COLOUR_NONE, cells.data);
     boot_duration(&time, at);
     text_format(chart->text, "  %9s", time.data ? time.data : "");
@@ -134,6 +137,7 @@ static void add_chain(const struct chart *chart) {
     for (size_t i = 0; i < boot->chain_length; i++) {
         const struct boot_unit *unit = &boot->units[boot->chain[i]];
         scoped_text struct text phases = {0}, time = {0};
+        char name[BOOT_NAME_MAX];
         /* What it waited for stands in the next line. */
         bool first = i + 1 == boot->chain_length;
         if (first)
@@ -141,8 +145,9 @@ static void add_chain(const struct chart *chart) {
         add_phase(&phases, "building", unit->building, unit->starting);
         add_phase(&phases, "starting", unit->starting, unit->ended);
         boot_duration(&time, unit->ended);
-        text_format(chart->text, "%*s%s", i ? (int)(3 * (i - 1)) : 0, "", i ? "└─ " : "");
-        output_colour(chart->tool, chart->text, COLOUR_BOLD, unit->view->name);
+        text_format(chart->text, "%*s%s", i ? (int)(i - 1) : 0, "", i ? "└─ " : "");
+        boot_short_name(unit->view->name, NAME_MOST, name);
+        output_colour(chart->tool, chart->text, COLOUR_BOLD, name);
         text_format(chart->text, "  %s at %s%s%s%s\n",
                     unit->fate == FATE_OPEN ? unit->view->state : boot_fate_word(unit->fate),
                     time.data ? time.data : "", phases.length ? " (" : "",

@@ -237,6 +237,15 @@ void boot_free(struct boot *boot) {
 
 /* ---- words that all ways to show it share ---- */
 
+void boot_short_name(const char *name, size_t most, char ret_name[static BOOT_NAME_MAX]) {
+    size_t length = strlen(name), tail = most / 2;
+    if (length <= most)
+        snprintf(ret_name, BOOT_NAME_MAX, "%s", name);
+    else
+        snprintf(ret_name, BOOT_NAME_MAX, "%.*s…%s", (int)(most - tail - 1), name,
+                 name + length - tail);
+}
+
 uint64_t boot_part_time(const struct boot *boot, enum boot_part part) {
     uint64_t begun = UINT64_MAX, ended = 0;
     for (size_t i = 0; i < boot->stage_count; i++) {

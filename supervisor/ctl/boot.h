@@ -59,6 +59,9 @@ int boot_read(sd_bus *bus, const struct views *views, struct boot *ret_boot, str
 void boot_free(struct boot *boot);
 #define scoped_boot __attribute__((cleanup(boot_free)))
 
+/* A name of at most so many columns. Of a longer one the end stays, which tells instances apart. */
+#define BOOT_NAME_MAX 128 /* bytes */
+void boot_short_name(const char *name, size_t most, char ret_name[static BOOT_NAME_MAX]);
 const char *boot_fate_word(enum boot_fate fate); /* "ready", "failed", "open" */
 /* From the first stage of one part to the end of its last. */
 uint64_t boot_part_time(const struct boot *boot, enum boot_part part);

@@ -66,6 +66,7 @@ END
     grep -qF 'LABEL=&lt;usb&gt; did not come' <<<"$output"
     grep -q '<script' <<<"$output" && false
     grep -q '>coming up\|is coming up, 1 unit is not ready<' <<<"$output"
+    grep -q '>Before the units<' <<<"$output" && grep -q '>5 units<' <<<"$output"
     # A bar a millisecond long is still seen, and one row is one group.
     [ "$(grep -c '^<g>$' <<<"$output")" = 10 ]
     [ "$(grep -c 'class="chain"' <<<"$output")" = 2 ] # the path, and its key in the legend
