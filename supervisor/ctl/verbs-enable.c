@@ -100,6 +100,8 @@ static int write_drop_in(const struct change *change, const char *directory, str
     const char *text =
         change->enable ? "install = { enabled = true; };\n" : "install = { enabled = false; };\n";
     int error = directory_make(AT_FDCWD, directory, 0755, fault);
+    if (error == 0)
+        error = directory_sync(AT_FDCWD, change->directories[0], fault);
     scoped_fd int held = error < 0 ? -EBADF : open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (error < 0)
         return error;
@@ -109,11 +111,13 @@ static int write_drop_in(const struct change *change, const char *directory, str
 }
 
 /* 1: it was there. The directory goes with its last file. */
-static int remove_drop_in(const char *path, const char *directory, struct fault *fault) {
+static int remove_drop_in(const struct change *change, const char *path, const char *directory,
+                          struct fault *fault) {
     if (unlink(path) < 0)
         return errno == ENOENT ? 0 : fault_set(fault, errno, "cannot remove \"%s\"", path);
-    rmdir(directory);
-    return 1;
+    const char *changed = rmdir(directory) == 0 ? change->directories[0] : directory;
+    int error = directory_sync(AT_FDCWD, changed, fault);
+    return error < 0 ? error : 1;
 }
 
 static int fail(int error, const struct fault *fault) {
@@ -137,7 +141,7 @@ static int write_change(const struct change *change, const char *name) {
     if (asprintf(&directory, "%s/%s" UNIT_SUFFIX ".d", change->directories[0], name) < 0 ||
         asprintf(&path, "%s/" DROP_IN, directory) < 0)
         return tool_fail(EXIT_FAILED, "out of memory");
-    int removed = remove_drop_in(path, directory, &fault);
+    int removed = remove_drop_in(change, path, directory, &fault);
     if (removed < 0)
         return fail(removed, &fault);
     if (removed && (says = look(change, name, NULL)) < 0)
@@ -152,7 +156,7 @@ static int write_change(const struct change *change, const char *name) {
     if ((says = look(change, name, NULL)) < 0)
         return -says;
     if (says != (int)change->enable) {
-        remove_drop_in(path, directory, &fault);
+        remove_drop_in(change, path, directory, &fault);
         return tool_fail(EXIT_FAILED, "%s: another drop-in overrules %s, which was removed again",
                          name, path);
     }

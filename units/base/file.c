@@ -85,6 +85,21 @@ int file_write(int directory, const char *path, const char *value, struct fault 
     return 0;
 }
 
+int directory_sync(int directory, const char *path, struct fault *fault) {
+    scoped_fd int fd = openat(directory, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || fsync(fd) < 0)
+        return fault_set(fault, errno, "cannot write the directory \"%s\" to its disk", path);
+    return 0;
+}
+
+/* The rename itself is in the directory, not in the file. */
+static int sync_parent(int directory, const char *path, struct fault *fault) {
+    char parent[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    snprintf(parent, sizeof parent, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
+    return directory_sync(directory, *parent ? parent : "/", fault);
+}
+
 int file_replace(int directory, const char *path, const char *data, size_t length, mode_t mode,
                  bool durable, struct fault *fault) {
     char temporary[PATH_MAX];
@@ -104,7 +119,7 @@ int file_replace(int directory, const char *path, const char *data, size_t lengt
         unlinkat(directory, temporary, 0);
         return fault_set(fault, error, "cannot replace \"%s\"", path);
     }
-    return 0;
+    return durable ? sync_parent(directory, path, fault) : 0;
 }
 
 int directory_make(int directory, const char *path, mode_t mode, struct fault *fault) {

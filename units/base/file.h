@@ -22,7 +22,7 @@ ssize_t file_read_all(int fd, char *data, size_t size);
 int file_write(int directory, const char *path, const char *value, struct fault *fault);
 
 /* A new file in the place of the old one, or the old one unchanged: a temporary file beside it,
- * fsync where `durable`, then rename. */
+ * then rename. Where it is `durable` a power cut after its return finds the new one. */
 int file_replace(int directory, const char *path, const char *data, size_t length, mode_t mode,
                  bool durable, struct fault *fault);
 
@@ -32,6 +32,10 @@ int directory_next(DIR *listing, const struct dirent **ret_entry);
 
 /* mkdir -p. Every component that is made gets the mode; those that are there are left alone. */
 int directory_make(int directory, const char *path, mode_t mode, struct fault *fault);
+
+/* fsync(2) of a directory: which names are in it, new ones and removed ones, outlives a power cut.
+ */
+int directory_sync(int directory, const char *path, struct fault *fault);
 
 /* rm -rf that never follows a symlink nor crosses into another file system; absent is success. */
 int directory_remove(int directory, const char *path, struct fault *fault);
