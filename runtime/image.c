@@ -3,10 +3,10 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/loop.h>
 #include <linux/major.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -18,22 +18,48 @@
 #include "units/base/scoped.h"
 
 #define LOOP_ATTEMPTS 64 /* others look for a free loop device at the same time */
+#define SUPERBLOCK 2048  /* bytes from the beginning of the file: all superblocks end before */
 
 struct format {
     const char *suffix, *type;
-    off_t offset;   /* of the magic number in the file */
-    uint32_t magic; /* little-endian */
+    uint32_t offset; /* of the magic number in the file */
+    uint32_t magic;  /* little-endian */
     uint32_t mask;
-    const char *option; /* a key and its value, or NULL */
+    uint64_t (*length)(const uint8_t *start); /* that the file must have */
+    const char *option;                       /* a key and its value, or NULL */
     const char *value;
     bool from_file; /* a kernel may mount it without a loop device (erofs: 6.12) */
 };
 
+/* ---- superblocks ---- */
+
+static uint32_t word_at(const uint8_t *start, size_t offset) {
+    uint32_t word;
+    memcpy(&word, start + offset, sizeof word);
+    return le32toh(word);
+}
+
+static uint64_t squashfs_length(const uint8_t *start) {
+    return word_at(start, 40) | (uint64_t)word_at(start, 44) << 32;
+}
+
+/* Nonsense in the size of a block is left to the kernel. */
+static uint64_t erofs_length(const uint8_t *start) {
+    return (uint64_t)word_at(start, 1024 + 36) << (start[1024 + 12] & 31);
+}
+
+static uint64_t ext4_length(const uint8_t *start) {
+    uint64_t blocks = word_at(start, 1024 + 4);
+    if (word_at(start, 1024 + 96) & 0x80) /* feature "64bit" */
+        blocks |= (uint64_t)(word_at(start, 1024 + 336) & 0xffff) << 32;
+    return blocks << (10 + (word_at(start, 1024 + 24) & 7));
+}
+
 /* An ext4 says itself what is to be done about its errors, and one answer is to panic. */
 static const struct format formats[] = {
-    {".squashfs", "squashfs", 0, 0x73717368, UINT32_MAX, NULL, NULL, false},
-    {".erofs", "erofs", 1024, 0xe0f5e1e2, UINT32_MAX, NULL, NULL, true},
-    {".ext4", "ext4", 1024 + 56, 0xef53, UINT16_MAX, "errors", "remount-ro", false},
+    {".squashfs", "squashfs", 0, 0x73717368, UINT32_MAX, squashfs_length, NULL, NULL, false},
+    {".erofs", "erofs", 1024, 0xe0f5e1e2, UINT32_MAX, erofs_length, NULL, NULL, true},
+    {".ext4", "ext4", 1024 + 56, 0xef53, UINT16_MAX, ext4_length, "errors", "remount-ro", false},
 };
 
 static const struct format *format_of(const char *path) {
@@ -46,18 +72,32 @@ static const struct format *format_of(const char *path) {
     return NULL;
 }
 
+/* A copy that was cut short is found out here: a kernel may mount it, and fail one read of many. */
+static int check(int file, const char *path, const struct format *format, uint64_t length,
+                 struct fault *fault) {
+    uint8_t start[SUPERBLOCK] = {0};
+    ssize_t read = pread(file, start, sizeof start, 0);
+    if (read < 0)
+        return fault_set(fault, errno, "cannot read \"%s\"", path);
+    if ((word_at(start, format->offset) & format->mask) != format->magic)
+        return fault_say(fault, -EINVAL, "\"%s\" holds no %s file system", path, format->type);
+    if (length < format->length(start))
+        return fault_say(fault, -EINVAL,
+                         "\"%s\" is cut short: its %s file system has %" PRIu64
+                         " bytes, the file has %" PRIu64,
+                         path, format->type, format->length(start), length);
+    return 0;
+}
+
 static int open_file(const char *path, const struct format *format, struct fault *fault) {
-    uint32_t magic = 0;
     struct stat status;
     scoped_fd int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (file < 0 || fstat(file, &status) < 0)
         return fault_set(fault, errno, "cannot open \"%s\"", path);
     if (!S_ISREG(status.st_mode))
         return fault_say(fault, -EINVAL, "\"%s\" is neither a directory nor a file", path);
-    if (pread(file, &magic, sizeof magic, format->offset) != (ssize_t)sizeof magic ||
-        (le32toh(magic) & format->mask) != format->magic)
-        return fault_say(fault, -EINVAL, "\"%s\" holds no %s file system", path, format->type);
-    return take_fd(&file);
+    int error = check(file, path, format, (uint64_t)status.st_size, fault);
+    return error < 0 ? error : take_fd(&file);
 }
 
 /* ---- loop devices ---- */

@@ -187,6 +187,37 @@ TEST(under_a_wrong_name) {
     box_close(&box);
 }
 
+/* Half a copy is told from none, for each kind. */
+static void cut_short(const char *maker, const char *name, const char *command, const char *type) {
+    struct stat status;
+    char sentence[256];
+    need(maker);
+    need_loop();
+    open_with_root();
+    make_image(name, command);
+    const char *path = box_path(&box, name);
+    CHECK(stat(path, &status) == 0 && truncate(path, status.st_size / 2) == 0);
+    use_layers(name, NULL);
+    snprintf(sentence, sizeof sentence, "\" is cut short: its %s file system has", type);
+    CHECK(box_build(&box) < 0);
+    CHECK(strstr(box.fault.text, sentence));
+    box_remove(&box);
+    box_close(&box);
+    expect_no_loop();
+}
+
+TEST(cut_short_squashfs) {
+    cut_short("mksquashfs", "layer.squashfs", MAKE_SQUASHFS, "squashfs");
+}
+
+TEST(cut_short_erofs) {
+    cut_short("mkfs.erofs", "layer.erofs", MAKE_EROFS, "erofs");
+}
+
+TEST(cut_short_ext4) {
+    cut_short("mke2fs", "layer.ext4", MAKE_EXT4, "ext4");
+}
+
 /* The magic number is there, and nothing else. */
 TEST(broken) {
     char data[8192] = "hsqs";
