@@ -199,17 +199,30 @@ static void add_rate(struct text *line, const char *name, uint64_t rate) {
         text_format(line, " %s=%" PRIu64, name, rate);
 }
 
+/* io.weight is the cost model's, io.bfq.weight the scheduler's: which of them a disk heeds is
+ * decided disk by disk, and a kernel may have both files or one. The scheduler's range ends at
+ * 1000, with the usual 100 in both. */
+static int apply_io_weight(struct writer *writer, int64_t weight) {
+    char value[64];
+    bool usable = writer->controllers->states[CONTROLLER_IO] == CONTROLLER_USABLE;
+    bool bfq = usable && faccessat(writer->directory, "io.bfq.weight", F_OK, 0) == 0;
+    int error = 0;
+    if (bfq) {
+        int64_t scaled = weight <= 100 ? weight : 100 + (weight - 100) * 900 / 9900;
+        snprintf(value, sizeof value, "default %" PRId64, scaled);
+        error = write_limit(writer, CONTROLLER_IO, "io.bfq.weight", value);
+    }
+    if (error || (bfq && faccessat(writer->directory, "io.weight", F_OK, 0) < 0))
+        return error;
+    snprintf(value, sizeof value, "default %" PRId64, weight);
+    return write_limit(writer, CONTROLLER_IO, "io.weight", value);
+}
+
 static int apply_io(struct writer *writer, const struct resources *resources) {
     char value[64];
     int error = 0;
-    if (resources->io_weight != INTEGER_UNSET) {
-        snprintf(value, sizeof value, "default %" PRId64, resources->io_weight);
-        /* io.weight is the cost model's; a kernel without it may have the scheduler's own. */
-        bool usable = writer->controllers->states[CONTROLLER_IO] == CONTROLLER_USABLE;
-        bool bfq = usable && faccessat(writer->directory, "io.weight", F_OK, 0) < 0 &&
-                   faccessat(writer->directory, "io.bfq.weight", F_OK, 0) == 0;
-        error = write_limit(writer, CONTROLLER_IO, bfq ? "io.bfq.weight" : "io.weight", value);
-    }
+    if (resources->io_weight != INTEGER_UNSET)
+        error = apply_io_weight(writer, resources->io_weight);
     for (size_t i = 0; !error && i < resources->io_max.count; i++) {
         const struct io_limit *limit = &resources->io_max.items[i];
         if (writer->controllers->states[CONTROLLER_IO] != CONTROLLER_USABLE)

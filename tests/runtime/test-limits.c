@@ -2,6 +2,7 @@
  * read back. */
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <sys/stat.h>
 
 #include "runtime/cgroup-tree.h"
@@ -192,6 +193,29 @@ TEST(wrong_limits_are_refused) {
     io[0].device = "/dev/no-such-disk";
     CHECK(limits_apply(fake, &controllers, &resources, false, &notes, &fault) == -ENOENT);
     CHECK_TEXT(fault.text, "cannot limit device \"/dev/no-such-disk\": No such file or directory");
+    drop_fake();
+}
+
+TEST(io_weight_is_for_the_cost_model_and_the_scheduler) {
+    static const struct {
+        int64_t weight;
+        const char *scheduler;
+    } rows[] = {
+        {1, "default 1"}, {100, "default 100"}, {200, "default 109"}, {10000, "default 1000"}};
+    struct resources resources = unlimited;
+    struct controllers controllers = all(CONTROLLER_USABLE);
+    scoped_text struct text notes = {0};
+    scoped_fd int fake = make_fake();
+    put(fake, "io.bfq.weight", "");
+    for (size_t i = 0; i < ELEMENTS(rows); i++) {
+        char both[32];
+        snprintf(both, sizeof both, "default %" PRId64, rows[i].weight);
+        resources.io_weight = rows[i].weight;
+        CHECK(limits_apply(fake, &controllers, &resources, false, &notes, NULL) == 0);
+        check_file(fake, "io.weight", both);
+        check_file(fake, "io.bfq.weight", rows[i].scheduler);
+    }
+    CHECK(unlinkat(fake, "io.bfq.weight", 0) == 0);
     drop_fake();
 }
 
