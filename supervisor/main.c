@@ -317,15 +317,41 @@ static void end(struct manager *manager) {
     runtime_close(runtime);
 }
 
+/* What the machine lacks now it may have soon: whoever started us tries again. */
+static bool may_pass(int error) {
+    static const int errors[] = {ENOMEM, ENOSPC, EMFILE, ENFILE, EIO, EINTR, EAGAIN, ENOBUFS};
+    for (size_t i = 0; i < ELEMENTS(errors); i++)
+        if (error == -errors[i])
+            return true;
+    return false;
+}
+
+/* The exit status that goes with it. */
+static int tell_error(int error, const struct fault *fault) {
+    log_line(LEVEL_ERROR, "%s", fault->text[0] ? fault->text : strerror(-error));
+    return may_pass(error) ? EXIT_FAILURE : EXIT_CONFIGURATION;
+}
+
 /* As if it crashed: the next manager finds the services by what was saved at the end of each event.
  */
-static _Noreturn void leave(struct manager *manager) {
+static void save(struct manager *manager) {
     struct fault fault = {{0}};
     if (state_save_all(manager, &fault) < 0)
         log_line(LEVEL_ERROR, "%s", fault.text);
+}
+
+static _Noreturn void leave(struct manager *manager) {
+    save(manager);
     log_line(LEVEL_NOTICE, "leaving everything to the programs that are on disk now");
     sd_notify(false, "REEXEC=1");
     _exit(KEEPER_REEXEC);
+}
+
+/* It cannot begin, but what it has found runs, and is not its own to clean up: not the FIFOs, not
+ * the sockets. */
+static _Noreturn void give_up(struct manager *manager, int error, const struct fault *fault) {
+    save(manager);
+    _exit(tell_error(error, fault));
 }
 
 static int run(const struct manager_options *options, struct fault *fault) {
@@ -345,6 +371,8 @@ static int run(const struct manager_options *options, struct fault *fault) {
         return fault_set(fault, error, "cannot make the event loop");
     }
     error = begin(manager, fault);
+    if (error < 0 && manager->private->adoption.resumed)
+        give_up(manager, error, fault);
     if (error == 0) {
         manager->continues = !boot_units_begin(manager->boot);
         if (!loop_is_to_stop() && !manager->private->adoption.resumed)
@@ -362,15 +390,6 @@ static int run(const struct manager_options *options, struct fault *fault) {
     end(manager);
     sd_event_unref(event);
     return error;
-}
-
-/* What the machine lacks now it may have soon: whoever started us tries again. */
-static bool may_pass(int error) {
-    static const int errors[] = {ENOMEM, ENOSPC, EMFILE, ENFILE, EIO, EINTR, EAGAIN, ENOBUFS};
-    for (size_t i = 0; i < ELEMENTS(errors); i++)
-        if (error == -errors[i])
-            return true;
-    return false;
 }
 
 int main(int argc, char **argv) {
@@ -397,9 +416,5 @@ int main(int argc, char **argv) {
         error = loop_block_signals();
     if (error >= 0)
         error = run(&options, &fault);
-    if (error < 0) {
-        log_line(LEVEL_ERROR, "%s", fault.text[0] ? fault.text : strerror(-error));
-        return may_pass(error) ? EXIT_FAILURE : EXIT_CONFIGURATION;
-    }
-    return EXIT_SUCCESS;
+    return error < 0 ? tell_error(error, &fault) : EXIT_SUCCESS;
 }

@@ -279,6 +279,29 @@ logged() { grep -qE "$2" "log/$1/current"; }
     finish
 }
 
+# It has found everything by then.
+@test "a new manager that cannot open its door leaves all as it was: no line is missing" {
+    begin
+    before=$(pids)
+    rm run/control
+    mkdir -p run/control/occupied
+    kill -KILL "$(child ringfence-manager)"
+    eventually grep -q "^ringfenced: ringfence-manager failed twice before it was ready; the services go on without it$" stderr
+    grep -q "^ringfence: cannot bind \"$scratch/run/control\": " stderr
+    [ "$(pids)" = "$before" ]
+    said=$(wc -l <log/counting/current)
+    goes_on() { [ "$(wc -l <log/counting/current)" -gt $((said + 20)) ]; }
+    eventually goes_on
+    rm -r run/control
+    eventually ready last
+    [ "$(pids)" = "$before" ]
+    said=$(wc -l <log/counting/current)
+    eventually goes_on
+    finish
+    in_order=$("$build/ringfence" logs --log-dir log --no-prefix counting | grep -v bye)
+    [ "$in_order" = "$(seq 1 "$(wc -l <<<"$in_order")")" ]
+}
+
 @test "reexec without anybody who would start the next one" {
     mkdir run state log
     "$build/ringfence-manager" --units "$scratch/units" --runtime-dir "$scratch/run" \
