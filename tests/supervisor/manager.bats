@@ -164,7 +164,8 @@ U
     done
     said "crash: exited with code 3; restart 1"
     said 'missing: .*"/no/such/program".*No such file or directory; restart 1'
-    ring list | grep -Eq "^crash +restarting"
+    restarting() { ring list | grep -Eq "^crash +restarting"; }
+    eventually restarting
     finish
 }
 
