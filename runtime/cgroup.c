@@ -144,7 +144,8 @@ static int allocate(const struct cgroup_root *root, const char *slice, const cha
     if (!cgroup || asprintf(&cgroup->path, "%s/%s", root->path, path) < 0) {
         if (cgroup)
             cgroup->path = NULL;
-        return fault_set(fault, ENOMEM, "cannot make the cgroup of \"%s\"", unit);
+        fault_set(fault, ENOMEM, "cannot make the cgroup of \"%s\"", unit);
+        return -ENOMEM;
     }
     cgroup->fd = cgroup->events_fd = -EBADF;
     cgroup->root = root;
