@@ -13,6 +13,7 @@ struct bus {
     struct list gone;    /* disconnected, freed by the sweep: a handler may still hold them */
     size_t client_count, unprivileged_count;
     uint64_t last_id;
+    uint64_t told; /* when a client was last complained of; CLOCK_BOOTTIME */
 };
 
 struct bus_client {

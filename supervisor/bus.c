@@ -5,9 +5,11 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "supervisor/boot.h"
 #include "supervisor/bus-client.h"
+#include "supervisor/log.h"
 #include "units/base/fault.h"
 #include "units/base/number.h"
 #include "units/base/text.h"
@@ -17,6 +19,7 @@
 #define SEND_BUFFER (256 * 1024) /* bytes of kernel memory for each; sd-bus asks for 8 MiB */
 #define RESERVED_FOR_ROOT 16     /* of BUS_CLIENTS_MAX, so that readers cannot lock root out */
 #define ACCEPT_AGAIN USEC_PER_SEC
+#define TELL_AGAIN (60 * USEC_PER_SEC) /* what clients do wrong is told once in that time */
 #define GROUP "ringfence"
 
 /* ---- clients ---- */
@@ -67,6 +70,26 @@ static int sweep(sd_event_source *source, void *userdata) {
     return 0;
 }
 
+/* They come as fast as they can, and the log is not theirs to fill. */
+static bool may_tell(struct bus *bus) {
+    struct timespec time;
+    clock_gettime(CLOCK_BOOTTIME, &time);
+    uint64_t now = (uint64_t)time.tv_sec * USEC_PER_SEC;
+    if (bus->told && now - bus->told < TELL_AGAIN)
+        return false;
+    bus->told = now;
+    return true;
+}
+
+static void drop_deaf(struct bus_client *client) {
+    if (may_tell(client->bus))
+        log_line(LEVEL_WARNING,
+                 "a client of user %u is disconnected: it does not read what it "
+                 "asked for",
+                 (unsigned)client->uid);
+    bus_client_drop(client);
+}
+
 static bool is_overflowing(const struct bus_client *client, uint64_t most) {
     uint64_t unread = 0;
     return sd_bus_get_n_queued_write(client->connection, &unread) >= 0 && unread >= most;
@@ -105,9 +128,12 @@ static int on_message(sd_bus_message *message, void *userdata, sd_bus_error *err
     struct bus_client *client = userdata;
     (void)error;
 
-    if (sd_bus_message_is_signal(message, "org.freedesktop.DBus.Local", "Disconnected") > 0 ||
-        is_overflowing(client, UNREAD_MAX)) {
+    if (sd_bus_message_is_signal(message, "org.freedesktop.DBus.Local", "Disconnected") > 0) {
         bus_client_drop(client);
+        return 1;
+    }
+    if (is_overflowing(client, UNREAD_MAX)) {
+        drop_deaf(client);
         return 1;
     }
     if (sd_bus_message_is_method_call(message, NULL, NULL) <= 0)
@@ -164,6 +190,10 @@ static bool make_room(struct bus *bus, uid_t uid) {
         bus_client_drop(client);
         return true;
     }
+    if (may_tell(bus))
+        log_line(LEVEL_WARNING,
+                 "the control door is full: %zu clients are there, and one of user %u is refused",
+                 bus->client_count, (unsigned)uid);
     return false;
 }
 
@@ -203,6 +233,9 @@ static int retry(sd_event_source *source, uint64_t usec, void *userdata) {
 
 /* Out of descriptors or memory the socket stays readable: look again later, not all the time. */
 static void pause_accepting(struct bus *bus) {
+    if (may_tell(bus))
+        log_line(LEVEL_WARNING, "the control door cannot take a client: %s; it tries again",
+                 strerror(errno));
     sd_event_source_set_enabled(bus->accept, SD_EVENT_OFF);
     if (sd_event_source_set_time_relative(bus->retry, ACCEPT_AGAIN) >= 0)
         sd_event_source_set_enabled(bus->retry, SD_EVENT_ONESHOT);
@@ -360,7 +393,7 @@ void bus_send_signal(struct bus *bus, const char *member, signal_writer write,
         if (!client->subscribed)
             continue;
         if (post_signal(client, member, write, service, before) < 0)
-            bus_client_drop(client);
+            drop_deaf(client);
     }
 }
 

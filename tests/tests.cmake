@@ -58,7 +58,8 @@ endif()
 
 # The control door in front of made-up services, for tests/supervisor/door.bats and tests/ctl.
 if(TESTS)
-    add_executable(door-manager tests/supervisor/door-manager.c supervisor/plan-action.c)
+    add_executable(door-manager tests/supervisor/door-manager.c supervisor/log.c
+                   supervisor/plan-action.c)
     target_link_libraries(door-manager PRIVATE door)
     add_executable(supervisor-test-door tests/supervisor/test-door.c)
     target_link_libraries(supervisor-test-door PRIVATE protocol)
