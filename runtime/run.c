@@ -173,15 +173,17 @@ int run_report_fd(const struct run *run) {
 /* ---- what the helper tells ---- */
 
 /* A process knows its number as its own namespace counts; the descriptor tells ours. */
-static pid_t pid_of(int pidfd) {
+static int pid_of(int pidfd, pid_t *ret_pid) {
     scoped_free char *info = NULL;
     char path[48];
     int pid = 0;
     snprintf(path, sizeof path, "/proc/self/fdinfo/%d", pidfd);
-    if (file_read(AT_FDCWD, path, 4096, &info, NULL, NULL) < 0)
-        return 0;
+    int error = file_read(AT_FDCWD, path, 4096, &info, NULL, NULL);
+    if (error < 0)
+        return error;
     const char *line = strstr(info, "\nPid:");
-    return line && sscanf(line, "\nPid:%d", &pid) == 1 && pid > 0 ? pid : 0;
+    *ret_pid = line && sscanf(line, "\nPid:%d", &pid) == 1 && pid > 0 ? pid : 0; /* it has ended */
+    return 0;
 }
 
 /* It may be gone, where it is no child of ours; then nobody will look for it either. */
@@ -190,11 +192,15 @@ static void identify(struct identity *identity, pid_t pid, int pidfd) {
         *identity = (struct identity){.pid = pid};
 }
 
-static void keep_program(struct run *run, const struct report *report) {
+static int keep_program(struct run *run, const struct report *report) {
+    pid_t pid = 0;
     if (report->descriptor_count != 1)
-        return;
+        return 0;
     run->program_pidfd = report->descriptors[0];
-    identify(&run->program, pid_of(run->program_pidfd), run->program_pidfd);
+    int error = pid_of(run->program_pidfd, &pid);
+    if (!error)
+        identify(&run->program, pid, run->program_pidfd);
+    return error;
 }
 
 void run_become_main(struct run *run) {
@@ -269,11 +275,13 @@ int run_advance(struct run *run, struct fault *fault) {
         if (report.kind == REPORT_PROCESS)
             keep_process(run, &report);
         else if (report.kind == REPORT_PROGRAM)
-            keep_program(run, &report);
+            got = keep_program(run, &report);
         else if (report.kind == REPORT_FOUND)
             run->found = true;
         else if (report.kind == REPORT_TERMINAL)
             keep_terminal(run, &report);
+        if (got < 0)
+            return lose(run, got, fault);
     }
 }
 

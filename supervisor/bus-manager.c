@@ -55,6 +55,7 @@ static int on_list_units(sd_bus_message *message, void *userdata, sd_bus_error *
     list_for_each(service, &client->bus->manager->services, link) {
         if (error < 0)
             return error;
+        service_dates_follow(service);
         error = append_unit(reply, service);
     }
     if (error >= 0)

@@ -306,8 +306,12 @@ static int find_unit(sd_bus *connection, const char *path, const char *interface
     int result = sd_bus_path_decode(path, BUS_UNIT_PATH, &name);
     if (result <= 0)
         return result;
-    *ret_found = bus_find(client->bus, name);
-    return *ret_found ? 1 : 0;
+    struct service *service = bus_find(client->bus, name);
+    if (!service)
+        return 0;
+    service_dates_follow(service);
+    *ret_found = service;
+    return 1;
 }
 
 static int list_units(sd_bus *connection, const char *prefix, void *userdata, char ***ret_nodes,

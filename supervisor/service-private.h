@@ -211,6 +211,7 @@ SCOPED(service_free, struct service *)
 /* One event through the table, and the transition that follows from it. */
 void service_handle(struct service *service, enum service_event event);
 void service_enter(struct service *service, enum service_state state);
+uint64_t service_date(struct service *service); /* CLOCK_REALTIME now, for one of its dates */
 /* A person's word: counters start anew. */
 void service_forgive(struct service *service);
 /* The changed file takes effect; only while nothing of the old one is in use. */

@@ -202,7 +202,7 @@ static void run_begins(struct service *service) {
     service->status_text = service->status_error = NULL;
     own->start_by = later(world_now(service->manager), service->unit->service.start_timeout);
     own->stop_by = NEVER;
-    service->started_at = world_date(service->manager);
+    service->started_at = service_date(service);
     service->ready_at = 0;
 }
 
@@ -403,7 +403,7 @@ void enter_ready(struct service *service) {
     own->attempt_failed = false;
     own->recover = false;
     service->restart_at = 0;
-    service->ready_at = world_date(manager);
+    service->ready_at = service_date(service);
     health_begin(service);
     duration_print(&took, (now - own->begun + 999) / 1000 * 1000);
     log_line(LEVEL_INFO, "%s: ready after %s", service->name, took.data ? took.data : "a while");
@@ -441,7 +441,7 @@ void enter_restarting(struct service *service) {
     struct manager *manager = service->manager;
     scoped_text struct text delay = {0};
 
-    service->restart_at = world_date(manager) + service->restart_delay;
+    service->restart_at = service_date(service) + service->restart_delay;
     timers_set(&manager->private->timers, &own->deadline,
                later(world_now(manager), service->restart_delay));
     duration_print(&delay, (service->restart_delay + 500) / 1000 * 1000);

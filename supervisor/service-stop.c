@@ -349,7 +349,7 @@ static void note_result(struct service *service) {
     service->result = ending->result;
     service->exit_code = ending->exit_code;
     service->exit_signal = ending->exit_signal;
-    service->ended_at = world_date(service->manager);
+    service->ended_at = service_date(service);
     if (ending->result == RESULT_SUCCESS) {
         service_fail(service, NULL);
     } else if (own->cause == RESULT_NONE && ending->result != RESULT_PROTOCOL) {

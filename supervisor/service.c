@@ -176,7 +176,7 @@ void service_enter(struct service *service, enum service_state state) {
     manager->private->up += !state_traits(state)->down;
     timers_cancel(&manager->private->timers, &own->deadline);
     service->state = state;
-    service->state_since = world_date(manager);
+    service->state_since = service_date(service);
     if (own->goal == GOAL_UP && ends_attempt(before, state))
         own->goal = GOAL_NONE;
     if (!state_traits(state)->probed)

@@ -92,11 +92,16 @@ struct service {
     uint64_t restarts;                       /* automatic ones since a person's last command */
     uint64_t restart_at;    /* CLOCK_REALTIME, microseconds: end of the present delay; 0 */
     uint64_t restart_delay; /* microseconds, of the present delay */
+    uint64_t dates_lead; /* of CLOCK_REALTIME before CLOCK_BOOTTIME, as the dates above have it */
 
     struct milestones milestones; /* of the boot */
 
     struct service_private *private; /* timers, jobs, sockets: service.c's own */
 };
+
+/* Moves its dates along where somebody has set the clock since: what has run for a minute has run
+ * for a minute. Before they are looked at. */
+void service_dates_follow(struct service *service);
 
 bool service_is_active(const struct service *service); /* starting .. ready, stopping, killing */
 

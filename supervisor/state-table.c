@@ -76,6 +76,7 @@ static const struct fact_row service_rows[] = {
     SERVICE(restarts, FACT_LONG),
     SERVICE(restart_at, FACT_LONG),
     SERVICE(restart_delay, FACT_LONG),
+    SERVICE(dates_lead, FACT_LONG),
     FACT_OF(service, "at_boot", milestones.at_boot, FACT_BOOL),
     FACT_OF(service, "boot_waiting", milestones.waiting, FACT_LONG),
     FACT_OF(service, "boot_building", milestones.building, FACT_LONG),

@@ -60,6 +60,26 @@ TEST(small_steps_add_up) {
 }
 
 /* A machine without a clock of its own comes up in 1970. */
+TEST(what_has_run_for_a_minute_has_run_for_a_minute) {
+    static const int years[] = {2036, 2026, 2016, 2026};
+    struct service *service = wake_up(fake_unit("job", SERVICE_EXEC), date_of(2026, 3, 1, 2, 30));
+    plan.exit_after = DAY;
+    fake_run(MINUTE);
+    CHECK(service->state == SERVICE_READY);
+    uint64_t now = world_date(fake_manager), passed = now - service->ready_at;
+    CHECK(passed <= MINUTE && service->state_since <= now);
+    for (size_t i = 0; i < ELEMENTS(years); i++) {
+        now = date_of(years[i], 3, 1, 3, 31);
+        fake_set_date(now);
+        service_dates_follow(service);
+        CHECK(now - service->ready_at == passed && service->state_since <= now);
+    }
+    fake_set_date(now + 100 * MSEC); /* a clock that is steered: what it says is kept */
+    service_dates_follow(service);
+    CHECK(now - service->ready_at == passed);
+    end();
+}
+
 TEST(a_persistent_timer_runs_once_when_the_time_is_known) {
     struct unit *unit = job("0 3 * * * UTC");
     unit->timer.persistent = true;
