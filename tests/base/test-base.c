@@ -106,8 +106,8 @@ TEST(json_has_all_bytes) {
         CHECK_TEXT(exact + 13 + strlen(cases[i][1]), "\"");
     }
     scoped_text struct text plain = {0};
-    json_bytes(&plain, "b", "\xc3\xa4", 2);
-    CHECK_TEXT(plain.data, "\"b\":\"\xc3\xa4\"");
+    json_bytes(&plain, "b", "\xc3\xa4\xc2\x9b", 4);
+    CHECK_TEXT(plain.data, "\"b\":\"\xc3\xa4\\u009b\"");
 }
 
 TEST(deep_trees_are_removed) {

@@ -126,6 +126,8 @@ static bool quoted(struct text *text, const char *string, size_t left) {
             text_format(text, "\\u%04x", *at);
         else if (length == 0)
             text_add(text, REPLACEMENT);
+        else if (is_control(at, length)) /* of 8 bits, U+0080 to U+009F: some terminals obey them */
+            text_format(text, "\\u%04x", at[1]);
         else
             text_append(text, (const char *)at, length);
         exact = exact && length > 0;
