@@ -116,10 +116,11 @@ void history_add(struct history *history, const struct injector *injector) {
             size_t *number = &history->counts[whose][row];
             if (count == 0)
                 continue;
-            *all = realloc(*all, (*number + count) * sizeof(**all));
-            if (!*all)
+            uint64_t *grown = realloc(*all, (*number + count) * sizeof(*grown));
+            if (!grown)
                 abort();
-            memcpy(*all + *number, origins, count * sizeof(**all));
+            memcpy(grown + *number, origins, count * sizeof(*grown));
+            *all = grown;
             *number += count;
         }
 }
