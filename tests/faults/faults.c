@@ -23,7 +23,7 @@
 #include "units/base/scoped.h"
 
 #define STEPS_MAX 8
-#define SAMPLE 150
+#define SAMPLE 99
 #define TRIES 3     /* of a point that is not reached */
 #define SETTLE 5000 /* milliseconds until nothing may be left */
 

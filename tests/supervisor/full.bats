@@ -1,17 +1,16 @@
 #!/usr/bin/env bats
-# The runtime directory is full: what is to begin fails with a clear word, what runs goes on.
+# The runtime directory is full, or no process can be made: what is to begin fails with a clear word,
+# what runs goes on, and what waits begins when there is room.
 
 load real.bash
 eval "$(declare -f teardown | sed '1s/teardown/teardown_real/')"
 teardown() {
     umount -l "$scratch/run" 2>/dev/null || true
     teardown_real
+    [ -z "${processes:-}" ] || eventually rmdir "$processes"
 }
 
-# small OPTIONS: the runtime directory is a file system of its own.
-small() {
-    mkdir "$scratch/run"
-    mount -t tmpfs -o "mode=0755,$1" tmpfs "$scratch/run"
+units() {
     for name in web db; do
         unit $name <<'U'
 service = { exec = [ "/bin/sleep", "1000" ]; };
@@ -19,6 +18,13 @@ restart = { delay = "50ms"; max_delay = "100ms"; };
 U
     done
     echo 'install = { enabled = false; };' >>"$scratch/units/db.unit"
+}
+
+# small OPTIONS: the runtime directory is a file system of its own.
+small() {
+    mkdir "$scratch/run"
+    mount -t tmpfs -o "mode=0755,$1" tmpfs "$scratch/run"
+    units
     begin
     eventually said 'web: ready'
 }
@@ -59,4 +65,30 @@ fill_names() {
 @test "no file can be made" {
     small nr_inodes=60
     goes_on fill_names
+}
+
+# By a cgroup v1 controller, that of version 2 would have to be on above us; for the manager the
+# answer of clone(2) is the same as where the whole machine has no process number left.
+@test "no process can be made" {
+    tree=$(awk '$3 == "cgroup" && $4 ~ /(^|,)pids(,|$)/ { print $2; exit }' /proc/mounts)
+    [ -n "$tree" ] || skip "there is no pids controller of cgroup v1"
+    units
+    begin
+    eventually said 'web: ready'
+    processes=$tree/ringfence-test-${scratch##*.}
+    mkdir "$processes"
+    echo "$manager" >"$processes/cgroup.procs"
+    echo 1 >"$processes/pids.max"
+    pid=$(web_pid)
+    run ring start db
+    echo "$output"
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"Resource temporarily unavailable"* ]]
+    [ "$(web_pid)" = "$pid" ]
+    kill -KILL "$(main_pids web)"
+    eventually said 'web: .*Resource temporarily unavailable'
+    echo max >"$processes/pids.max"
+    eventually ring is-active web
+    eventually ring start db
+    finish
 }
