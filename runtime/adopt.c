@@ -251,6 +251,8 @@ static int open_main(const char *words, struct identity *ret_main, struct fault 
     if (error && error != -ENOENT)
         return malformed(WORD_MAIN, error, fault);
     int pidfd = error ? -ESRCH : identity_open(ret_main);
+    if (pidfd < 0 && pidfd != -ESRCH)
+        return fault_set(fault, pidfd, "cannot open its main process");
     if (pidfd < 0)
         return all_are_gone(fault);
     return pidfd;

@@ -3,6 +3,7 @@
 
 #include "supervisor/manager-private.h"
 
-/* One unit that an earlier manager wrote facts of: as it was, or lost. */
-void adopt_unit(struct manager *manager, const char *name);
+/* One unit that an earlier manager wrote facts of: as it was, or lost. Fails where it would be lost
+ * for a reason that may pass. */
+int adopt_unit(struct manager *manager, const char *name, struct fault *fault);
 void adopt_lose(struct manager *manager, const char *unit, const char *why);

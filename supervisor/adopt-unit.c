@@ -12,6 +12,7 @@
 #include "supervisor/log.h"
 #include "supervisor/notify.h"
 #include "supervisor/output.h"
+#include "supervisor/passing.h"
 #include "supervisor/schedule.h"
 #include "supervisor/service-actions.h"
 #include "supervisor/sockets.h"
@@ -28,14 +29,25 @@ static int copy(int fd) {
     return fd < 0 ? -EBADF : fcntl(fd, F_DUPFD_CLOEXEC, 0);
 }
 
+static int copy_both(struct run_saved saved, struct run_saved *ret_copies, struct fault *fault) {
+    scoped_fd int status = copy(saved.status);
+    scoped_fd int report = status < 0 && saved.status >= 0 ? -1 : copy(saved.report);
+    if ((saved.status >= 0 && status < 0) || (saved.report >= 0 && report < 0))
+        return fault_set(fault, errno, "cannot hold what its process has left");
+    *ret_copies = (struct run_saved){take_fd(&status), take_fd(&report)};
+    return 0;
+}
+
 int adopt_run(struct service *service, const char *words, struct run_saved saved, child_ended ended,
               void *context, struct run **ret_run, struct fault *fault) {
     struct manager *manager = service->manager;
     struct run *run = NULL;
     pid_t pid;
     uint64_t start_time;
-    const struct run_saved copies = {copy(saved.status), copy(saved.report)};
-    int error = run_adopt(service->sandbox, words, copies, &run, fault);
+    struct run_saved copies = {-EBADF, -EBADF};
+    int error = copy_both(saved, &copies, fault);
+    if (error >= 0)
+        error = run_adopt(service->sandbox, words, copies, &run, fault);
     bool gone = error == -ESRCH;
     if (gone) {
         error = run_adopt_gone(service->sandbox, words, saved, &run, fault);
@@ -60,15 +72,18 @@ int adopt_run(struct service *service, const char *words, struct run_saved saved
 }
 
 /* One that has ended is not there to be held: what it leaves is told by its cgroup. */
-static void adopt_moved_main(struct service *service) {
+static int adopt_moved_main(struct service *service, struct fault *fault) {
     struct service_private *own = service->private;
     if (!own->held.main_began)
-        return;
+        return 0;
     own->main_pidfd = world_open_process(service->main_pid, own->held.main_began);
     if (own->main_pidfd >= 0)
-        return;
+        return 0;
+    if (error_may_pass(own->main_pidfd))
+        return fault_set(fault, own->main_pidfd, "cannot open process %d", (int)service->main_pid);
     own->held.main_began = 0;
     service->main_pid = 0;
+    return 0;
 }
 
 /* Those of a client that is gone, as is the manager that it had asked. Where nothing beside the
@@ -111,54 +126,62 @@ static int adopt_main(struct service *service, struct fault *fault) {
         return own->held.run ? fault_say(fault, ESTALE, "it ran in no sandbox") : 0;
     if (own->held.run) {
         int error = service_resume_run(service, own->held.run, fault);
+        if (error >= 0)
+            error = adopt_moved_main(service, fault);
         if (error < 0 && error != -ENOLINK)
             return error;
-        if (error >= 0)
-            adopt_moved_main(service);
     }
-    if (service_commands_adopt(service))
+    int beside = service_commands_adopt(service, fault);
+    if (beside > 0)
         end_execs(service);
+    return beside < 0 ? beside : 0;
+}
+
+/* Whether it can be had by and by; a service runs on without it else, and is told of. */
+static int do_without(const struct service *service, int error, const struct fault *fault) {
+    if (error >= 0 || error_may_pass(error))
+        return error;
+    log_line(LEVEL_WARNING, "%s: %s", service->name, fault->text);
     return 0;
 }
 
-/* Without its notify socket, its FIFOs or its terminal a service runs on, and is told of. */
-static void adopt_ears(struct service *service) {
+/* Its notify socket, its FIFOs, its terminal. */
+static int adopt_ears(struct service *service, struct fault *fault) {
     struct service_private *own = service->private;
-    struct fault fault = {{0}};
-    int error = notify_open(service, &own->notify, &fault);
+    int error = notify_open(service, &own->notify, fault);
     if (error >= 0 && service->unit->logging.driver != LOG_NONE)
-        error = output_resume(service, service->main_pid, &own->output, &fault);
+        error = output_resume(service, service->main_pid, &own->output, fault);
     if (error >= 0 && service->unit->container.process.tty)
-        error = console_open(service, &own->console, &fault);
+        error = console_open(service, &own->console, fault);
     if (error >= 0 && service->main)
-        error = ready_pipe_resume(service, &own->ready_pipe, &fault);
-    if (error < 0)
-        log_line(LEVEL_WARNING, "%s: %s", service->name, fault.text);
+        error = ready_pipe_resume(service, &own->ready_pipe, fault);
     if (own->console && service->main)
         console_resume(own->console);
+    return do_without(service, error, fault);
 }
 
 /* A unit that is down has its FIFOs still, until it goes. */
-static void adopt_output(struct service *service) {
+static int adopt_output(struct service *service, struct fault *fault) {
     scoped_free char *path = NULL;
-    struct fault fault = {{0}};
+    int error = 0;
     if (asprintf(&path, "%s/output/%s", service->manager->options.runtime_directory,
-                 service->name) < 0)
+                 service->name) < 0) {
         path = NULL;
-    if (path && world_path_exists(path) &&
-        output_resume(service, 0, &service->private->output, &fault) < 0)
-        log_line(LEVEL_WARNING, "%s: %s", service->name, fault.text);
+        return fault_set(fault, ENOMEM, "cannot look for its FIFOs");
+    }
+    if (world_path_exists(path))
+        error = output_resume(service, 0, &service->private->output, fault);
+    return do_without(service, error, fault);
 }
 
-static void adopt_descriptors(struct service *service) {
+static int adopt_descriptors(struct service *service, struct fault *fault) {
     struct service_private *own = service->private;
-    struct fault fault = {{0}};
     int fds[FD_STORE_MAX];
-    if (service->unit && sockets_resume(service, &own->sockets, &fault) < 0)
-        log_line(LEVEL_WARNING, "%s: %s", service->name, fault.text);
+    int error = service->unit ? sockets_resume(service, &own->sockets, fault) : 0;
     size_t count = fd_store_take(service, fds);
     if (count > 0)
         fd_store_restore(&own->fd_store, service, own->held.descriptors, fds, count);
+    return do_without(service, error, fault);
 }
 
 /* ---- the unit ---- */
@@ -240,28 +263,30 @@ static int adopt_service(struct service *service, const char *text, struct fault
         error = adopt_sandbox(service, fault);
     if (error >= 0)
         error = adopt_main(service, fault);
-    if (error < 0)
-        return error;
-    adopt_descriptors(service);
-    if (service->sandbox)
-        adopt_ears(service);
-    else if (service->unit)
-        adopt_output(service);
-    state_set_saved(service, text);
-    return 0;
+    if (error >= 0)
+        error = adopt_descriptors(service, fault);
+    if (error >= 0 && service->sandbox)
+        error = adopt_ears(service, fault);
+    else if (error >= 0 && service->unit)
+        error = adopt_output(service, fault);
+    if (error >= 0)
+        state_set_saved(service, text);
+    return error;
 }
 
 static void end_as(struct service *service, enum service_state outcome) {
     struct service_private *own = service->private;
     struct manager_private *manager = service->manager->private;
-    struct deadline *const deadlines[] = {&own->deadline, &own->lifetime, &own->idle, &own->steady};
+    struct deadline *const deadlines[] = {&own->deadline, &own->lifetime, &own->idle, &own->steady,
+                                          &own->watchdog};
+    struct fault fault = {{0}};
     for (size_t i = 0; i < ELEMENTS(deadlines); i++)
         timers_cancel(&manager->timers, deadlines[i]);
     health_free(service);
     service_drop_run(service);
     own->commands.running = false;
-    if (service->unit) /* so that what lies in the runtime directory goes with it */
-        adopt_ears(service);
+    if (service->unit && adopt_ears(service, &fault) < 0) /* what is there is to go with it */
+        log_line(LEVEL_WARNING, "%s: %s", service->name, fault.text);
     own->outcome = outcome;
     own->begun = world_now(service->manager); /* where it begins again, it does so now */
     manager->up -= !state_traits(service->state)->down;
@@ -299,37 +324,55 @@ static bool was_going(const struct service *service) {
            (service->state == SERVICE_REMOVING || goal == GOAL_DOWN || goal == GOAL_CYCLE);
 }
 
-void adopt_unit(struct manager *manager, const char *name) {
+/* What it has turned out to be: as it was, or not to be had. */
+static void conclude_unit(struct service *service, int error, const char *why) {
+    struct service_private *own = service->private;
+    if (error == -ESTALE && was_going(service))
+        end_as(service, service->state == SERVICE_REMOVING ? own->outcome : SERVICE_STOPPED);
+    else if (error == -ESTALE && is_done(service))
+        make_again(service, why);
+    else if (error < 0)
+        give_up(service, why);
+    else
+        service->manager->private->adoption.found += needs_unit(service);
+    own->adopted = true;
+    state_touch(service);
+}
+
+static int read_unit(struct manager *manager, const char *name, char **ret_text,
+                     struct service **ret_service, struct fault *fault) {
+    int error = facts_file_read(manager, name, FACTS_FILE, ret_text, fault);
+    if (error >= 0)
+        error = facts_check(*ret_text, facts_file_boot(manager), fault);
+    if (error < 0)
+        return error;
+    struct service *service = find_service(manager, name);
+    if (!service)
+        return fault_set(fault, ENOMEM, "cannot make the unit");
+    *ret_service = service;
+    return read_facts(service, *ret_text, fault);
+}
+
+int adopt_unit(struct manager *manager, const char *name, struct fault *fault) {
     scoped_free char *text = NULL;
-    struct fault fault = {{0}};
+    struct service *service = NULL;
     if (!unit_name_is_valid(name)) {
         adopt_lose(manager, name, "no unit has such a name");
-        return;
+        return 0;
     }
-    int error = facts_file_read(manager, name, FACTS_FILE, &text, &fault);
-    if (error >= 0)
-        error = facts_check(text, facts_file_boot(manager), &fault);
+    int error = read_unit(manager, name, &text, &service, fault);
     if (error == -ENOENT || error == -ESTALE) {
         facts_file_remove(manager, name);
-        return;
+        return 0;
     }
-    struct service *service = error < 0 ? NULL : find_service(manager, name);
-    if (service)
-        error = read_facts(service, text, &fault);
-    if (!service || error < 0) {
-        adopt_lose(manager, name, fault.text[0] ? fault.text : strerror(ENOMEM));
-        return;
-    }
-    error = adopt_service(service, text, &fault);
-    if (error == -ESTALE && was_going(service))
-        end_as(service,
-               service->state == SERVICE_REMOVING ? service->private->outcome : SERVICE_STOPPED);
-    else if (error == -ESTALE && is_done(service))
-        make_again(service, fault.text);
-    else if (error < 0)
-        give_up(service, fault.text);
+    bool readable = error >= 0;
+    if (readable)
+        error = adopt_service(service, text, fault);
+    if (error_may_pass(error) && manager->private->adoption.tries < ADOPT_TRIES)
+        return fault_prefix(fault, error, "%s", name);
+    if (readable)
+        conclude_unit(service, error, fault->text);
     else
-        manager->private->adoption.found += needs_unit(service);
-    service->private->adopted = true;
-    state_touch(service);
+        adopt_lose(manager, name, fault->text);
+    return 0;
 }

@@ -11,6 +11,7 @@
 #include "supervisor/keeping.h"
 #include "supervisor/log.h"
 #include "supervisor/notify.h"
+#include "supervisor/passing.h"
 #include "supervisor/restart.h"
 #include "supervisor/state-table.h"
 #include "supervisor/state.h"
@@ -27,7 +28,7 @@ void adopt_lose(struct manager *manager, const char *unit, const char *why) {
     if (!longer)
         return;
     adoption->lost = longer;
-    struct lost lost = {strdup(unit), strdup(why)};
+    struct lost lost = {strdup(unit), strdup(why), facts_file_is_wanted(manager, unit)};
     if (lost.unit && lost.why) {
         longer[adoption->lost_count++] = lost;
         return;
@@ -100,6 +101,23 @@ static void resume_all(struct manager *manager) {
     }
 }
 
+/* What it says in this time may be what the deadline waited for: it may have waited itself, with
+ * its word, for room in a socket that nobody read. That prolongs a lifetime, too
+ * (EXTEND_TIMEOUT_USEC=). */
+static void grant_grace(struct manager *manager) {
+    uint64_t least = world_now(manager) + ADOPT_GRACE;
+    struct service *service;
+    list_for_each(service, &manager->services, link) {
+        struct service_private *own = service->private;
+        struct deadline *const deadlines[] = {&own->deadline, &own->lifetime, &own->watchdog};
+        if (!own->adopted || !service->main)
+            continue;
+        for (size_t i = 0; i < ELEMENTS(deadlines); i++)
+            if (deadlines[i]->slot && deadlines[i]->at < least)
+                timers_set(&manager->private->timers, deadlines[i], least);
+    }
+}
+
 /* What a program said while nobody listened counts before its end and before its deadlines. */
 static void listen_to_all(struct manager *manager) {
     struct service *service;
@@ -126,12 +144,19 @@ static void look_at_all(struct manager *manager) {
     }
 }
 
+/* Those whose facts cannot be read: started if they were to be up, or, where nobody can tell that
+ * either, if they are at boot. */
 static void restart_lost(struct manager *manager) {
     const struct adoption *adoption = &manager->private->adoption;
     for (size_t i = 0; i < adoption->lost_count; i++) {
-        struct service *service = manager_lookup(manager, adoption->lost[i].unit);
-        if (service && state_traits(service->state)->idle && manager_wants_at_boot(service))
+        const struct lost *lost = &adoption->lost[i];
+        struct service *service = manager_find(manager, lost->unit);
+        if (!service || !state_traits(service->state)->idle)
+            continue;
+        if (lost->wanted < 0 ? manager_wants_at_boot(service) : lost->wanted)
             job_start(service, false);
+        else
+            service_fail(service, "could not be found again: %s", lost->why);
     }
 }
 
@@ -145,6 +170,8 @@ static int read_manager(struct manager *manager, struct fault *fault) {
     int error = facts_file_read(manager, NULL, FACTS_FILE, &text, fault);
     if (error == -ENOENT)
         return 0;
+    if (error_may_pass(error))
+        return error;
     if (error >= 0)
         error = facts_check(text, facts_file_boot(manager), fault);
     if (error == -ESTALE)
@@ -163,11 +190,23 @@ static int find_all(struct manager *manager, struct fault *fault) {
     size_t count = 0;
     int error = facts_file_list(manager, &names, &count, fault);
     for (size_t i = 0; i < count; i++) {
-        adopt_unit(manager, names[i]);
+        if (error >= 0)
+            error = adopt_unit(manager, names[i], fault);
         free(names[i]);
     }
     free(names);
     return error;
+}
+
+/* The next manager knows how often it was tried; whether that can be written down or not. */
+static int fail_for_now(struct manager *manager, int error, struct fault *fault) {
+    struct adoption *adoption = &manager->private->adoption;
+    struct fault unsaved;
+    adoption->tries++;
+    state_touch_manager(manager);
+    state_save_manager(manager, &unsaved);
+    return fault_prefix(fault, error, "what runs goes on, and could not be found again (%u of %d)",
+                        adoption->tries, ADOPT_TRIES);
 }
 
 /* In this order: while nothing moves, what is there is found, what is nobody's is ended; then what
@@ -179,8 +218,12 @@ static int go_on(struct manager *manager, struct fault *fault) {
     int error = find_all(manager, fault);
     if (error >= 0)
         error = runtime_settle(manager->runtime, fault);
+    if (error < 0)
+        return fail_for_now(manager, error, fault);
+    own->adoption.tries = 0;
     graph_spoil(manager);
     resume_all(manager);
+    grant_grace(manager);
     listen_to_all(manager);
     own->draining = false;
     manager_read_exits(manager);
@@ -189,7 +232,7 @@ static int go_on(struct manager *manager, struct fault *fault) {
     restart_lost(manager);
     if (manager->stopping)
         job_stop_all(manager);
-    return error;
+    return 0;
 }
 
 int manager_adopt(struct manager *manager, struct fault *fault) {
@@ -197,18 +240,20 @@ int manager_adopt(struct manager *manager, struct fault *fault) {
     if (!*facts_file_boot(
             manager)) /* all facts would be those of another boot: it is tried again */
         return fault_say(fault, EAGAIN, "cannot read the id of this boot of the machine");
-    int resumed = read_manager(manager, fault);
-    int error = 0;
+    int error = 0, resumed = read_manager(manager, fault);
+    if (resumed < 0)
+        return resumed;
     if (resumed) {
         error = go_on(manager, fault);
     } else {
         facts_file_remove(manager, NULL);
         error = runtime_settle(manager->runtime, fault);
     }
+    if (error < 0)
+        return error;
     outputs_resume(manager);
     keeping_settle(own->keeping);
-    if (error >= 0)
-        error = listen_to_keeper(manager, fault);
+    error = listen_to_keeper(manager, fault);
     if (resumed) /* else manager_boot does: one that dies before it is followed by one that boots */
         state_touch_manager(manager);
     manager_event_ended(manager);
@@ -216,4 +261,8 @@ int manager_adopt(struct manager *manager, struct fault *fault) {
         log_line(LEVEL_NOTICE, "%zu units found again, %zu lost", own->adoption.found,
                  own->adoption.lost_count);
     return error < 0 ? error : resumed;
+}
+
+const struct adoption *manager_adoption(const struct manager *manager) {
+    return &manager->private->adoption;
 }

@@ -6,7 +6,11 @@
  * Each service goes on where it was: with its process, its counters, its deadlines. What was under
  * way is finished; what nobody can know the state of (a build, a launch) is ended and begun again,
  * which counts as no restart. What cannot be found again is ended with its cgroup, and started anew
- * if it was to be up; a line says why. */
+ * if it was to be up; a line says why.
+ *
+ * Where what is in the way may pass (no descriptor is free, no memory), nobody is ended: we fail
+ * before anything has moved, and whoever starts the next manager has it tried again. Only what is
+ * in the way of so many managers in a row is there to stay. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,13 +25,20 @@ struct run;
 struct service;
 struct watch;
 
+#define ADOPT_TRIES 8
+/* A program that was held up while nobody read what it says has this much time to go on, whatever
+ * deadline has passed. */
+#define ADOPT_GRACE 1000000 /* microseconds */
+
 struct lost {
     char *unit, *why;
+    int wanted; /* as of facts_file_is_wanted */
 };
 
 struct adoption {
-    bool resumed; /* an earlier manager of this boot was here */
-    size_t found; /* units that are as they were */
+    bool resumed;   /* an earlier manager of this boot was here */
+    unsigned tries; /* managers in a row that could not find all again for now */
+    size_t found;   /* units that are as they were */
     struct lost *lost;
     size_t lost_count;
     struct watch *exits;   /* of what ringfenced tells; NULL: nobody tells anything */
@@ -35,8 +46,10 @@ struct adoption {
 };
 
 /* After manager_apply_set. 1: it goes on, 0: nothing was there: it boots. Services that run go on
- * even where this fails. */
+ * where this fails, and the manager is to end at once without freeing anything. */
 int manager_adopt(struct manager *manager, struct fault *fault);
+/* For the control door. */
+const struct adoption *manager_adoption(const struct manager *manager);
 void adoption_free(struct adoption *adoption);
 
 /* A run of an earlier manager's, also one that has ended meanwhile. Its process is claimed as a

@@ -13,6 +13,7 @@
 
 #define UNITS "units"
 #define MANAGER "manager"
+#define WANTED "wanted"
 
 static const char *const names[] = {[FACTS_FILE] = "facts", [FACTS_UNIT_FILE] = "unit"};
 
@@ -46,6 +47,19 @@ int facts_file_write(const struct manager *manager, const char *unit, enum facts
         return fault_set(fault, ENOMEM, "cannot save the state of %s", unit);
     error = directory_make(AT_FDCWD, directory, 0700, fault);
     return error < 0 ? error : file_replace(AT_FDCWD, path, data, length, 0600, false, fault);
+}
+
+int facts_file_want(const struct manager *manager, const char *unit, bool wanted,
+                    struct fault *fault) {
+    scoped_free char *path = path_of(manager, unit, WANTED);
+    if (!path)
+        return fault_set(fault, ENOMEM, "cannot save the state of %s", unit);
+    if (!wanted)
+        return unlink(path) < 0 && errno != ENOENT
+                   ? fault_set(fault, errno, "cannot remove \"%s\"", path)
+                   : 0;
+    scoped_fd int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    return fd < 0 ? fault_set(fault, errno, "cannot make \"%s\"", path) : 0;
 }
 
 void facts_file_remove(const struct manager *manager, const char *unit) {
@@ -115,6 +129,22 @@ int facts_file_read(const struct manager *manager, const char *unit, enum facts_
         return fault_set(fault, errno, "cannot open \"%s\"", path);
     error = check_file(fd, path, fault);
     return error < 0 ? error : read_all(fd, path, ret_data, fault);
+}
+
+int facts_file_is_wanted(const struct manager *manager, const char *unit) {
+    scoped_free char *path = path_of(manager, unit, WANTED);
+    scoped_free char *directory = path_of(manager, unit, NULL);
+    struct fault fault;
+    if (!path || !directory)
+        return -ENOMEM;
+    int error = check_directory(directory, &fault);
+    if (error < 0)
+        return error;
+    scoped_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0)
+        return errno == ENOENT ? 0 : -errno;
+    error = check_file(fd, path, &fault);
+    return error < 0 ? error : 1;
 }
 
 /* ---- all of them ---- */

@@ -19,6 +19,12 @@ int facts_file_write(const struct manager *manager, const char *unit, enum facts
 /* -ENOENT where there is none, -EPERM where it is not ours, -EFBIG. */
 int facts_file_read(const struct manager *manager, const char *unit, enum facts_file file,
                     char **ret_data, struct fault *fault);
+/* An empty file beside the facts says that the unit is to be up: it tells so much also where they
+ * are damaged. */
+int facts_file_want(const struct manager *manager, const char *unit, bool wanted,
+                    struct fault *fault);
+/* 1, 0; -errno where that cannot be told. */
+int facts_file_is_wanted(const struct manager *manager, const char *unit);
 /* The names of all units that have a directory, sorted; the caller frees each and the array. */
 int facts_file_list(const struct manager *manager, char ***ret_names, size_t *ret_count,
                     struct fault *fault);

@@ -22,6 +22,7 @@
 #include "supervisor/loop.h"
 #include "supervisor/manager-private.h"
 #include "supervisor/output.h"
+#include "supervisor/passing.h"
 #include "supervisor/stamp.h"
 #include "supervisor/state.h"
 #include "units/base/file.h"
@@ -317,41 +318,31 @@ static void end(struct manager *manager) {
     runtime_close(runtime);
 }
 
-/* What the machine lacks now it may have soon: whoever started us tries again. */
-static bool may_pass(int error) {
-    static const int errors[] = {ENOMEM, ENOSPC, EMFILE, ENFILE, EIO, EINTR, EAGAIN, ENOBUFS};
-    for (size_t i = 0; i < ELEMENTS(errors); i++)
-        if (error == -errors[i])
-            return true;
-    return false;
-}
-
 /* The exit status that goes with it. */
 static int tell_error(int error, const struct fault *fault) {
     log_line(LEVEL_ERROR, "%s", fault->text[0] ? fault->text : strerror(-error));
-    return may_pass(error) ? EXIT_FAILURE : EXIT_CONFIGURATION;
+    return error_may_pass(error) ? EXIT_FAILURE : EXIT_CONFIGURATION;
 }
 
 /* As if it crashed: the next manager finds the services by what was saved at the end of each event.
  */
-static void save(struct manager *manager) {
+static _Noreturn void leave(struct manager *manager) {
     struct fault fault = {{0}};
     if (state_save_all(manager, &fault) < 0)
         log_line(LEVEL_ERROR, "%s", fault.text);
-}
-
-static _Noreturn void leave(struct manager *manager) {
-    save(manager);
     log_line(LEVEL_NOTICE, "leaving everything to the programs that are on disk now");
     sd_notify(false, "REEXEC=1");
     _exit(KEEPER_REEXEC);
 }
 
 /* It cannot begin, but what it has found runs, and is not its own to clean up: not the FIFOs, not
- * the sockets. */
-static _Noreturn void give_up(struct manager *manager, int error, const struct fault *fault) {
-    save(manager);
-    _exit(tell_error(error, fault));
+ * the sockets. What was known of it is written: by the manager before, or at the end of each event.
+ * The second time it breathes before it ends, so that those who count fast deaths see none. */
+static _Noreturn void give_up(const struct manager *manager, int error, const struct fault *fault) {
+    const struct timespec breath = {.tv_sec = manager->private->adoption.tries > 1};
+    int code = tell_error(error, fault);
+    nanosleep(&breath, NULL);
+    _exit(code);
 }
 
 static int run(const struct manager_options *options, struct fault *fault) {

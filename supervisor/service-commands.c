@@ -9,6 +9,7 @@
 #include "supervisor/log.h"
 #include "supervisor/manager-private.h"
 #include "supervisor/output.h"
+#include "supervisor/passing.h"
 #include "supervisor/state.h"
 #include "supervisor/world.h"
 #include "units/base/fault.h"
@@ -149,17 +150,17 @@ int service_commands_start(struct service *service, const struct strings *items,
     return error;
 }
 
-bool service_commands_adopt(struct service *service) {
+int service_commands_adopt(struct service *service, struct fault *fault) {
     struct commands_run *run = &service->private->commands;
     struct held *held = &service->private->held;
-    struct fault fault = {{0}};
     if (!run->running || !held->command)
-        return false;
-    if (exec_adopt(service, held->command, command_ended, run, &fault) >= 0)
-        return true;
-    log_line(LEVEL_WARNING, "%s: %s", service->name, fault.text);
+        return 0;
+    int error = exec_adopt(service, held->command, command_ended, run, fault);
+    if (error >= 0 || error_may_pass(error))
+        return error < 0 ? error : 1;
+    log_line(LEVEL_WARNING, "%s: %s", service->name, fault->text);
     free(take(held->command));
-    return false;
+    return 0;
 }
 
 int service_commands_resume(struct service *service, const struct strings *items, size_t count) {

@@ -82,6 +82,7 @@ struct held {
     pid_t stored[HELD_KINDS], needed[HELD_KINDS];
     uint64_t main_began; /* start time of the process that MAINPID= named */
     struct unit *unit;   /* that lies beside the facts; owned reference */
+    bool wanted;         /* and the word that it is to be up */
 };
 
 struct service_private {
@@ -251,11 +252,11 @@ void service_unguard(struct service *service);
  * where the first cannot start: then no event follows. What ran before is stopped. */
 int service_commands_start(struct service *service, const struct strings *items, size_t count,
                            bool beside);
-/* Holds the command that was under way under an earlier manager; false where none was, or nobody
- * knows of it. Then the rest of them goes on, from that one, which is begun again if it is not
- * held.
+/* Holds the command that was under way under an earlier manager: 1; 0 where none was, or nobody
+ * knows of it; an error only where that may pass. Then the rest of them goes on, from that one,
+ * which is begun again if it is not held.
  */
-bool service_commands_adopt(struct service *service);
+int service_commands_adopt(struct service *service, struct fault *fault);
 int service_commands_resume(struct service *service, const struct strings *items, size_t count);
 void service_commands_stop(struct service *service); /* SIGKILL to the one that runs; no event */
 /* The same, and it is named in commands.failure. */

@@ -61,9 +61,12 @@ static enum service_state reload_ends(struct service *service) {
     struct service_private *own = service->private;
     own->reload_asked = 0;
     job_end_reload(service);
-    if (own->reload_again)
-        return begin_reload(service);
-    return SERVICE_READY;
+    if (!own->reload_again)
+        return SERVICE_READY;
+    enum service_state next = begin_reload(service);
+    if (next == service->state) /* the second one has a time of its own */
+        enter_reloading(service);
+    return next;
 }
 
 enum service_state note_reloading(struct service *service) {

@@ -45,7 +45,8 @@ static bool is_unknown(const struct service *service) {
 enum service_state resume_running(struct service *service) {
     if (is_unknown(service))
         return begin_again(service);
-    if (service->private->guarded)
+    /* As long as it still had; facts from before 0.1.0 do not say how long that was. */
+    if (service->private->guarded && !service->private->watchdog.slot)
         service_guard(service);
     return service->state;
 }

@@ -160,10 +160,10 @@ void service_free(struct service *service) {
 /* ---- transitions ---- */
 
 /* What was to come up is up by then, or will not come. What is asked for while the sandbox goes is
- * of the next attempt. */
+ * of the next attempt, unless it listens again at once. */
 static bool ends_attempt(enum service_state before, enum service_state state) {
-    return state_traits(state)->lingers ||
-           (state_traits(state)->settled && !state_traits(before)->lingers);
+    const struct state_traits *traits = state_traits(state);
+    return traits->lingers || (traits->settled && (traits->up || !state_traits(before)->lingers));
 }
 
 void service_enter(struct service *service, enum service_state state) {

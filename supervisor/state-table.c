@@ -139,6 +139,7 @@ static const struct fact_row private_rows[] = {
     OWN(lifetime, FACT_DEADLINE),
     OWN(idle, FACT_DEADLINE),
     OWN(steady, FACT_DEADLINE),
+    OWN(watchdog, FACT_DEADLINE),
 };
 
 /* What the runtime and the world need to find again what this service holds. */
@@ -158,6 +159,7 @@ static const struct fact_row manager_rows[] = {
 
 static const struct fact_row engine_rows[] = {
     FACT(manager_private, came_up, FACT_LONG),
+    FACT_OF(manager_private, "tries", adoption.tries, FACT_UNSIGNED),
 };
 
 #define GROUP(name, rows)                                                                          \

@@ -7,6 +7,7 @@
 #include "runtime/adopt.h"
 #include "supervisor/facts-file.h"
 #include "supervisor/fd-store.h"
+#include "supervisor/gate.h"
 #include "supervisor/health.h"
 #include "supervisor/keeping.h"
 #include "supervisor/log.h"
@@ -202,6 +203,18 @@ static void release(struct service *service) {
     execs_release(service);
 }
 
+/* Beside the facts, for whoever finds them damaged. */
+static int save_wanted(struct service *service, struct fault *fault) {
+    struct service_private *own = service->private;
+    bool wanted = gate_is_active(service) && own->goal != GOAL_DOWN;
+    if (wanted == own->held.wanted)
+        return 0;
+    int error = facts_file_want(service->manager, service->name, wanted, fault);
+    if (error >= 0)
+        own->held.wanted = wanted;
+    return error;
+}
+
 /* What is the same as it was last time is not written again. */
 static int save(struct service *service, struct text *text, struct fault *fault) {
     struct service_private *own = service->private;
@@ -214,18 +227,18 @@ static int save(struct service *service, struct text *text, struct fault *fault)
     if (text->failed)
         return fault_set(fault, ENOMEM, "cannot save the state of %s", service->name);
     uint64_t digest = digest_of(text);
-    if (digest == own->saved || (SEEDED(FORGETFUL) && own->saved))
-        return 0;
-    error = facts_file_write(service->manager, service->name, FACTS_FILE, text->data, text->length,
-                             fault);
-    if (error < 0)
-        return error;
-    own->saved = digest;
-    drop_unneeded(service);
-    return 0;
+    if (digest != own->saved && !(SEEDED(FORGETFUL) && own->saved)) {
+        error = facts_file_write(service->manager, service->name, FACTS_FILE, text->data,
+                                 text->length, fault);
+        if (error < 0)
+            return error;
+        own->saved = digest;
+        drop_unneeded(service);
+    }
+    return save_wanted(service, fault);
 }
 
-static int save_manager(struct manager *manager, struct fault *fault) {
+int state_save_manager(struct manager *manager, struct fault *fault) {
     struct manager_private *own = manager->private;
     scoped_text struct text text = {0};
     if (!own->own_unsaved)
@@ -246,7 +259,7 @@ static int save_manager(struct manager *manager, struct fault *fault) {
 static int save_touched(struct manager *manager, struct fault *fault) {
     struct manager_private *own = manager->private;
     struct service_private *next;
-    int error = save_manager(manager, fault);
+    int error = state_save_manager(manager, fault);
     while (error >= 0 && (next = list_first(&own->unsaved, struct service_private, unsaved))) {
         list_remove(&next->unsaved);
         error = save(next->service, &own->facts, fault);
@@ -295,6 +308,7 @@ const char *state_complaint(const struct service *service) {
 void state_set_saved(struct service *service, const char *text) {
     const struct text whole = {.data = (char *)(uintptr_t)text, .length = strlen(text)};
     service->private->saved = digest_of(&whole);
+    service->private->held.wanted = facts_file_is_wanted(service->manager, service->name) > 0;
 }
 
 void state_forget(struct service *service) {
@@ -304,6 +318,7 @@ void state_forget(struct service *service) {
     own->saved = 0;
     memset(own->held.needed, 0, sizeof(own->held.needed));
     drop_unneeded(service);
+    own->held.wanted = false;
     unit_unref(take(own->held.unit));
     list_remove(&own->unsaved);
 }

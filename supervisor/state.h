@@ -22,6 +22,8 @@ void state_touch(struct service *service);
 void state_touch_manager(struct manager *manager);
 /* Writes what was touched; at the end of every event. */
 void state_flush(struct manager *manager);
+/* What is the manager's own, where it was touched. */
+int state_save_manager(struct manager *manager, struct fault *fault);
 /* All of it, for a successor that is to start at once. Fails where anything could not be written.
  */
 int state_save_all(struct manager *manager, struct fault *fault);

@@ -20,7 +20,7 @@ if(TESTS)
                 tests/supervisor/fake-stamp.c
                 tests/supervisor/fake-units.c tests/supervisor/fake-world.c)
     target_link_libraries(lifeless PUBLIC policy)
-    foreach(name test-apply test-clock test-dependencies test-facts test-health test-jobs test-listen
+    foreach(name test-adoption test-apply test-clock test-dependencies test-facts test-health test-jobs test-listen
             test-restart test-runs test-schedule test-service test-shutdown test-timers)
         add_executable(supervisor-${name} tests/supervisor/${name}.c)
         set_target_properties(supervisor-${name} PROPERTIES

@@ -93,9 +93,7 @@ static void die(const struct scene *scene, struct text *complaints) {
     }
     if (!answers)
         text_add(complaints, "; no other manager comes up");
-    /* Or it is the one that the fault concerns: then it is told, and begun anew. */
-    else if (scene_main_pid(scene, BYSTANDER) != bystander &&
-             !scene_has_said(scene, BYSTANDER ": cannot be found again: "))
+    else if (scene_main_pid(scene, BYSTANDER) != bystander)
         text_format(complaints, "; the bystander is %d, and was %d",
                     (int)scene_main_pid(scene, BYSTANDER), (int)bystander);
 }

@@ -236,18 +236,6 @@ void scene_take_log(const struct scene *scene, struct text *ret_text) {
         printf("# %s: %s\n", path.data, strerror(errno));
 }
 
-bool scene_has_said(const struct scene *scene, const char *words) {
-    scoped_text struct text path = {0};
-    scoped_free char *line = NULL;
-    size_t size = 0;
-    text_format(&path, "%s/messages", scene->directory);
-    scoped_file FILE *file = fopen(path.data, "re");
-    while (file && getline(&line, &size, file) >= 0)
-        if (strstr(line, words))
-            return true;
-    return false;
-}
-
 /* ---- what there is ---- */
 
 pid_t scene_main_pid(const struct scene *scene, const char *unit) {

@@ -46,7 +46,6 @@ int scene_run(const struct scene *scene, const char *words, struct text *ret_out
 
 /* What the keeper and its manager have said since the last call. */
 void scene_take_log(const struct scene *scene, struct text *ret_text);
-bool scene_has_said(const struct scene *scene, const char *words); /* since then */
 
 pid_t scene_main_pid(const struct scene *scene, const char *unit); /* 0: none */
 void scene_look(const struct scene *scene, struct quiet *ret_quiet);

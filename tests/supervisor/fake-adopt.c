@@ -14,6 +14,7 @@
 #include "tests/supervisor/fake-sandbox.h"
 
 bool fake_dead, fake_resumes;
+int fake_facts_error;
 unsigned fake_managers;
 
 static void *grown(void *memory, size_t count, size_t size) {
@@ -27,6 +28,7 @@ static void *grown(void *memory, size_t count, size_t size) {
 
 struct file {
     char *name, *facts, *unit;
+    bool wanted;
 };
 
 static void *files; /* of struct file; a tree of tsearch(3) */
@@ -63,10 +65,25 @@ int facts_file_write(const struct manager *manager, const char *unit, enum facts
     return 0;
 }
 
+int facts_file_want(const struct manager *manager, const char *unit, bool wanted,
+                    struct fault *fault) {
+    (void)manager, (void)fault;
+    find_file(unit)->wanted = wanted;
+    return 0;
+}
+
+int facts_file_is_wanted(const struct manager *manager, const char *unit) {
+    const struct file *file = find_file(unit);
+    (void)manager;
+    return file && file->wanted;
+}
+
 int facts_file_read(const struct manager *manager, const char *unit, enum facts_file file,
                     char **ret_data, struct fault *fault) {
     const char *text = *place_of(unit, file);
     (void)manager;
+    if (unit && fake_facts_error)
+        return fault_set(fault, fake_facts_error, "cannot open the facts of %s", unit);
     if (!text)
         return fault_say(fault, ENOENT, "there is no such file");
     *ret_data = strdup(text);
@@ -121,6 +138,10 @@ void facts_file_remove(const struct manager *manager, const char *unit) {
 const char *facts_file_boot(const struct manager *manager) {
     (void)manager;
     return "fake";
+}
+
+void fake_damage(const char *name) {
+    find_file(name)->facts[20] ^= 1;
 }
 
 void fake_check_saved(struct service *service) {
@@ -480,15 +501,22 @@ void fake_die(void) {
         kept[i].taken = false;
 }
 
+int fake_try_revive(struct fault *fault) {
+    fake_manager_open(take(orphaned));
+    fake_resumes = true;
+    int error = manager_apply_set(fake_manager);
+    if (error >= 0)
+        error = manager_adopt(fake_manager, fault);
+    fake_resumes = false;
+    return error;
+}
+
 void fake_revive(bool forgetful) {
     struct fault fault = {{0}};
     if (forgetful)
         seen_first = seen_count = 0;
-    fake_manager_open(take(orphaned));
-    fake_resumes = true;
-    if (manager_apply_set(fake_manager) < 0 || manager_adopt(fake_manager, &fault) != 1)
+    if (fake_try_revive(&fault) != 1)
         fake_broken("another manager cannot go on");
-    fake_resumes = false;
 }
 
 /* ---- what a test of the policy needs not ---- */

@@ -1,0 +1,181 @@
+/* What one manager takes over from another: the rest of a deadline, nothing for a reason that may
+ * pass, and what can be known of a unit whose facts are damaged. */
+
+#include "tests/supervisor/script.h"
+
+static void boot(struct unit *unit) {
+    begin(unit);
+    manager_boot(fake_manager);
+}
+
+/* ---- deadlines ---- */
+
+static struct service *watched(void) {
+    struct unit *unit = fake_unit("web", SERVICE_EXEC);
+    unit->service.watchdog = 10 * SEC;
+    unit->restart.policy = RESTART_ON_WATCHDOG;
+    boot(unit);
+    command(COMMAND_START, "web");
+    fake_run(2 * MSEC);
+    CHECK(fake_service("web")->state == SERVICE_READY);
+    return fake_service("web");
+}
+
+TEST(a_watchdog_has_what_was_left_of_it) {
+    watched();
+    fake_run(4 * SEC);
+    fake_die();
+    fake_run(2 * SEC);
+    fake_revive(false);
+    fake_run(3900 * MSEC);
+    CHECK(fake_service("web")->state == SERVICE_READY);
+    fake_run(200 * MSEC);
+    CHECK(fake_service("web")->state == SERVICE_STOPPING ||
+          fake_service("web")->state == SERVICE_RESTARTING);
+    CHECK(fake_service("web")->result == RESULT_WATCHDOG ||
+          fake_service("web")->private->cause == RESULT_WATCHDOG);
+    end();
+}
+
+TEST(a_ping_counts_for_the_next_manager_too) {
+    watched();
+    fake_run(8 * SEC);
+    fake_say("web", &(struct notification){.ping = true, .main_pidfd = -1});
+    fake_die();
+    fake_revive(false);
+    fake_run(9900 * MSEC);
+    CHECK(fake_service("web")->state == SERVICE_READY);
+    fake_run(200 * MSEC);
+    CHECK(fake_service("web")->state != SERVICE_READY);
+    end();
+}
+
+TEST(a_deadline_that_passed_meanwhile_leaves_time_for_what_was_said) {
+    watched();
+    fake_die();
+    fake_run(60 * SEC);
+    fake_revive(false);
+    fake_run(ADOPT_GRACE - MSEC);
+    CHECK(fake_service("web")->state == SERVICE_READY);
+    fake_say("web", &(struct notification){.ping = true, .main_pidfd = -1});
+    fake_run(9 * SEC);
+    CHECK(fake_service("web")->state == SERVICE_READY && fake_service("web")->restarts == 0);
+    end();
+}
+
+TEST(who_says_nothing_in_that_time_is_late) {
+    watched();
+    fake_die();
+    fake_run(60 * SEC);
+    fake_revive(false);
+    fake_run(ADOPT_GRACE + 2 * MSEC);
+    CHECK(fake_service("web")->state != SERVICE_READY);
+    CHECK_TEXT(fake_service("web")->failure, "did not say WATCHDOG=1 within 10s");
+    end();
+}
+
+TEST(a_start_has_what_was_left_of_it) {
+    struct unit *unit = fake_unit("db", SERVICE_NOTIFY);
+    unit->service.start_timeout = 10 * SEC;
+    boot(unit);
+    command(COMMAND_START, "db");
+    fake_run(3 * SEC);
+    fake_die();
+    fake_run(3 * SEC);
+    fake_revive(false);
+    fake_run(3900 * MSEC);
+    CHECK(fake_service("db")->state == SERVICE_STARTING);
+    fake_run(200 * MSEC);
+    CHECK_TEXT(fake_service("db")->failure, "was not ready within 10s");
+    end();
+}
+
+/* ---- what may pass ---- */
+
+/* That nobody goes on with what had begun is what these tests are about. */
+static void overlook(const char *rule) {
+    (void)rule;
+}
+
+static pid_t run_web(void) {
+    boot(fake_unit("web", SERVICE_EXEC));
+    command(COMMAND_START, "web");
+    fake_run(10 * MSEC);
+    CHECK(fake_service("web")->state == SERVICE_READY);
+    return fake_service("web")->main_pid;
+}
+
+TEST(nobody_is_ended_for_what_may_pass) {
+    static const int errors[] = {EMFILE, ENFILE, ENOMEM, EIO, EAGAIN, EINTR, ENOSPC};
+    struct fault fault = {{0}};
+    pid_t pid = run_web();
+    for (size_t i = 0; i < ELEMENTS(errors); i++) {
+        fake_die();
+        fake_facts_error = errors[i];
+        CHECK(fake_try_revive(&fault) == -errors[i]);
+        CHECK(strstr(fault.text, "web: cannot open the facts of web: "));
+        CHECK(strstr(fault.text, "what runs goes on"));
+    }
+    fake_die();
+    fake_facts_error = 0;
+    fake_revive(false);
+    CHECK(fake_service("web")->state == SERVICE_READY && fake_service("web")->main_pid == pid);
+    CHECK(fake_manager->private->adoption.lost_count == 0);
+    end();
+}
+
+TEST(what_does_not_pass_is_believed_in_the_end) {
+    struct fault fault = {{0}};
+    pid_t pid = run_web();
+    fake_broken = overlook;
+    fake_facts_error = EIO;
+    for (int i = 0; i < ADOPT_TRIES; i++) {
+        fake_die();
+        CHECK(fake_try_revive(&fault) == -EIO);
+    }
+    fake_die();
+    CHECK(fake_try_revive(&fault) == 1);
+    fake_facts_error = 0;
+    const struct adoption *adoption = manager_adoption(fake_manager);
+    CHECK(adoption->lost_count == 1 && adoption->found == 0);
+    CHECK_TEXT(adoption->lost[0].unit, "web");
+    fake_run(SEC); /* it was to be up: it is begun anew */
+    CHECK(fake_service("web")->state == SERVICE_READY && fake_service("web")->main_pid != pid);
+    CHECK(fake_manager->private->adoption.tries == 0);
+    end();
+}
+
+/* ---- damaged facts ---- */
+
+TEST(what_a_person_started_is_started_again_where_its_facts_are_damaged) {
+    pid_t pid = run_web(); /* and nothing wants it at boot */
+    fake_broken = overlook;
+    fake_damage("web");
+    fake_die();
+    fake_revive(false);
+    CHECK(manager_adoption(fake_manager)->lost_count == 1);
+    CHECK_TEXT(manager_adoption(fake_manager)->lost[0].why, "it is damaged");
+    fake_run(SEC);
+    CHECK(fake_service("web")->state == SERVICE_READY && fake_service("web")->main_pid != pid);
+    end();
+}
+
+TEST(what_a_person_stopped_is_not) {
+    struct unit *unit = fake_unit("web", SERVICE_EXEC);
+    unit->install.enabled = true;
+    fake_add(&unit->install.wanted_by, "default");
+    boot(unit);
+    command(COMMAND_START, "web");
+    fake_run(10 * MSEC);
+    command(COMMAND_STOP, "web");
+    fake_run(SEC);
+    fake_damage("web");
+    fake_die();
+    fake_revive(false);
+    fake_run(SEC);
+    CHECK(state_traits(fake_service("web")->state)->down);
+    CHECK_TEXT(fake_service("web")->failure, "could not be found again: it is damaged");
+    end();
+}
+
+TEST_MAIN
