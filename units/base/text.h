@@ -21,8 +21,7 @@ void text_format(struct text *text, const char *format, ...) __attribute__((form
 /* A string of somebody else's: what is not UTF-8, noncharacters, and control characters but
  * newline and tab come as U+FFFD, so that it neither breaks a message nor steers a terminal. */
 void text_add_clean(struct text *text, const char *string);
-void text_add_clean_bytes(struct text *text, const char *bytes,
-                          size_t length); /* NUL is one, too */
+void text_add_clean_bytes(struct text *text, const char *bytes, size_t size); /* NUL is one, too */
 
 /* JSON (RFC 8259): a separator is written where one is needed. Keys may be NULL inside arrays.
  *     json_open(text, NULL, '{'); json_string(text, "name", "web"); json_close(text, '}'); */
