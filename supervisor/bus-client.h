@@ -95,6 +95,12 @@ int bus_halt(sd_bus_message *message, void *userdata, sd_bus_error *unused);
 
 /* bus-reexec.c: all programs replaced by those on disk. */
 int bus_reexec(sd_bus_message *message, void *userdata, sd_bus_error *unused);
+/* What of an earlier manager this one has found again: t, how many units; a(ss), which were lost,
+ * and why. */
+int bus_get_found(sd_bus *connection, const char *path, const char *interface, const char *property,
+                  sd_bus_message *reply, void *userdata, sd_bus_error *error);
+int bus_get_lost(sd_bus *connection, const char *path, const char *interface, const char *property,
+                 sd_bus_message *reply, void *userdata, sd_bus_error *error);
 
 /* bus-boot.c: when what of the boot was done. */
 int bus_boot(sd_bus_message *message, void *userdata, sd_bus_error *unused);

@@ -461,6 +461,8 @@ static const sd_bus_vtable manager_vtable[] = {
     SD_BUS_PROPERTY("UnitDirectories", "as", get_unit_directories, 0, SD_BUS_VTABLE_PROPERTY_CONST),
     SD_BUS_PROPERTY("Status", "s", get_status, 0, 0),
     SD_BUS_PROPERTY("ControlGroup", "s", get_cgroup, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+    SD_BUS_PROPERTY("Found", "t", bus_get_found, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+    SD_BUS_PROPERTY("Lost", "a(ss)", bus_get_lost, 0, SD_BUS_VTABLE_PROPERTY_CONST),
     SD_BUS_VTABLE_END,
 };
 

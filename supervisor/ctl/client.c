@@ -94,7 +94,9 @@ int client_broken(int error, struct fault *fault) {
     bool lost = error == -ECONNRESET || error == -ENOTCONN || error == -EPIPE;
 
     if (lost)
-        fault_say(fault, error, "the manager went away before it answered");
+        fault_say(fault, error,
+                  "the manager went away before it answered; the next one goes on with what it had "
+                  "taken: `ringfence status` shows it");
     else
         fault_set(fault, error, "cannot talk to the manager");
     return lost ? EXIT_UNREACHABLE : EXIT_FAILED;

@@ -195,7 +195,7 @@ ringfence: there is no unit "wbe"; did you mean "web"?'
     kill -KILL "$manager"
     wait "$started" || code=$?
     [ "$code" -eq 7 ]
-    grep -q 'the manager went away before it answered' said
+    grep -q 'the manager went away before it answered; the next one goes on with what it had taken' said
 }
 
 @test "reload: of a unit, and of the files, with what is wrong in them" {

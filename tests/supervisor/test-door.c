@@ -407,6 +407,26 @@ TEST(the_manager_holds_no_descriptor_of_a_running_exec) {
     CHECK(is_closed(out[0]));
 }
 
+TEST(what_was_found_again_and_what_was_lost_is_told) {
+    scoped(sd_bus_flush_close_unref) sd_bus *bus = NULL;
+    scoped(sd_bus_message_unref) sd_bus_message *lost = NULL;
+    const char *unit, *why;
+    uint64_t found = 0;
+
+    begin();
+    CHECK((bus = bus_connect()));
+    CHECK(sd_bus_get_property_trivial(bus, NULL, BUS_MANAGER_PATH, BUS_MANAGER, "Found", NULL, 't',
+                                      &found) >= 0);
+    CHECK(found == 3);
+    CHECK(sd_bus_get_property(bus, NULL, BUS_MANAGER_PATH, BUS_MANAGER, "Lost", NULL, &lost,
+                              "a(ss)") >= 0);
+    CHECK(sd_bus_message_enter_container(lost, 'a', "(ss)") > 0);
+    CHECK(sd_bus_message_read(lost, "(ss)", &unit, &why) > 0);
+    CHECK_TEXT(unit, "mail");
+    CHECK_TEXT(why, "it is damaged");
+    CHECK(sd_bus_message_read(lost, "(ss)", &unit, &why) == 0);
+}
+
 static int note_change(sd_bus_message *message, void *userdata, sd_bus_error *unused) {
     char path[128];
     bool *ret_written = userdata;
