@@ -26,6 +26,7 @@ struct cgroup {
     const char *relative;           /* the part of it that lies below the root */
     int fd, events_fd;              /* the unit's directory; cgroup.events of main */
     unsigned renewed[CGROUP_PARTS]; /* how often something was killed there */
+    bool adopted[CGROUP_PARTS];     /* or more often than that: nothing was born there since */
     bool protects;                  /* what lies above has to count its memory.low and memory.min */
 };
 
@@ -238,6 +239,8 @@ int cgroup_adopt(struct cgroup_root *root, const char *slice, const char *unit, 
     if (error)
         return fault_set(fault, error, "cannot open the main part of cgroup \"%s\"", cgroup->path);
     memcpy(cgroup->renewed, kills, sizeof cgroup->renewed);
+    for (int part = 0; part < CGROUP_PARTS; part++)
+        cgroup->adopted[part] = true;
     cgroup->protects = has_protection(cgroup->fd);
     *ret_cgroup = take(cgroup);
     return 0;
@@ -319,13 +322,26 @@ int cgroup_open(const struct cgroup *cgroup, enum cgroup_part part, struct fault
     return fd;
 }
 
+/* A manager may have died between killing there and writing down that it had. */
+static void find_unused(struct cgroup *cgroup, enum cgroup_part part, int directory) {
+    char name[16];
+    do
+        snprintf(name, sizeof name, "%u", ++cgroup->renewed[part]);
+    while (faccessat(directory, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0);
+    cgroup->adopted[part] = false;
+}
+
 int cgroup_open_birthplace(struct cgroup *cgroup, enum cgroup_part part, struct fault *fault) {
     /* What lies beside the main part is made with the first process that is born there. */
     if (part != CGROUP_MAIN && mkdirat(cgroup->fd, part_names[part], 0755) < 0 && errno != EEXIST)
         return fault_set(fault, errno, "cannot make cgroup \"%s/%s\"", cgroup->path,
                          part_names[part]);
     scoped_fd int fd = cgroup_open(cgroup, part, fault);
-    if (fd < 0 || cgroup->renewed[part] == 0)
+    if (fd < 0)
+        return fd;
+    if (cgroup->adopted[part])
+        find_unused(cgroup, part, fd);
+    if (cgroup->renewed[part] == 0)
         return take_fd(&fd);
     char name[16];
     snprintf(name, sizeof name, "%u", cgroup->renewed[part]);

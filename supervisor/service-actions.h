@@ -81,6 +81,7 @@ enum service_state conclude(struct service *service);
 enum service_state resume_building(struct service *service);
 enum service_state resume_delayed(struct service *service); /* nothing ought to run */
 enum service_state resume_preparing(struct service *service);
+enum service_state resume_starting(struct service *service);
 enum service_state resume_running(struct service *service);
 enum service_state resume_listening(struct service *service);
 enum service_state resume_reloading(struct service *service);

@@ -4,6 +4,7 @@
 
 #include "supervisor/job.h"
 #include "supervisor/log.h"
+#include "supervisor/notify.h"
 #include "supervisor/service-actions.h"
 #include "supervisor/world.h"
 
@@ -49,6 +50,19 @@ enum service_state resume_running(struct service *service) {
     if (service->private->guarded && !service->private->watchdog.slot)
         service_guard(service);
     return service->state;
+}
+
+/* Its program has not begun, since no fact tells of it (state.c): the commands before it, which
+ * have, need not run again. */
+enum service_state resume_starting(struct service *service) {
+    struct service_private *own = service->private;
+    struct fault fault;
+    if (!is_unknown(service))
+        return resume_running(service);
+    log_line(LEVEL_NOTICE, "%s: its launch is begun again", service->name);
+    if (ready_pipe_resume(service, &own->ready_pipe, &fault) >= 0)
+        ready_pipe_close(take(own->ready_pipe)); /* the next one has another */
+    return launch_prepared(service);
 }
 
 enum service_state resume_reloading(struct service *service) {

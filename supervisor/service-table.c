@@ -23,7 +23,7 @@ static const struct state_traits traits[] = {
                           .rising = true,
                           .probed = true,
                           .enter = enter_starting,
-                          .resume = resume_running},
+                          .resume = resume_starting},
     [SERVICE_READY] = {.word = "ready",
                        .running = true,
                        .up = true,

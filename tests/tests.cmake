@@ -73,6 +73,12 @@ if(TESTS)
     set_target_properties(kill-at PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 endif()
 
+# A unit that keeps account of itself, for tests/supervisor/storm.
+if(TESTS)
+    add_executable(storm-service tests/supervisor/storm-service.c)
+    set_target_properties(storm-service PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+endif()
+
 # A person at a terminal, for tests/supervisor/attach.bats.
 if(TESTS)
     add_executable(pty-driver tests/ctl/pty-driver.c)
