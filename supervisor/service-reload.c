@@ -37,6 +37,10 @@ enum service_state begin_reload(struct service *service) {
     own->reload_again = own->reload_acknowledged = false;
     own->reload_asked = world_monotonic(service->manager);
     own->reload_by_word = settings->exec_reload.count == 0 && answers(service);
+    if (service->paused) { /* since it was asked */
+        reload_fails(service, copy("it is paused"));
+        return SERVICE_READY;
+    }
     log_line(LEVEL_INFO, "%s: reloads", service->name);
     if (settings->exec_reload.count > 0) {
         if (service_commands_start(service, &settings->exec_reload, 1, true) >= 0)

@@ -105,25 +105,6 @@ if(TESTS)
     set_target_properties(log-receiver PROPERTIES RUNTIME_OUTPUT_DIRECTORY
                           ${CMAKE_BINARY_DIR}/tests)
 endif()
-if(FUZZ) # with its sources, so that they too are instrumented
-    set(FUZZED_log-record supervisor/log/record.c)
-    set(FUZZED_log-lines supervisor/log/lines.c supervisor/log/rate.c supervisor/log/record.c)
-    set(FUZZED_log-settings supervisor/log/settings.c supervisor/log/sink.c supervisor/log/record.c)
-    set(FUZZED_when supervisor/ctl/when.c)
-    foreach(name log-record log-lines log-settings when)
-        add_executable(fuzz-${name} tests/fuzz/fuzz-${name}.c ${FUZZED_${name}} ${BASE_SOURCES})
-        target_compile_options(fuzz-${name} PRIVATE -fsanitize=fuzzer,address,undefined)
-        target_link_options(fuzz-${name} PRIVATE -fsanitize=fuzzer,address,undefined)
-        set_target_properties(fuzz-${name} PROPERTIES
-                              RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
-    endforeach()
-    add_executable(fuzz-credentials tests/fuzz/fuzz-credentials.c runtime/credentials.c
-                   ${BASE_SOURCES})
-    target_compile_options(fuzz-credentials PRIVATE -fsanitize=fuzzer,address,undefined)
-    target_link_options(fuzz-credentials PRIVATE -fsanitize=fuzzer,address,undefined)
-    set_target_properties(fuzz-credentials PROPERTIES
-                          RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
-endif()
 
 # Both ends of activated sockets, for tests/supervisor/sockets.bats.
 if(TESTS)
@@ -170,25 +151,44 @@ if(TESTS)
     endforeach()
 endif()
 
-# The language's fuzz targets: with libFuzzer, and as tests that replay the corpus.
-foreach(name loader number ports schedule zone)
+# Fuzz targets: with libFuzzer, and as tests that replay the corpus. What they are made of beside the
+# base is compiled into them, so that it too is instrumented.
+function(add_fuzz_target room name)
     if(FUZZ)
-        add_executable(fuzz-${name} tests/fuzz/fuzz-${name}.c ${UNITS_SOURCES} ${BASE_SOURCES})
-        target_link_libraries(fuzz-${name} PRIVATE PkgConfig::LIBCONFIG)
+        add_executable(fuzz-${name} tests/fuzz/fuzz-${name}.c ${ARGN} ${BASE_SOURCES})
         target_compile_options(fuzz-${name} PRIVATE -fsanitize=fuzzer,address,undefined)
         target_link_options(fuzz-${name} PRIVATE -fsanitize=fuzzer,address,undefined)
         set_target_properties(fuzz-${name} PROPERTIES
                               RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
     endif()
     if(TESTS)
-        add_executable(units-test-fuzz-${name} tests/fuzz/fuzz-${name}.c tests/fuzz/replay.c)
-        target_link_libraries(units-test-fuzz-${name} PRIVATE units PkgConfig::LIBCONFIG)
-        target_compile_definitions(units-test-fuzz-${name} PRIVATE
+        set(replay ${room}-test-fuzz-${name})
+        add_executable(${replay} tests/fuzz/fuzz-${name}.c tests/fuzz/replay.c ${ARGN})
+        target_link_libraries(${replay} PRIVATE base)
+        target_compile_definitions(${replay} PRIVATE
                                    CORPUS_DIRECTORY="${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${name}")
-        set_target_properties(units-test-fuzz-${name} PROPERTIES
-                              RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+        set_target_properties(${replay} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+    endif()
+endfunction()
+foreach(name loader number ports schedule zone)
+    add_fuzz_target(units ${name})
+    if(FUZZ)
+        target_sources(fuzz-${name} PRIVATE ${UNITS_SOURCES})
+        target_link_libraries(fuzz-${name} PRIVATE PkgConfig::LIBCONFIG)
+    endif()
+    if(TESTS)
+        target_link_libraries(units-test-fuzz-${name} PRIVATE units PkgConfig::LIBCONFIG)
     endif()
 endforeach()
+add_fuzz_target(runtime credentials runtime/credentials.c)
+add_fuzz_target(supervisor facts supervisor/facts.c supervisor/timers.c)
+add_fuzz_target(supervisor log-record supervisor/log/record.c)
+add_fuzz_target(supervisor log-lines supervisor/log/lines.c supervisor/log/rate.c
+                supervisor/log/record.c)
+add_fuzz_target(supervisor log-settings supervisor/log/settings.c supervisor/log/sink.c
+                supervisor/log/record.c)
+add_fuzz_target(supervisor notify-message supervisor/notify-message.c)
+add_fuzz_target(ctl when supervisor/ctl/when.c)
 
 # Health probes against real sockets and processes, without a manager.
 if(TESTS)
@@ -225,25 +225,6 @@ if(TESTS)
     target_link_libraries(notify-client PRIVATE PkgConfig::LIBSYSTEMD)
     set_target_properties(notify-client PROPERTIES RUNTIME_OUTPUT_DIRECTORY
                           ${CMAKE_BINARY_DIR}/tests)
-endif()
-
-# What services say by sd_notify(3).
-if(FUZZ)
-    add_executable(fuzz-notify-message tests/fuzz/fuzz-notify-message.c
-                   supervisor/notify-message.c ${BASE_SOURCES})
-    target_compile_options(fuzz-notify-message PRIVATE -fsanitize=fuzzer,address,undefined)
-    target_link_options(fuzz-notify-message PRIVATE -fsanitize=fuzzer,address,undefined)
-    set_target_properties(fuzz-notify-message PROPERTIES
-                          RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
-endif()
-if(TESTS)
-    add_executable(supervisor-test-fuzz-notify-message tests/fuzz/fuzz-notify-message.c
-                   tests/fuzz/replay.c supervisor/notify-message.c)
-    target_link_libraries(supervisor-test-fuzz-notify-message PRIVATE base)
-    target_compile_definitions(supervisor-test-fuzz-notify-message PRIVATE
-        CORPUS_DIRECTORY="${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/notify-message")
-    set_target_properties(supervisor-test-fuzz-notify-message PROPERTIES
-                          RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 endif()
 
 # Each system call of the manager fails once. Not of a sanitized one, which ends without memory.

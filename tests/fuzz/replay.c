@@ -10,12 +10,15 @@
 #include "units/base/file.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+/* Of those targets that have one. */
+int LLVMFuzzerInitialize(int *argc, char ***argv) __attribute__((weak));
 
 TEST(every_file_of_the_corpus_is_borne) {
     char path[PATH_MAX];
     int count = 0;
     DIR *stream = opendir(CORPUS_DIRECTORY);
     CHECK(stream);
+    CHECK(!LLVMFuzzerInitialize || LLVMFuzzerInitialize(NULL, NULL) == 0);
     for (struct dirent *entry; (entry = readdir(stream));) {
         char *data;
         size_t length;
