@@ -447,6 +447,14 @@ int cgroup_freeze(const struct cgroup *cgroup, bool freeze, struct fault *fault)
     return write_part(cgroup, CGROUP_MAIN, "cgroup.freeze", freeze ? "1" : "0", fault);
 }
 
+int cgroup_freezes(const struct cgroup *cgroup) {
+    scoped_free char *data = NULL;
+    char path[64];
+    part_file(CGROUP_MAIN, "cgroup.freeze", path, sizeof path);
+    int error = file_read(cgroup->fd, path, sizeof path, &data, NULL, NULL);
+    return error ? error : data[0] == '1';
+}
+
 struct signalling {
     int signal, error;
     unsigned char *seen; /* a bit per pid */

@@ -129,6 +129,8 @@ int cgroup_kill(struct cgroup *cgroup, enum cgroup_part part, struct fault *faul
 int cgroup_enter(int directory, struct fault *fault);
 /* Stops or lets go all processes of main. It is done when cgroup.events says `frozen 1`. */
 int cgroup_freeze(const struct cgroup *cgroup, bool freeze, struct fault *fault);
+/* Whether that was asked for last, by whomever: 1, 0, -errno. */
+int cgroup_freezes(const struct cgroup *cgroup);
 /* 1: main is frozen, 0: not (yet), -errno. */
 int cgroup_is_frozen(const struct cgroup *cgroup);
 /* The signal once to each process of main and of what it made below. */

@@ -457,6 +457,10 @@ int sandbox_freeze(struct sandbox *sandbox, bool freeze, struct fault *fault) {
     return cgroup_freeze(sandbox->cgroup, freeze, fault);
 }
 
+int sandbox_is_frozen(const struct sandbox *sandbox) {
+    return cgroup_freezes(sandbox->cgroup);
+}
+
 void sandbox_stats(struct sandbox *sandbox, struct sandbox_stats *ret_stats) {
     stats_read(cgroup_fd(sandbox->cgroup), ret_stats);
 }

@@ -59,6 +59,8 @@ void sandbox_oom_describe(const struct sandbox *sandbox, struct text *text);
 int sandbox_signal_all(struct sandbox *sandbox, int number, struct fault *fault);
 int sandbox_kill(struct sandbox *sandbox, struct fault *fault); /* cgroup.kill: everything, now */
 int sandbox_freeze(struct sandbox *sandbox, bool freeze, struct fault *fault);
+/* Whether it was frozen last, and not let go: 1, 0, -errno. */
+int sandbox_is_frozen(const struct sandbox *sandbox);
 
 /* Ends the run of RUN_PROBE and whatever it began, and nothing else. */
 int sandbox_kill_probe(struct sandbox *sandbox, struct fault *fault);

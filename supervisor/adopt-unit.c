@@ -145,6 +145,23 @@ static int do_without(const struct service *service, int error, const struct fau
     return 0;
 }
 
+/* The kernel knows whether somebody has paused it, though the manager who did may have died before
+ * it wrote that down. What is not up cannot be paused: nothing would start in there, or end. */
+static void adopt_pause(struct service *service) {
+    struct fault fault = {{0}};
+    bool frozen = service->sandbox && sandbox_is_frozen(service->sandbox) > 0;
+    if (frozen && !state_traits(service->state)->up) {
+        if (sandbox_freeze(service->sandbox, false, &fault) < 0)
+            log_line(LEVEL_WARNING, "%s: %s", service->name, fault.text);
+        frozen = false;
+    }
+    if (frozen == service->paused)
+        return;
+    service->paused = frozen;
+    service->private->guarded = !frozen && state_traits(service->state)->up;
+    health_pause(service, frozen);
+}
+
 /* Its notify socket, its FIFOs, its terminal. */
 static int adopt_ears(struct service *service, struct fault *fault) {
     struct service_private *own = service->private;
@@ -178,6 +195,13 @@ static int adopt_descriptors(struct service *service, struct fault *fault) {
     struct service_private *own = service->private;
     int fds[FD_STORE_MAX];
     int error = service->unit ? sockets_resume(service, &own->sockets, fault) : 0;
+    if (service->main && !own->sockets && service->unit->container.network.sockets.count > 0) {
+        log_line(LEVEL_WARNING,
+                 "%s: its sockets were not kept: only its program has them, and it "
+                 "is not stopped when nobody uses them",
+                 service->name);
+        timers_cancel(&service->manager->private->timers, &own->idle);
+    }
     size_t count = fd_store_take(service, fds);
     if (count > 0)
         fd_store_restore(&own->fd_store, service, own->held.descriptors, fds, count);
@@ -264,13 +288,13 @@ static int adopt_service(struct service *service, const char *text, struct fault
     if (error >= 0)
         error = adopt_main(service, fault);
     if (error >= 0)
+        adopt_pause(service);
+    if (error >= 0)
         error = adopt_descriptors(service, fault);
     if (error >= 0 && service->sandbox)
         error = adopt_ears(service, fault);
     else if (error >= 0 && service->unit)
         error = adopt_output(service, fault);
-    if (error >= 0)
-        state_set_saved(service, text);
     return error;
 }
 
@@ -285,6 +309,7 @@ static void end_as(struct service *service, enum service_state outcome) {
     health_free(service);
     service_drop_run(service);
     own->commands.running = false;
+    own->built = service->paused = false;
     if (service->unit && adopt_ears(service, &fault) < 0) /* what is there is to go with it */
         log_line(LEVEL_WARNING, "%s: %s", service->name, fault.text);
     own->outcome = outcome;
@@ -322,6 +347,17 @@ static bool was_going(const struct service *service) {
     enum goal goal = service->private->goal;
     return !service->sandbox &&
            (service->state == SERVICE_REMOVING || goal == GOAL_DOWN || goal == GOAL_CYCLE);
+}
+
+/* They are of no use to any later manager either. */
+static void forget_facts(struct manager *manager, const char *name) {
+    struct service *service = manager_lookup(manager, name);
+    if (!service) {
+        facts_file_remove(manager, name);
+        return;
+    }
+    state_set_saved(service, "");
+    state_touch(service);
 }
 
 /* What it has turned out to be: as it was, or not to be had. */
@@ -370,9 +406,12 @@ int adopt_unit(struct manager *manager, const char *name, struct fault *fault) {
         error = adopt_service(service, text, fault);
     if (error_may_pass(error) && manager->private->adoption.tries < ADOPT_TRIES)
         return fault_prefix(fault, error, "%s", name);
-    if (readable)
+    if (readable) {
+        state_set_saved(service, text);
         conclude_unit(service, error, fault->text);
-    else
+    } else {
         adopt_lose(manager, name, fault->text);
+        forget_facts(manager, name);
+    }
     return 0;
 }

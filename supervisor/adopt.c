@@ -13,6 +13,7 @@
 #include "supervisor/notify.h"
 #include "supervisor/passing.h"
 #include "supervisor/restart.h"
+#include "supervisor/schedule.h"
 #include "supervisor/state-table.h"
 #include "supervisor/state.h"
 #include "supervisor/world.h"
@@ -222,6 +223,7 @@ static int go_on(struct manager *manager, struct fault *fault) {
         return fail_for_now(manager, error, fault);
     own->adoption.tries = 0;
     graph_spoil(manager);
+    schedules_heed_clock(manager); /* it may have been set while nobody looked on */
     resume_all(manager);
     grant_grace(manager);
     listen_to_all(manager);

@@ -168,7 +168,7 @@ static void say_step(int64_t step) {
              step < 0 ? "back" : "forward", text.data ? text.data : "much");
 }
 
-static void heed_clock(struct manager *manager) {
+void schedules_heed_clock(struct manager *manager) {
     int64_t lead = clock_lead(manager);
     struct service *service;
     bool said = false;
@@ -185,7 +185,7 @@ static void heed_clock(struct manager *manager) {
 }
 
 void manager_dates(struct manager *manager) {
-    heed_clock(manager);
+    schedules_heed_clock(manager);
     timers_run(&manager->private->dates, world_date(manager));
     manager_event_ended(manager);
 }

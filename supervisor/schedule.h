@@ -33,6 +33,8 @@ void schedule_follow(struct service *service);
 void schedule_state_changed(struct service *service);
 void schedule_free(struct schedule *schedule); /* accepts NULL */
 
+/* The clock may have been set: what is planned by dates is planned anew. */
+void schedules_heed_clock(struct manager *manager);
 /* All files were read again: time zones may have changed too. */
 void schedules_reload(struct manager *manager);
 

@@ -18,6 +18,7 @@ enum seeded_fault {
     SEEDED_DANGLES,      /* edges to what a reload freed */
     SEEDED_AWAKES,       /* what is being stopped, when a connection comes */
     SEEDED_FORGETFUL,    /* facts are written the first time alone */
+    SEEDED_KEEPS,        /* descriptors of the sandbox before, for the next one */
     SEEDED_FAULTS
 };
 

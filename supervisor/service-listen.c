@@ -47,7 +47,9 @@ static void watch(struct service *service) {
     struct service_private *own = service->private;
     struct manager *manager = service->manager;
     struct fault fault = {{0}};
-    if (sockets_watch(own->sockets, &fault) >= 0)
+    /* They are not open where ringfenced was killed while its program had them. */
+    int error = own->sockets ? 0 : sockets_open(service, &own->sockets, &fault);
+    if (error >= 0 && sockets_watch(own->sockets, &fault) >= 0)
         return;
     log_line(LEVEL_ERROR, "%s: %s", service->name, fault.text);
     timers_set(&manager->private->timers, &own->deadline, later(world_now(manager), WATCH_AGAIN));
@@ -86,7 +88,8 @@ enum service_state watch_again(struct service *service) {
 }
 
 enum service_state stop_listening(struct service *service) {
-    sockets_unwatch(service->private->sockets);
+    if (service->private->sockets)
+        sockets_unwatch(service->private->sockets);
     return remove_stopped(service);
 }
 

@@ -14,6 +14,7 @@
 #include "supervisor/schedule.h"
 #include "supervisor/service-actions.h"
 #include "supervisor/sockets.h"
+#include "supervisor/state.h"
 #include "supervisor/world.h"
 #include "units/base/fault.h"
 #include "units/base/number.h"
@@ -145,6 +146,7 @@ static int prepare(struct service *service, struct fault *fault) {
     if (error < 0)
         return error;
     find_shared(service, joined);
+    state_renew_sandbox(service);
     unit_unref(own->built_from);
     own->built_from = unit_ref(service->unit);
     error = sandbox_build(service->manager->runtime, &service->unit->container, joined,

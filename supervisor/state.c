@@ -128,6 +128,11 @@ static void hold_run(struct service *service) {
     hold(service, HELD_LAUNCH, own->run_pid, &saved.report, saved.report >= 0);
 }
 
+void state_renew_sandbox(struct service *service) {
+    if (!SEEDED(KEEPS))
+        service->private->held.needed[HELD_SANDBOX] = 0;
+}
+
 static void hold_others(struct service *service) {
     struct service_private *own = service->private;
     scoped_text struct text command = {0}, execs = {0}, descriptors = {0};

@@ -46,6 +46,10 @@ size_t state_take_held(struct service *service, enum held_kind kind, pid_t owner
                        size_t room);
 #define STATE_SANDBOX 1 /* the owner of its own descriptors */
 
+/* Before another sandbox takes the place of one whose end may not be written yet: what is kept of
+ * the old one is no use to the new one. */
+void state_renew_sandbox(struct service *service);
+
 /* What is written now is what a predecessor has written. */
 void state_set_saved(struct service *service, const char *text);
 /* Nothing of it is left, and nothing need be known until it is asked for again. */

@@ -30,8 +30,11 @@ TEST(a_sandbox_with_its_run) {
     beside.place = RUN_PROBE;
     CHECK(box_run_request(&box, &beside, run) == 0);
 
+    CHECK(sandbox_is_frozen(box.sandbox) == 0);
     CHECK(sandbox_freeze(box.sandbox, true, &box.fault) == 0);
+    CHECK(sandbox_is_frozen(box.sandbox) == 1);
     CHECK(sandbox_freeze(box.sandbox, false, &box.fault) == 0);
+    CHECK(sandbox_is_frozen(box.sandbox) == 0);
     struct sandbox_stats stats;
     sandbox_stats(box.sandbox, &stats);
     CHECK(run_signal(run, SIGTERM, &box.fault) == 0);

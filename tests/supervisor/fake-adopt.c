@@ -13,7 +13,7 @@
 #include "supervisor/state.h"
 #include "tests/supervisor/fake-sandbox.h"
 
-bool fake_dead, fake_resumes;
+bool fake_dead, fake_resumes, fake_full;
 int fake_facts_error;
 unsigned fake_managers;
 
@@ -58,8 +58,10 @@ static char **place_of(const char *unit, enum facts_file file) {
 
 int facts_file_write(const struct manager *manager, const char *unit, enum facts_file file,
                      const char *data, size_t length, struct fault *fault) {
+    (void)manager;
+    if (fake_full)
+        return fault_say(fault, ENOSPC, "cannot write the state of %s", unit ? unit : "us");
     char **place = place_of(unit, file);
-    (void)manager, (void)fault;
     free(*place);
     *place = strndup(data, length);
     return 0;
@@ -148,7 +150,7 @@ void fake_check_saved(struct service *service) {
     scoped_text struct text now = {0};
     const struct file *file = find_file(service->name);
     char rule[300];
-    if (state_is_pristine(service))
+    if (state_is_pristine(service) || (fake_full && !list_is_empty(&service->private->unsaved)))
         return;
     state_print(service, &now);
     if (file && file->facts && strcmp(file->facts, now.data) == 0)
@@ -165,6 +167,7 @@ void fake_check_saved(struct service *service) {
 static struct kept {
     char name[UNIT_NAME_MAX + 16];
     size_t count;
+    int first; /* the first descriptor */
     bool taken;
 } * kept;
 static size_t kept_count;
@@ -182,11 +185,11 @@ static struct kept *find_kept(const char *name) {
 int keeping_store(struct keeping *keeping, const char *name, const int *fds, size_t count,
                   struct fault *fault) {
     struct kept *one = find_kept(name);
-    (void)keeping, (void)fds, (void)fault;
+    (void)keeping, (void)fault;
     if (!one) {
         kept = grown(kept, kept_count + 1, sizeof(*kept));
         one = &kept[kept_count++];
-        *one = (struct kept){.taken = true};
+        *one = (struct kept){.first = count ? fds[0] : -1, .taken = true};
         snprintf(one->name, sizeof(one->name), "%s", name);
     }
     one->count += count;
@@ -207,7 +210,7 @@ int keeping_take(struct keeping *keeping, const char *name, int *ret_fds, size_t
         return 0;
     one->taken = true;
     for (size_t i = 0; i < one->count; i++)
-        ret_fds[i] = open("/dev/null", O_PATH | O_CLOEXEC);
+        ret_fds[i] = i == 0 && one->first < -1 ? one->first : open("/dev/null", O_PATH | O_CLOEXEC);
     return (int)one->count;
 }
 
@@ -271,27 +274,44 @@ bool fake_take_said(const char *name) {
 
 /* ---- the runtime ---- */
 
+/* No descriptor, but one sandbox's alone. */
+static int namespaces_of(const struct sandbox *sandbox) {
+    return -2 - (int)sandbox->serial;
+}
+
 int sandbox_save(const struct sandbox *sandbox, struct text *words,
                  int fds[static SANDBOX_SAVED_MAX], size_t *ret_count) {
     if (!sandbox->whole)
         return -EBUSY;
-    text_add(words, sandbox->name);
-    fds[0] = -1;
+    text_format(words, "%u", sandbox->serial);
+    if (sandbox->named)
+        text_format(words, " %d", (int)sandbox->named);
+    fds[0] = namespaces_of(sandbox);
     *ret_count = 1;
     return 0;
+}
+
+/* Without descriptors it is found by what its main process has. */
+static bool can_be_opened(const struct sandbox *sandbox, const char *words) {
+    const char *process = strchr(words, ' ');
+    return process && sandbox->run && sandbox->run->alive && sandbox->run->pid == atoi(process);
 }
 
 int sandbox_adopt(struct runtime *runtime, const struct container *container, const char *words,
                   const int *fds, size_t count, struct sandbox **ret_sandbox, struct fault *fault) {
     struct sandbox *sandbox;
     (void)runtime;
+    int first = count > 0 ? fds[0] : -1;
     for (size_t i = 0; i < count; i++)
         close_fd(fds[i]);
     list_for_each(sandbox, &fake_all, link) {
-        if (strcmp(sandbox->name, container->name) != 0 || !sandbox->whole || sandbox->held)
+        if (strcmp(sandbox->name, container->name) != 0 || !sandbox->whole || sandbox->held ||
+            strtoul(words, NULL, 10) != sandbox->serial)
             continue;
-        if (count == 0)
+        if (count == 0 && !can_be_opened(sandbox, words))
             return fault_say(fault, ESTALE, "nobody kept its namespaces");
+        if (count > 0 && first != namespaces_of(sandbox))
+            return fault_say(fault, ESTALE, "another one's namespaces were kept");
         sandbox->held = true;
         *ret_sandbox = sandbox;
         return 0;
@@ -303,8 +323,8 @@ int run_save(const struct run *run, struct text *words, struct run_saved *ret_sa
     int report = run_report_fd(run);
     if (!run->pid || (report >= 0 && !run->waits))
         return -EBUSY;
-    text_format(words, "%d%s%s", (int)run->pid, run->told_left ? " ended" : "",
-                report >= 0 ? " launch" : "");
+    text_format(words, "%d%s%s%s", (int)run->pid, run->place == RUN_MAIN ? " main" : "",
+                run->told_left ? " ended" : "", report >= 0 ? " launch" : "");
     *ret_saved = (struct run_saved){run->status_fd, report};
     return 0;
 }
@@ -357,6 +377,8 @@ int run_adopt(struct sandbox *sandbox, const char *words, struct run_saved saved
             fake_run_tell_left(run);
         else if (run->lingers)
             run->program_fd = fake_fd_open();
+        if (run->stranger)
+            run->pidfd = fake_stranger_open(run->pid);
         run->held = true;
         run->heard = !launch;
         if (run->concluded && !run->heard)
@@ -381,6 +403,7 @@ int run_adopt_gone(struct sandbox *sandbox, const char *words, struct run_saved 
                         .report_fd = fake_fd_open(),
                         .status_fd = -1,
                         .program_fd = -1,
+                        .pidfd = -1,
                         .executed = !has_failed(atoi(words)),
                         .failed = has_failed(atoi(words)),
                         .concluded = true,
@@ -391,7 +414,7 @@ int run_adopt_gone(struct sandbox *sandbox, const char *words, struct run_saved 
         fake_happen(&run->report, 0);
     list_init(&run->link);
     list_append(&fake_all_runs, &run->all);
-    sandbox->occupied = true;
+    sandbox->occupied |= strstr(words, "main") != NULL;
     fake_runs++;
     *ret_run = run;
     return 0;
@@ -409,7 +432,8 @@ static void vanish(struct run *run) {
     bool main = run->place == RUN_MAIN;
     if (run->alive || run->known.slot)
         fake_processes -= !main;
-    if (run->waits && run->executed && !run->killed)
+    bool known = !run->unrecorded && !run->stranger;
+    if (run->waits && run->executed && !run->killed && known)
         fake_break("it had begun, and nobody goes on with it", fake_owner(sandbox));
     if (run->report_fd >= 0)
         fake_break("a run is held, and should not be", fake_owner(sandbox));
@@ -457,16 +481,6 @@ int world_open_process(pid_t pid, uint64_t start_time) {
     return -ESRCH;
 }
 
-bool world_is_sibling(pid_t pid) {
-    (void)pid;
-    return true;
-}
-
-int world_exit_status(int pidfd, int *ret_wait_status) {
-    (void)pidfd, (void)ret_wait_status;
-    return -EOPNOTSUPP;
-}
-
 /* ---- death and life ---- */
 
 static struct unit_set *orphaned;
@@ -497,8 +511,18 @@ void fake_die(void) {
         sandbox->held = sandbox->occupied = false;
     }
     lose_helpers();
+    fake_strangers_forget();
     for (size_t i = 0; i < kept_count; i++)
         kept[i].taken = false;
+}
+
+void fake_lose_keeper(void) {
+    struct run *run;
+    list_for_each(run, &fake_all_runs, all) {
+        run->stranger = true;
+    }
+    kept_count = seen_first = seen_count = said_count = 0;
+    fake_sockets_lose();
 }
 
 int fake_try_revive(struct fault *fault) {

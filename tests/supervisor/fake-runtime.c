@@ -88,7 +88,9 @@ int sandbox_build(struct runtime *runtime, const struct container *container,
     struct sandbox *sandbox = calloc(1, sizeof(*sandbox));
     if (!sandbox)
         return -ENOMEM;
+    static unsigned serial;
     *sandbox = (struct sandbox){
+        .serial = ++serial,
         .held = true,
         .plan = plan,
         .report_fd = fake_fd_open(),
@@ -226,6 +228,10 @@ int sandbox_freeze(struct sandbox *sandbox, bool freeze, struct fault *fault) {
     return 0;
 }
 
+int sandbox_is_frozen(const struct sandbox *sandbox) {
+    return sandbox->frozen;
+}
+
 /* ---- runs ---- */
 
 /* Runs of which the policy has let go, but that were not reaped yet, live until then. */
@@ -325,13 +331,16 @@ static void reaped(struct deadline *deadline) {
     pid_t pid = run->pid;
     int status = run->exit_status;
     run->told = true;
+    bool stranger = run->stranger;
     unsigned manager = run->manager;
     if (run->report_fd < 0) { /* nobody holds it any more */
         if (run->failed)
             fake_note_failed(run->pid);
         fake_run_dispose(run);
     }
-    if (fake_manager && manager == fake_managers)
+    if (stranger)
+        fake_stranger_is_waited_for(pid, status);
+    else if (fake_manager && manager == fake_managers)
         manager_child_ended(fake_manager, pid, status);
     else
         fake_keeper_reaps(pid, status);
@@ -343,6 +352,7 @@ static void side_exits(struct run *run) {
     list_remove(&run->link);
     list_init(&run->link);
     fake_happen(&run->reaped, fake_random(2) ? 0 : fake_random(MSEC));
+    fake_stranger_ends(run->pid, run->exit_status);
 }
 
 /* The program ends, and its init does not. */
@@ -376,7 +386,10 @@ static void exits(struct deadline *deadline) {
         sandbox->oom_kills++;
     if (sandbox->processes > 1)
         fake_happen(&sandbox->orphans, run->killed ? 0 : run->plan.child_time);
+    pid_t pid = run->pid;
+    int status = run->exit_status;
     lose(sandbox, 1);
+    fake_stranger_ends(pid, status);
 }
 
 /* A command that is not being killed; one of which the policy does not know yet that it runs is
@@ -418,6 +431,7 @@ static int side_start(struct sandbox *sandbox, const struct run_request *request
         .program_fd = -1,
         .waits = request->waits,
         .known.passed = known,
+        .pidfd = -1,
         .execed.passed = execed,
         .report.passed = fake_reported,
         .exits.passed = exits,
@@ -458,6 +472,7 @@ int run_start(struct sandbox *sandbox, const struct run_request *request, const 
         .report_fd = fake_fd_open(),
         .status_fd = service->unit->container.process.init ? fake_fd_open() : -1,
         .program_fd = -1,
+        .pidfd = -1,
         .lingers = service->unit->container.process.init && request->init_lingers,
         .waits = request->waits,
         .known.passed = known,
@@ -481,18 +496,11 @@ int run_start(struct sandbox *sandbox, const struct run_request *request, const 
     return 0;
 }
 
-int run_report_fd(const struct run *run) {
-    return run->heard ? -1 : run->report_fd;
-}
-
-bool run_waits(const struct run *run) {
-    return run->waits && !run->released && run->pid && !run->heard;
-}
-
 void run_release(struct run *run) {
     if (!run_waits(run) || fake_dead)
         return;
     run->released = true;
+    run->unrecorded = fake_full;
     if (run->arrived)
         fake_happen(&run->execed, 0);
 }
@@ -501,50 +509,16 @@ int run_advance(struct run *run, struct fault *fault) {
     if (!run->concluded)
         return RUN_PREPARING;
     run->heard = true;
-    if (run->executed)
+    if (run->executed) {
+        if (run->place == RUN_MAIN && run->sandbox)
+            run->sandbox->named = run->pid;
         return RUN_EXECUTED;
+    }
     if (run->failed)
         return fault_say(fault, EIO, "%s",
                          run->plan.launch_error && run->place == RUN_MAIN ? run->plan.launch_error
                                                                           : "killed");
     return RUN_PREPARING;
-}
-
-pid_t run_pid(const struct run *run) {
-    return run->pid;
-}
-
-int run_take_terminal(struct run *run) {
-    (void)run;
-    return -1;
-}
-
-pid_t run_program_pid(const struct run *run) {
-    return run->pid;
-}
-
-int run_status_fd(const struct run *run) {
-    return run->status_fd;
-}
-
-int run_program_pidfd(const struct run *run) {
-    return run->program_fd;
-}
-
-int run_program_ended(struct run *run, int *ret_wait_status) {
-    if (run->left && run->status_fd >= 0) {
-        fake_fd_close(run->status_fd);
-        run->status_fd = -1;
-        run->told_left = true;
-    }
-    if (run->told_left)
-        *ret_wait_status = run->left_status;
-    return run->told_left;
-}
-
-int run_pidfd(const struct run *run) {
-    (void)run;
-    return -1;
 }
 
 int run_signal(const struct run *run, int number, struct fault *fault) {
@@ -572,11 +546,6 @@ int run_signal(const struct run *run, int number, struct fault *fault) {
     return 0;
 }
 
-bool run_would_drop(const struct run *run, int signal) {
-    (void)signal;
-    return run->plan.drops_signal;
-}
-
 void run_free(struct run *run) {
     if (!run)
         return;
@@ -586,6 +555,7 @@ void run_free(struct run *run) {
     if (run->program_fd >= 0)
         fake_fd_close(run->program_fd);
     run->report_fd = run->status_fd = run->program_fd = -1;
+    run->pidfd = close_fd(run->pidfd);
     if (!fake_dead)
         timers_cancel(&fake_timers, &run->report);
     bool ends = run->alive || run->reaped.slot || run->known.slot;

@@ -17,7 +17,14 @@ extern bool fake_resumes; /* what was under way is done again, whatever has chan
 void fake_keeper_reaps(pid_t pid, int wait_status);
 void fake_say_later(const char *name); /* READY=1, while nobody listens */
 bool fake_take_said(const char *name);
+/* ---- fake-strangers.c ---- */
+int fake_stranger_open(pid_t pid);
+void fake_stranger_ends(pid_t pid, int status);
+void fake_stranger_is_waited_for(pid_t pid, int status);
+void fake_strangers_forget(void);
+void fake_stranger_watch(int fd, watch_ready ready, void *context); /* ready NULL: no more */
 /* ---- fake-sockets.c ---- */
+void fake_sockets_lose(void);   /* nobody keeps them */
 void fake_sockets_settle(void); /* those that no later manager took are closed */
 /* ---- fake-world.c ---- */
 void fake_manager_open(struct unit_set *set);

@@ -9,7 +9,9 @@ struct sandbox {
     char name[UNIT_NAME_MAX];
     bool held;     /* by the present manager */
     bool occupied; /* the present manager has its run, or knows of its end */
-    pid_t moved;   /* the process that MAINPID= named last */
+    unsigned serial;
+    pid_t named; /* the last main process that a manager knew of */
+    pid_t moved; /* the process that MAINPID= named last */
     struct fake_plan plan;
     int report_fd, events_fd;
     struct deadline built, orphans; /* orphans: the children that main left behind end */
@@ -36,6 +38,9 @@ struct run {
     pid_t pid;
     unsigned manager; /* whose child it is */
     bool held;        /* by the present manager */
+    bool unrecorded;  /* it was let go where nothing could be written */
+    bool stranger;    /* ringfenced was killed since it began */
+    int pidfd;        /* of a stranger that is held; -1 */
     struct list all;  /* fake_all_runs */
     struct deadline known, execed, report, ready, exits, reaped;
     bool waits;    /* for run_release, before it executes, */

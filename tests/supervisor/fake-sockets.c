@@ -39,7 +39,44 @@ static void told(struct deadline *deadline) {
     manager_event_ended(fake_manager);
 }
 
+/* What the keeper holds while there is no manager: the queues of the kernel go on. */
+static struct kept {
+    char name[UNIT_NAME_MAX];
+    unsigned waiting;
+    bool delivered;
+    bool lost; /* with ringfenced: its program alone has them */
+} * kept;
+static size_t kept_count;
+
+static void keep(const struct sockets *sockets) {
+    kept = reallocarray(kept, kept_count + 1, sizeof(*kept));
+    if (!kept)
+        abort();
+    struct kept *one = &kept[kept_count++];
+    *one = (struct kept){.waiting = sockets->waiting, .delivered = sockets->delivered};
+    snprintf(one->name, sizeof(one->name), "%s", sockets->service->name);
+}
+
+static struct kept *find_kept(const char *name, bool lost) {
+    for (size_t i = 0; i < kept_count; i++)
+        if (kept[i].lost == lost && strcmp(kept[i].name, name) == 0)
+            return &kept[i];
+    return NULL;
+}
+
+static struct kept take_kept(struct kept *one) {
+    struct kept taken = *one;
+    *one = kept[--kept_count];
+    return taken;
+}
+
+void fake_sockets_lose(void) {
+    for (size_t i = 0; i < kept_count; i++)
+        kept[i].lost = true;
+}
+
 int sockets_open(struct service *service, struct sockets **sockets, struct fault *fault) {
+    struct kept *lost = find_kept(service->name, true);
     if (service->unit->container.network.sockets.count == 0) {
         sockets_close(*sockets);
         *sockets = NULL;
@@ -55,52 +92,36 @@ int sockets_open(struct service *service, struct sockets **sockets, struct fault
     if (!made)
         return -ENOMEM;
     *made = (struct sockets){.service = service, .unit = service->unit, .told.passed = told};
+    /* A launch that a connection was the reason of is begun again. */
+    made->delivered = (lost && take_kept(lost).delivered) || service->private->awakened;
     *sockets = made;
     fake_listeners++;
     return 0;
 }
 
-/* What the keeper holds while there is no manager: the queues of the kernel go on. */
-static struct kept {
-    char name[UNIT_NAME_MAX];
-    unsigned waiting;
-    bool delivered;
-} * kept;
-static size_t kept_count;
-
-static void keep(const struct sockets *sockets) {
-    kept = reallocarray(kept, kept_count + 1, sizeof(*kept));
-    if (!kept)
-        abort();
-    struct kept *one = &kept[kept_count++];
-    *one = (struct kept){.waiting = sockets->waiting, .delivered = sockets->delivered};
-    snprintf(one->name, sizeof(one->name), "%s", sockets->service->name);
-}
-
 int sockets_resume(struct service *service, struct sockets **sockets, struct fault *fault) {
-    for (size_t i = 0; i < kept_count; i++) {
-        struct kept one = kept[i];
-        if (strcmp(one.name, service->name) != 0)
-            continue;
-        kept[i] = kept[--kept_count];
-        if (service->unit->container.network.sockets.count == 0)
-            return 0;
-        const char *unable = fake_bind_error;
-        fake_bind_error = NULL; /* it is bound already */
-        int error = sockets_open(service, sockets, fault);
-        fake_bind_error = unable;
-        if (error >= 0) {
-            (*sockets)->waiting = one.waiting;
-            /* A launch that it was the reason of may be begun again. */
-            (*sockets)->delivered = one.delivered || service->private->awakened;
-        }
-        return error;
+    struct kept *there = find_kept(service->name, false);
+    if (!there)
+        return 0;
+    struct kept one = take_kept(there);
+    if (service->unit->container.network.sockets.count == 0)
+        return 0;
+    const char *unable = fake_bind_error;
+    fake_bind_error = NULL; /* it is bound already */
+    int error = sockets_open(service, sockets, fault);
+    fake_bind_error = unable;
+    if (error >= 0) {
+        (*sockets)->waiting = one.waiting;
+        /* A launch that it was the reason of may be begun again. */
+        (*sockets)->delivered = one.delivered || service->private->awakened;
     }
-    return 0;
+    return error;
 }
 
 void fake_sockets_settle(void) {
-    kept_count = 0;
+    for (size_t i = kept_count; i-- > 0;)
+        if (!kept[i].lost)
+            take_kept(&kept[i]);
 }
 
 void sockets_close(struct sockets *sockets) {
@@ -173,11 +194,13 @@ void fake_sockets_check(const struct service *service) {
     bool resting = traits->down && !traits->gated && own->goal == GOAL_NONE;
     if (resting && own->sockets)
         fake_broken("it is at rest, and has open sockets");
-    if (service->main && service->unit->container.network.sockets.count > 0 && !own->sockets)
+    if (service->main && service->unit->container.network.sockets.count > 0 && !own->sockets &&
+        !find_kept(service->name, true))
         fake_broken("it runs without its sockets");
     if (own->sockets && own->sockets->watched && service->state != SERVICE_LISTENING)
         fake_broken("its sockets are watched while it does not listen");
-    if (service->state == SERVICE_LISTENING && own->goal == GOAL_NONE && !own->sockets->watched)
+    if (service->state == SERVICE_LISTENING && own->goal == GOAL_NONE &&
+        !(own->sockets && own->sockets->watched) && !own->deadline.slot)
         fake_broken("it listens, and nobody watches its sockets");
     if (own->idle.slot && (!service->main || service->state == SERVICE_LISTENING))
         fake_broken("it is looked for use of what does not run");

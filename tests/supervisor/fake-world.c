@@ -103,13 +103,16 @@ int world_signal(int pidfd, int signal) {
 
 /* ---- descriptors: each number stands for one place ---- */
 
+/* Those of files that are there, as of those of strangers, are lower. */
+#define FIRST_FD 1000000
+
 struct watch {
     int fd;
     watch_ready ready;
     void *context;
 };
 
-static struct watch **places;
+static struct watch **places; /* of FIRST_FD and the following */
 static int *free_fds;
 static int place_count, free_count, place_capacity;
 
@@ -129,18 +132,19 @@ int fake_fd_open(void) {
         free_fds = grown(free_fds, (size_t)place_capacity * sizeof(int));
     }
     places[place_count] = NULL;
-    return place_count++;
+    return FIRST_FD + place_count++;
 }
 
 void fake_fd_close(int fd) {
-    if (places[fd])
+    if (places[fd - FIRST_FD])
         fake_broken("a descriptor was closed while it was watched");
     free_fds[free_count++] = fd;
 }
 
 void fake_fd_fire(int fd) {
-    if (places[fd])
-        places[fd]->ready(places[fd]->context);
+    const struct watch *watch = places[fd - FIRST_FD];
+    if (watch)
+        watch->ready(watch->context);
 }
 
 int watch_open(struct manager *manager, int fd, uint32_t events, enum watch_order order,
@@ -149,10 +153,14 @@ int watch_open(struct manager *manager, int fd, uint32_t events, enum watch_orde
     (void)manager, (void)events, (void)order;
     if (!watch)
         return -ENOMEM;
-    if (places[fd])
+    if (fd >= FIRST_FD && places[fd - FIRST_FD])
         fake_broken("a descriptor was watched twice");
     *watch = (struct watch){fd, ready, context};
-    places[fd] = *ret_watch = watch;
+    if (fd >= FIRST_FD)
+        places[fd - FIRST_FD] = watch;
+    else
+        fake_stranger_watch(fd, ready, context);
+    *ret_watch = watch;
     fake_watches++;
     return 0;
 }
@@ -160,7 +168,10 @@ int watch_open(struct manager *manager, int fd, uint32_t events, enum watch_orde
 void watch_close(struct watch *watch) {
     if (!watch)
         return;
-    places[watch->fd] = NULL;
+    if (watch->fd >= FIRST_FD)
+        places[watch->fd - FIRST_FD] = NULL;
+    else
+        fake_stranger_watch(watch->fd, NULL, NULL);
     fake_watches--;
     free(watch);
 }

@@ -27,7 +27,7 @@ static void broken(const char *rule, const char *name) {
 
 static void note(const struct service *service) {
     const struct service_private *own = service->private;
-    if (!service->main || !own->executed || own->ended)
+    if (!service->main || !own->executed || own->ended || !list_is_empty(&own->unsaved))
         return;
     befores = reallocarray(befores, before_count + 1, sizeof(*befores));
     if (!befores)
@@ -59,19 +59,47 @@ static void compare(const struct before *before) {
         broken("its restarts are counted in another way", before->name);
 }
 
+static bool was_noted(const char *name) {
+    for (size_t i = 0; i < before_count; i++)
+        if (strcmp(befores[i].name, name) == 0)
+            return is_alive(befores[i].pid);
+    return false;
+}
+
+/* Where ringfenced has died too, nobody holds what has no process; where nothing could be written,
+ * nobody knows what has become of it since. */
+static void check_lost(bool keeper_died, bool unsaved) {
+    const struct adoption *adoption = &fake_manager->private->adoption;
+    for (size_t i = 0; i < adoption->lost_count; i++) {
+        const struct lost *lost = &adoption->lost[i];
+        if (was_noted(lost->unit) || !(keeper_died || unsaved))
+            broken(lost->why, lost->unit);
+    }
+}
+
 void random_death(void) {
     struct service *service;
+    bool keeper_dies = chance(10), unsaved = !list_is_empty(&fake_manager->private->unsaved);
     before_count = 0;
     list_for_each(service, &fake_manager->services, link) {
         note(service);
     }
     fake_die();
+    fake_kernel_is_old = chance(50);
     fake_run(chance(50) ? 0 : fake_random(SEC));
+    if (chance(5))
+        random_date();
+    if (keeper_dies)
+        fake_lose_keeper();
     fake_revive(chance(10));
     for (size_t i = 0; i < before_count; i++)
         compare(&befores[i]);
-    size_t lost = fake_manager->private->adoption.lost_count;
-    if (lost > 0)
-        broken(fake_manager->private->adoption.lost[0].why,
-               fake_manager->private->adoption.lost[0].unit);
+    check_lost(keeper_dies, unsaved);
+}
+
+void random_fullness(void) {
+    fake_full = !fake_full && !calm && chance(50);
+    manager_event_ended(fake_manager); /* it tries again at any event */
+    if (!fake_full && !list_is_empty(&fake_manager->private->unsaved))
+        fake_broken("the directory is not full any more, and not everything is saved");
 }

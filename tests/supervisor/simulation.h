@@ -28,7 +28,8 @@ void random_word(const struct service *service); /* of sd_notify, at any time */
 
 /* ---- deaths (simulation-deaths.c) ---- */
 
-void random_death(void); /* of the manager; another one goes on */
+void random_death(void);    /* of the manager; another one goes on */
+void random_fullness(void); /* of the runtime directory: it begins, or it ends */
 
 /* ---- rules (simulation-rules.c): each calls fake_broken where it does not hold ---- */
 

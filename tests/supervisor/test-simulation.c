@@ -278,6 +278,8 @@ static void random_small_act(uint64_t what) {
         random_condition();
     else if (what == 1)
         random_jump();
+    else if (what == 2)
+        random_fullness();
     else
         fake_move_main(name_of(fake_random(services)));
 }
@@ -354,6 +356,7 @@ static void live(void) {
 
 static void rest(void) {
     calm = true;
+    random_fullness();
     fake_run(120 * SEC);
     rules_check_changed(check_more);
     rules_check_all();
@@ -415,7 +418,7 @@ enum seeded_fault seeded_fault;
 /* Whether some seed breaks a rule, and how many it took. */
 static bool is_found(enum seeded_fault fault) {
     seeded_fault = fault;
-    for (uint64_t with_seed = 1; with_seed <= 40; with_seed++) {
+    for (uint64_t with_seed = 1; with_seed <= 100; with_seed++) {
         int status = 0;
         fflush(NULL);
         pid_t child = fork();
