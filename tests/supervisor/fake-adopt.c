@@ -348,12 +348,16 @@ static bool is_there(const struct run *run) {
     return run->alive || run->reaped.slot;
 }
 
-/* What a launch came to while nobody listened lies in its report, which must have been kept. */
-static bool is_launch(const char *words, const struct run_saved *saved) {
-    bool launch = strstr(words, "launch") != NULL;
-    if (launch && saved->report < 0)
+static bool keeper_was_lost;
+
+/* What a launch came to while nobody listened lies in its report, which must have been kept while
+ * there was anybody who keeps. */
+static int check_launch(bool launch, const struct run_saved *saved, struct fault *fault) {
+    if (!launch || saved->report >= 0)
+        return 0;
+    if (!keeper_was_lost)
         fake_broken("the report of a launch was not kept");
-    return launch;
+    return fault_say(fault, ENOLINK, "it was on its way, and nobody kept its report");
 }
 
 static void close_saved(const struct run_saved *saved) {
@@ -364,8 +368,11 @@ static void close_saved(const struct run_saved *saved) {
 int run_adopt(struct sandbox *sandbox, const char *words, struct run_saved saved,
               struct run **ret_run, struct fault *fault) {
     struct run *run;
-    bool launch = is_launch(words, &saved);
+    bool launch = strstr(words, "launch") != NULL;
+    int error = check_launch(launch, &saved, fault);
     close_saved(&saved);
+    if (error < 0)
+        return error;
     list_for_each(run, &fake_all_runs, all) {
         if (run->pid != atoi(words) || !is_there(run))
             continue;
@@ -392,10 +399,12 @@ int run_adopt(struct sandbox *sandbox, const char *words, struct run_saved saved
 
 int run_adopt_gone(struct sandbox *sandbox, const char *words, struct run_saved saved,
                    struct run **ret_run, struct fault *fault) {
-    struct run *run = calloc(1, sizeof(*run));
-    bool launch = is_launch(words, &saved);
-    (void)fault;
+    bool launch = strstr(words, "launch") != NULL;
+    int error = check_launch(launch, &saved, fault);
     close_saved(&saved);
+    if (error < 0)
+        return error;
+    struct run *run = calloc(1, sizeof(*run));
     if (!run)
         abort();
     *run = (struct run){.sandbox = sandbox,
@@ -521,6 +530,7 @@ void fake_lose_keeper(void) {
     list_for_each(run, &fake_all_runs, all) {
         run->stranger = true;
     }
+    keeper_was_lost = true;
     kept_count = seen_first = seen_count = said_count = 0;
     fake_sockets_lose();
 }
@@ -541,6 +551,7 @@ void fake_revive(bool forgetful) {
         seen_first = seen_count = 0;
     if (fake_try_revive(&fault) != 1)
         fake_broken("another manager cannot go on");
+    keeper_was_lost = false;
 }
 
 /* ---- what a test of the policy needs not ---- */
