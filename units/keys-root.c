@@ -62,8 +62,9 @@ const struct key mount_keys[MOUNT_KEYS] = {
     {"source", &kind_path, IN_MOUNT(source), .since = "0.1",
      .doc = "The host's directory or file that a bind shows."},
     {"target", &kind_path, IN_MOUNT(target), .flags = KEY_REQUIRED | KEY_IDENTITY, .since = "0.1",
-     .doc = "Where it is seen inside the container. It is made where it is missing, which in a root "
-            "that is only read takes a tmpfs of the unit above it."},
+     .doc =
+         "Where it is seen inside the container. It is made where it is missing, which in a root "
+         "that is only read takes a tmpfs of the unit above it."},
     {"readonly", &kind_bool, IN_MOUNT(readonly), .fallback = "false", .since = "0.1",
      .doc = "Whether it cannot be written to through this mount."},
     {"recursive", &kind_bool, IN_MOUNT(recursive), .fallback = "true", .since = "0.1",

@@ -237,7 +237,7 @@ void injector_close(struct injector *injector) {
     __atomic_store_n(&injector->ends, true, __ATOMIC_SEQ_CST);
     pthread_join(injector->thread, NULL);
     close_fd(injector->listener);
-    for (int whose = 0; whose < WHOSE_COUNT; whose++)
+    for (enum whose whose = 0; whose < WHOSE_COUNT; whose++)
         for (size_t i = 0; i < calls_count; i++)
             free(injector->records[whose][i].origins);
     free(injector);
@@ -248,7 +248,7 @@ void injector_close(struct injector *injector) {
 void injector_arm(struct injector *injector, const struct point *point) {
     pthread_mutex_lock(&injector->mutex);
     memset(injector->counts, 0, sizeof(injector->counts));
-    for (int whose = 0; whose < WHOSE_COUNT; whose++)
+    for (enum whose whose = 0; whose < WHOSE_COUNT; whose++)
         for (size_t i = 0; i < calls_count; i++)
             injector->records[whose][i].count = 0;
     injector->armed = point != NULL;

@@ -44,7 +44,7 @@ static unsigned count_errors(const struct call *call) {
 void points_list(struct points *points, const struct injector *injector,
                  const struct history *history, bool repeats) {
     *points = (struct points){0};
-    for (int whose = 0; whose < WHOSE_COUNT; whose++)
+    for (enum whose whose = 0; whose < WHOSE_COUNT; whose++)
         for (size_t row = 0; row < calls_count; row++) {
             unsigned count, errors = count_errors(&calls[row]);
             const uint64_t *origins = injector_origins(injector, whose, &calls[row], &count);
@@ -108,7 +108,7 @@ bool points_keep(struct points *points, const struct point *point) {
 }
 
 void history_add(struct history *history, const struct injector *injector) {
-    for (int whose = 0; whose < WHOSE_COUNT; whose++)
+    for (enum whose whose = 0; whose < WHOSE_COUNT; whose++)
         for (size_t row = 0; row < calls_count; row++) {
             unsigned count;
             const uint64_t *origins = injector_origins(injector, whose, &calls[row], &count);
@@ -126,7 +126,7 @@ void history_add(struct history *history, const struct injector *injector) {
 }
 
 void history_free(struct history *history) {
-    for (int whose = 0; whose < WHOSE_COUNT; whose++)
+    for (enum whose whose = 0; whose < WHOSE_COUNT; whose++)
         for (size_t row = 0; row < calls_count; row++)
             free(history->origins[whose][row]);
     *history = (struct history){0};
