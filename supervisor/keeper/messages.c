@@ -30,10 +30,17 @@ void tell_upward(const struct keeper *keeper, const char *message) {
 
 /* ---- what the manager may say ---- */
 
-static void ready(struct keeper *keeper, const char *value) {
+static void alive(struct keeper *keeper, const char *value) {
     (void)value;
+    machine_told_alive(keeper);
+    keeper_await_sign(keeper);
+}
+
+/* A sign of life too: from now on it has the patience for one that is ready. */
+static void ready(struct keeper *keeper, const char *value) {
     keeper->ready = keeper->was_ready = true;
     keeper->unready = 0;
+    alive(keeper, value);
 }
 
 static void stopping(struct keeper *keeper, const char *value) {
@@ -56,12 +63,6 @@ static void extend(struct keeper *keeper, const char *value) {
         child_limit(&keeper->manager, patience);
     else
         keeper->manager.limit = NEVER;
-}
-
-static void alive(struct keeper *keeper, const char *value) {
-    (void)value;
-    machine_told_alive(keeper);
-    keeper_await_sign(keeper);
 }
 
 static void watch(struct keeper *keeper, const char *value) {
