@@ -342,11 +342,15 @@ static void make_again(struct service *service, const char *why) {
     service->manager->private->adoption.found++;
 }
 
-/* Its sandbox was to go, and is gone: the earlier manager did not live to write that down. */
-static bool was_going(const struct service *service) {
-    enum goal goal = service->private->goal;
-    return !service->sandbox &&
-           (service->state == SERVICE_REMOVING || goal == GOAL_DOWN || goal == GOAL_CYCLE);
+/* The earlier manager was about to remove its sandbox, and did not live to write down what
+ * followed; or the sandbox was to go and is gone. */
+static bool was_going(const struct service *service, int error) {
+    const struct service_private *own = service->private;
+    bool removing = service->state == SERVICE_REMOVING;
+    if (error >= 0)
+        return own->going && !removing;
+    return error == -ESTALE &&
+           (own->going || removing || own->goal == GOAL_DOWN || own->goal == GOAL_CYCLE);
 }
 
 /* They are of no use to any later manager either. */
@@ -363,8 +367,9 @@ static void forget_facts(struct manager *manager, const char *name) {
 /* What it has turned out to be: as it was, or not to be had. */
 static void conclude_unit(struct service *service, int error, const char *why) {
     struct service_private *own = service->private;
-    if (error == -ESTALE && was_going(service))
-        end_as(service, service->state == SERVICE_REMOVING ? own->outcome : SERVICE_STOPPED);
+    bool removing = own->going || service->state == SERVICE_REMOVING;
+    if (was_going(service, error))
+        end_as(service, removing ? own->outcome : SERVICE_STOPPED);
     else if (error == -ESTALE && is_done(service))
         make_again(service, why);
     else if (error < 0)

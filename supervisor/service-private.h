@@ -148,6 +148,7 @@ struct service_private {
     bool left;         /* the main process is gone, its init is not */
     bool spared;       /* it alone was killed: what it started is waited for */
     bool again;        /* what was under way is ended, to begin again: no manager saw how far */
+    bool going;        /* its sandbox is being removed, after which it is what `outcome` says */
     bool done;         /* a oneshot's work is: its sandbox is made again, its program is not run */
     uint64_t start_by; /* CLOCK_BOOTTIME, of the present attempt; NEVER */
     uint64_t stop_by;  /* of the present stop; NEVER */

@@ -8,6 +8,7 @@
 #include "supervisor/output.h"
 #include "supervisor/seeded.h"
 #include "supervisor/service-actions.h"
+#include "supervisor/state.h"
 #include "supervisor/world.h"
 #include "units/base/number.h"
 #include "units/base/text.h"
@@ -497,9 +498,16 @@ enum service_state conclude(struct service *service) {
 
 /* ---- the sandbox goes ---- */
 
+/* Known before anything of it is gone: a later manager would take it for lost, and start it anew.
+ */
 enum service_state remove_sandbox(struct service *service, enum service_state outcome) {
-    service->private->outcome = outcome;
-    service->private->retry = RETRY_FIRST / 2;
+    struct service_private *own = service->private;
+    own->outcome = outcome;
+    own->retry = RETRY_FIRST / 2;
+    if (service->sandbox) {
+        own->going = true;
+        state_save(service);
+    }
     return remove_again(service);
 }
 
@@ -511,6 +519,7 @@ enum service_state remove_stopped(struct service *service) {
 static enum service_state after_removal(struct service *service) {
     struct service_private *own = service->private;
     bool down = own->goal == GOAL_DOWN || own->goal == GOAL_CYCLE;
+    own->going = false;
     notify_close(own->notify);
     own->notify = NULL;
     return down ? SERVICE_STOPPED : own->outcome;

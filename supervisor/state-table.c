@@ -123,6 +123,7 @@ static const struct fact_row private_rows[] = {
     OWN(left, FACT_BOOL),
     OWN(spared, FACT_BOOL),
     OWN(again, FACT_BOOL),
+    OWN(going, FACT_BOOL),
     OWN(done, FACT_BOOL),
     OWN(start_by, FACT_LONG),
     OWN(stop_by, FACT_LONG),

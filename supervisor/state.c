@@ -243,6 +243,13 @@ static int save(struct service *service, struct text *text, struct fault *fault)
     return save_wanted(service, fault);
 }
 
+/* Where it cannot be written, the end of the event tries again, and says why. */
+void state_save(struct service *service) {
+    struct fault fault = {{0}};
+    save(service, &service->manager->private->facts, &fault);
+    state_touch(service);
+}
+
 int state_save_manager(struct manager *manager, struct fault *fault) {
     struct manager_private *own = manager->private;
     scoped_text struct text text = {0};

@@ -20,6 +20,8 @@ struct text;
 /* Something that state-table.c names may have changed. */
 void state_touch(struct service *service);
 void state_touch_manager(struct manager *manager);
+/* Writes this one at once, before something that cannot be taken back. */
+void state_save(struct service *service);
 /* Writes what was touched; at the end of every event. */
 void state_flush(struct manager *manager);
 /* What is the manager's own, where it was touched. */

@@ -120,3 +120,29 @@ U
     [ "$(grep -c 'web: ready' "$scratch/stderr")" -eq 1 ]
     finish
 }
+
+@test "a program that has ended well is not begun again, wherever in its end the manager dies" {
+    local at
+    for at in 1 2; do
+        : >"$scratch/stderr"
+        mkdir -p "$scratch/go"
+        chmod 755 "$scratch/go"
+        unit "job$at" <<U
+service = { exec = [ "/bin/sh", "-c",
+    "echo run >> /mnt/runs; while [ ! -e /srv/job$at ]; do sleep 0.05; done" ]; };
+mounts = ( { type = "bind"; source = "$scratch/go"; target = "/srv"; readonly = true; } );
+volumes = ( { name = "job$at"; target = "/mnt"; } );
+restart = { policy = "on-failure"; };
+install = { enabled = true; };
+U
+        begin_kept
+        eventually is "job$at" ready
+        kill_at renameat "$at"
+        go "job$at"
+        eventually found_again
+        eventually is "job$at" stopped
+        [ "$(cat "$scratch/state/volumes/job$at/runs")" = run ]
+        finish
+        rm "$scratch/units/job$at.unit"
+    done
+}
