@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/socket.h>
 
 #include "runtime/environment.h"
 #include "runtime/helper.h"
@@ -104,7 +105,8 @@ static int start_helper(struct sandbox *sandbox, const struct run_request *reque
     return 0;
 }
 
-/* Its image, and a pipe for how the program ended. */
+/* Its image, and a channel for how the program ended: sockets, in which a word can be seen and
+ * stays for a later manager. */
 static int prepare_init(struct sandbox *sandbox, int *ret_status, int *ret_init_status,
                         struct fault *fault) {
     int ends[2];
@@ -114,7 +116,7 @@ static int prepare_init(struct sandbox *sandbox, int *ret_status, int *ret_init_
     int error = init_open(&sandbox->runtime->init, fault);
     if (error)
         return error;
-    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0)
         return fault_set(fault, errno, "cannot make the channel of an init");
     *ret_status = ends[0];
     *ret_init_status = ends[1];
@@ -327,7 +329,8 @@ int run_program_pidfd(const struct run *run) {
 int run_program_ended(struct run *run, int *ret_wait_status) {
     int wait_status;
     if (!run->program_ended && run->status >= 0 &&
-        read(run->status, &wait_status, sizeof wait_status) == (ssize_t)sizeof wait_status) {
+        recv(run->status, &wait_status, sizeof wait_status, MSG_PEEK) ==
+            (ssize_t)sizeof wait_status) {
         run->program_ended = true;
         run->wait_status = wait_status;
         run->status = close_fd(run->status);

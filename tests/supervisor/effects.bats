@@ -146,3 +146,29 @@ U
         rm "$scratch/units/job$at.unit"
     done
 }
+
+@test "how a program ended that its init has told of is known, wherever in that the manager dies" {
+    local at
+    for at in 1 2 3; do
+        : >"$scratch/stderr"
+        mkdir -p "$scratch/go"
+        chmod 755 "$scratch/go"
+        unit "child$at" <<U
+service = { init = true; exec = [ "/bin/sh", "-c",
+    "while [ ! -e /srv/child$at ]; do sleep 0.05; done; kill -USR1 \$\$" ]; };
+mounts = ( { type = "bind"; source = "$scratch/go"; target = "/srv"; readonly = true; } );
+restart = { policy = "no"; };
+install = { enabled = true; };
+U
+        begin_kept
+        eventually is "child$at" ready
+        kill_at renameat "$at"
+        go "child$at"
+        eventually found_again
+        eventually is "child$at" failed
+        run ring status "child$at"
+        [[ $output == *"was ended by SIGUSR1"* ]]
+        finish
+        rm "$scratch/units/child$at.unit"
+    done
+}
