@@ -187,16 +187,16 @@ void execs_free(struct manager *manager) {
 /* ---- over a change of managers ---- */
 
 /* A client's that has not executed yet is not known to anybody: its sandbox is cleared of it. A
- * probe is ended, and made again. */
+ * probe is ended, and made again. What was abandoned has been killed. */
 int execs_save(const struct service *service, const void *context, struct text *command,
                pid_t *ret_pid, struct text *others) {
     const struct exec *exec;
     int report = -EBADF;
     list_for_each(exec, &service->manager->private->execs, link) {
         struct run_saved saved;
-        if (exec->service != service || exec->place == RUN_PROBE)
+        if (exec->service != service || exec->place == RUN_PROBE || !exec->done)
             continue;
-        bool is_command = exec->done && exec->context == context;
+        bool is_command = exec->context == context;
         struct text *text = is_command ? command : others;
         if (run_save(exec->run, text, &saved) < 0)
             continue;

@@ -137,10 +137,12 @@ enum service_state stop_prepared(struct service *service) {
     return clear_up(service);
 }
 
-/* It ends by its own will, and has as long as if it had been told to. */
+/* It ends by its own will, and has as long as if it had been told to. One that was frozen just
+ * after it said so could not. */
 enum service_state obey_stopping(struct service *service) {
     service_commands_stop(service);
     service_unguard(service);
+    thaw(service);
     return SERVICE_STOPPING;
 }
 
@@ -185,11 +187,9 @@ enum service_state stop_process_once(struct service *service) {
     return service->private->signalled ? service->state : stop_process(service);
 }
 
-/* Only the program is killed; what it started is given its time, which one that said STOPPING=1
- * just before it was frozen would not have. */
+/* Only the program is killed; what it started is given its time. */
 static enum service_state kill_program(struct service *service) {
     struct fault fault = {{0}};
-    thaw(service);
     int error = service_signal_main(service, SIGKILL, &fault);
     if (error < 0 && error != -ESRCH) {
         warn(service, &fault);
@@ -284,6 +284,7 @@ static enum service_state end_rest(struct service *service) {
     service_unguard(service);
     if (mode == KILL_MIXED || !own->executed || !may_outlive(service))
         return kill_all(service);
+    thaw(service); /* of what is frozen only the program could end, by SIGKILL */
     if (mode == KILL_CONTROL_GROUP && !own->signalled &&
         send_stop(service, service->unit->service.stop_signal) == SERVICE_KILLING)
         return SERVICE_KILLING;

@@ -22,7 +22,7 @@ if(TESTS)
                 tests/supervisor/fake-units.c tests/supervisor/fake-world.c)
     target_link_libraries(lifeless PUBLIC policy)
     foreach(name test-adoption test-apply test-clock test-dependencies test-facts test-health test-jobs test-listen
-            test-restart test-runs test-schedule test-service test-shutdown test-timers)
+            test-pause test-restart test-runs test-schedule test-service test-shutdown test-timers)
         add_executable(supervisor-${name} tests/supervisor/${name}.c)
         set_target_properties(supervisor-${name} PROPERTIES
                               RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)

@@ -69,6 +69,10 @@ static void lose(struct sandbox *sandbox, unsigned count) {
 static void orphans_end(struct deadline *deadline) {
     struct sandbox *sandbox = OWNER(deadline, struct sandbox, orphans);
     bool alive = sandbox->run && sandbox->run->alive;
+    if (sandbox->frozen && !sandbox->killed) {
+        sandbox->waiting = true;
+        return;
+    }
     lose(sandbox, sandbox->processes - alive);
     if (alive && sandbox->run->left) /* the init has nobody to wait for */
         fake_happen(&sandbox->run->exits, 0);
@@ -195,6 +199,7 @@ int sandbox_kill(struct sandbox *sandbox, struct fault *fault) {
     struct run *run = sandbox->run;
     if (fake_owner(sandbox))
         fake_check_reverse(fake_owner(sandbox));
+    sandbox->killed = true;
     kill_side(sandbox, false);
     if (run && !run->executed && !run->failed && !run->alive) { /* the helper dies */
         run->failed = true;
@@ -214,6 +219,8 @@ int sandbox_kill(struct sandbox *sandbox, struct fault *fault) {
 
 int sandbox_signal_all(struct sandbox *sandbox, int number, struct fault *fault) {
     struct run *run = sandbox->run;
+    if (sandbox->frozen && number != SIGCONT)
+        fake_break("it is asked to stop while it is frozen", fake_owner(sandbox));
     if (run && run->alive && !run->left)
         run_signal(run, number, fault);
     if (number != SIGCONT && sandbox->plan.child_time != NEVER &&
@@ -222,9 +229,29 @@ int sandbox_signal_all(struct sandbox *sandbox, int number, struct fault *fault)
     return 0;
 }
 
+/* What was to happen meanwhile happens then. */
+static void thaw_run(struct run *run) {
+    if (run->waiting)
+        fake_happen(&run->exits, 0);
+    if (run->muted && run->alive)
+        fake_happen(&run->ready, 0);
+    run->waiting = run->muted = false;
+}
+
 int sandbox_freeze(struct sandbox *sandbox, bool freeze, struct fault *fault) {
+    struct run *run;
     (void)fault;
     sandbox->frozen = freeze;
+    if (freeze)
+        return 0;
+    if (sandbox->waiting)
+        fake_happen(&sandbox->orphans, 0);
+    sandbox->waiting = false;
+    if (sandbox->run)
+        thaw_run(sandbox->run);
+    list_for_each(run, &sandbox->side, link) {
+        thaw_run(run);
+    }
     return 0;
 }
 
@@ -308,7 +335,8 @@ static void execed(struct deadline *deadline) {
 static void says_ready(struct deadline *deadline) {
     struct run *run = OWNER(deadline, struct run, ready);
     struct service *service = fake_owner(run->sandbox);
-    if (run->sandbox->frozen)
+    run->muted = run->sandbox->frozen;
+    if (run->muted)
         return;
     if (!service) { /* it lies in the socket until somebody reads it */
         fake_say_later(run->sandbox->name);
@@ -372,6 +400,9 @@ static bool leaves(struct run *run) {
 static void exits(struct deadline *deadline) {
     struct run *run = OWNER(deadline, struct run, exits);
     struct sandbox *sandbox = run->sandbox;
+    run->waiting = sandbox->frozen && !run->killed && run->exit_status != KILLED(SIGKILL);
+    if (run->waiting)
+        return;
     if (run->place != RUN_MAIN) {
         side_exits(run);
         return;
@@ -489,6 +520,7 @@ int run_start(struct sandbox *sandbox, const struct run_request *request, const 
     sandbox->plan.kill_time = run->plan.kill_time;
     sandbox->plan.busy_removals = run->plan.busy_removals;
     sandbox->processes = 1; /* the helper */
+    sandbox->killed = false;
     fake_processes++;
     fake_runs++;
     fake_happen(&run->known, run->plan.launch_time - run->plan.launch_time / 2);

@@ -16,6 +16,8 @@ struct sandbox {
     int report_fd, events_fd;
     struct deadline built, orphans; /* orphans: the children that main left behind end */
     bool whole, frozen;
+    bool killed;        /* what is in it, or will be before the next run */
+    bool waiting;       /* its orphans would have ended, and are frozen */
     unsigned processes; /* main and its children */
     uint64_t oom_kills;
     struct run *run;  /* alive, or not yet reaped */
@@ -45,6 +47,8 @@ struct run {
     struct deadline known, execed, report, ready, exits, reaped;
     bool waits;    /* for run_release, before it executes, */
     bool arrived;  /* and is there */
+    bool waiting;  /* it would have ended, and is frozen */
+    bool muted;    /* it would have said that it is ready, and is frozen */
     bool released; /* or need not wait any more */
     bool executed, failed, alive, told, killed;
     bool concluded; /* the report has ended, */

@@ -74,6 +74,8 @@ static void check_goal(const struct service *service) {
         broken("it is to come up, and nobody pulls it", service);
     if (service->main && !service->sandbox)
         broken("it runs without a sandbox", service);
+    if (service->paused && !traits->up && service->state != SERVICE_KILLING)
+        broken("it is to end, and nobody can thaw it", service);
     if (service->state == SERVICE_RESTARTING && own->goal == GOAL_NONE && !own->deadline.slot)
         broken("it waits for no end of its delay", service);
     if (!list_is_empty(&own->dirty))

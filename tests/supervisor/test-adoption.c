@@ -90,6 +90,31 @@ TEST(a_start_has_what_was_left_of_it) {
     end();
 }
 
+/* ---- commands on their way ---- */
+
+/* It was killed, and what follows it runs in the same place: nobody asks how far it came. */
+TEST(a_command_that_was_given_up_is_nobodys) {
+    struct unit *unit = fake_unit("web", SERVICE_EXEC);
+    fake_add_command(&unit->service.exec_pre, "/bin/before");
+    fake_add_command(&unit->service.exec_post, "/bin/after");
+    boot(unit);
+    plan.launch_time = 10 * MSEC;
+    plan.kill_time = 50 * MSEC;
+    plan.command_time = 100 * MSEC;
+    command(COMMAND_START, "web");
+    fake_run(7 * MSEC); /* its process is known, and has not executed */
+    CHECK(fake_service("web")->state == SERVICE_PREPARING);
+    command(COMMAND_STOP, "web");
+    CHECK(fake_service("web")->state == SERVICE_FINISHING);
+    fake_run(6 * MSEC);
+    fake_die();
+    fake_revive(false);
+    CHECK(fake_service("web")->state == SERVICE_FINISHING);
+    fake_run(SEC);
+    CHECK(fake_service("web")->state == SERVICE_STOPPED);
+    end();
+}
+
 /* ---- what may pass ---- */
 
 /* That nobody goes on with what had begun is what these tests are about. */

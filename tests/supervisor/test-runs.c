@@ -276,25 +276,6 @@ TEST(who_asks_for_a_reload_again_and_again_holds_nobody_up) {
     end();
 }
 
-TEST(what_is_paused_does_not_reload_again) {
-    struct unit *unit = fake_unit("web", SERVICE_NOTIFY);
-    struct fault fault;
-    unit->service.reload_signal = SIGHUP;
-    unit->service.start_timeout = 5 * SEC;
-    struct service *web = begin(unit);
-    plan.ready_after = MSEC;
-    command(COMMAND_START, "web");
-    fake_run(SEC);
-    command(COMMAND_RELOAD, "web");
-    command(COMMAND_RELOAD, "web");
-    CHECK(web->state == SERVICE_RELOADING);
-    CHECK(manager_pause(fake_manager, "web", true, &fault) == 0);
-    fake_run(6 * SEC);
-    CHECK(web->state == SERVICE_READY && error_told == -EIO);
-    CHECK_TEXT(sentence, "web did not reload: it is paused");
-    end();
-}
-
 TEST(a_reload_of_its_own) {
     struct service *web = begin(fake_unit("web", SERVICE_NOTIFY));
     plan.ready_after = MSEC;

@@ -312,20 +312,6 @@ TEST(a_start_while_the_sandbox_of_a_finished_oneshot_goes_is_not_lost) {
     end();
 }
 
-TEST(a_paused_service_is_thawed_to_stop) {
-    struct fault fault;
-    struct service *web = begin(fake_unit("web", SERVICE_EXEC));
-    CHECK(manager_pause(fake_manager, "web", true, &fault) == -ESRCH);
-    CHECK_TEXT(fault.text, "web is not running");
-    command(COMMAND_START, "web");
-    fake_run(SEC);
-    CHECK(manager_pause(fake_manager, "web", true, &fault) == 0 && web->paused);
-    command(COMMAND_STOP, "web");
-    fake_run(50 * MSEC);
-    CHECK(web->state == SERVICE_STOPPED && !web->paused);
-    end();
-}
-
 TEST(errors_that_come_at_once) {
     struct fault fault;
     begin(fake_unit("web", SERVICE_EXEC));
