@@ -1,4 +1,5 @@
 # A made-up manager behind a real control door, and a few words for the tests of the tool.
+load ../eventually.bash
 
 setup() {
     top=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
@@ -25,15 +26,7 @@ serve() { # serve [COMMAND...]: start the manager, under a command where one is 
     eventually grep -q listening notes
 }
 
-eventually() { # within five seconds
-    local i
-    for ((i = 0; i < 100; i++)); do
-        "$@" >/dev/null 2>&1 && return
-        sleep 0.05
-    done
-    echo "never: $*"
-    return 1
-}
+never() { :; }
 
 ringfence() { "$RINGFENCE_BUILD/ringfence" "$@"; }
 

@@ -3,21 +3,6 @@
 bats_require_minimum_version 1.5.0
 load real.bash
 
-# ringfenced over the manager; `keeper` is its pid.
-begin_kept() {
-    "$RINGFENCE_BUILD/ringfenced" --foreground --units "$scratch/units" \
-        --runtime-dir "$scratch/run" --state-dir "$scratch/state" --log-dir "$scratch/log" \
-        --cgroup "$cgroup" --config "$scratch/ringfence.conf" 2>>"$scratch/stderr" 3>&- &
-    manager=$! # what finish and teardown end
-    keeper=$!
-    eventually ring list
-}
-child() {
-    local pid
-    for pid in $(cat "/proc/$keeper/task/$keeper/children"); do
-        [ "$(cat "/proc/$pid/comm" 2>/dev/null)" != ringfence-manag ] || echo "$pid"
-    done
-}
 # die [SECONDS]: the manager is killed, and stays away for so long.
 die() {
     local pid
@@ -34,8 +19,6 @@ times_found() { grep -c "units found again" "$scratch/stderr" || true; }
 found_again() { [ "$(times_found)" = "$again" ]; }
 lost_none() { ! grep "cannot be found again" "$scratch/stderr"; }
 
-state() { ring list --json | perl -0777 -ne '/"name":"'"$1"'".*?"state":"([a-z]+)"/ and print $1'; }
-is() { [ "$(state "$1")" = "$2" ]; }
 # field UNIT NAME: a number of its JSON.
 field() { ring list --json | perl -0777 -ne '/"name":"'"$1"'".*?"'"$2"'":(\d+)/ and print $1'; }
 pid_of() { field "$1" main_pid; }

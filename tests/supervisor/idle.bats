@@ -2,6 +2,7 @@
 # Nobody wakes up when nothing happens: neither keeper, manager nor logger in a whole minute, with
 # idle units of several kinds. tests/run begins this before all else and looks at it in the end, so
 # that the minute is nobody's; RINGFENCE_IDLE_SECONDS makes it another.
+load ../eventually.bash
 
 setup() {
     top=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
@@ -82,16 +83,9 @@ begin() {
 }
 ring() { "$build/ringfence" --runtime-dir "$scratch/$1" "${@:2}"; }
 is() { [ "$(ring "$1" list "$2" | awk 'NR == 2 { sub(",", ""); print $2 }')" = "$3" ]; }
-eventually() {
-    local i
-    for ((i = 0; i < 400; i++)); do
-        "$@" >/dev/null 2>&1 && return
-        sleep 0.05
-    done
-    echo "never: $*"
+never() {
     ring run list
     cat "$scratch"/*.stderr
-    return 1
 }
 
 # Of each thread of all six: how often it has left the processor, which it does after each wake-up.

@@ -1,4 +1,6 @@
 # ringfenced with a manager and a logger that do as they are told (fake-child.c).
+load ../eventually.bash
+
 setup() {
     top=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
     export RINGFENCE_BUILD=${RINGFENCE_BUILD:-$top/build/gcc}
@@ -34,17 +36,7 @@ begin() {
         2>stderr 3>&- &
     keeper=$!
 }
-# eventually COMMAND...: within twenty seconds.
-eventually() {
-    local i
-    for ((i = 0; i < 400; i++)); do
-        "$@" >/dev/null 2>&1 && return
-        sleep 0.05
-    done
-    echo "never: $*"
-    tail -n 30 stderr events
-    return 1
-}
+never() { tail -n 30 stderr events; }
 child() { # of the keeper, by its name
     local pid
     for pid in $(cat "/proc/$keeper/task/$keeper/children"); do

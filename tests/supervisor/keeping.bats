@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # The three programs together: what dies comes back, what is stopped leaves nothing.
+load ../eventually.bash
 
 setup() {
     top=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
@@ -60,16 +61,7 @@ finish() {
     return $status
 }
 dead() { [ "$(awk '/^State/ { print $2 }' "/proc/$keeper/status")" = Z ] || ! kill -0 "$keeper"; }
-eventually() {
-    local i
-    for ((i = 0; i < 200; i++)); do
-        "$@" >/dev/null 2>&1 && return
-        sleep 0.05
-    done
-    echo "never: $*"
-    cat stderr
-    return 1
-}
+never() { cat stderr; }
 ready() { "$build/ringfence" is-active "$1"; }
 child() {
     local pid

@@ -1,4 +1,6 @@
 # ringfence-logd alone, with the FIFOs and settings that the manager would make.
+load ../eventually.bash
+
 setup() {
     top=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
     export RINGFENCE_BUILD=${RINGFENCE_BUILD:-$top/build/gcc} LC_ALL=C
@@ -48,17 +50,7 @@ finish() {
     kill -TERM "$daemon"
     wait "$daemon"
 }
-eventually() {
-    local i
-    for ((i = 0; i < 400; i++)); do
-        "$@" >/dev/null 2>&1 && return
-        sleep 0.05
-    done
-    echo "never: $*"
-    cat stderr
-    tail -n 3 log/*/current
-    return 1
-}
+never() { tail -n 30 stderr; tail -n 3 log/*/current; }
 said() { grep -q "$1" stderr; }
 # What was said by a unit: the texts of its records, oldest first.
 texts() {

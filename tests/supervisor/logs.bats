@@ -108,15 +108,6 @@ U
     quit
 }
 
-# ringfenced over all; `manager` is its pid, so that finish ends it.
-begin_kept() {
-    "$RINGFENCE_BUILD/ringfenced" --foreground --units "$scratch/units" --runtime-dir "$scratch/run" \
-        --state-dir "$scratch/state" --log-dir "$scratch/log" --cgroup "$cgroup" \
-        --config "$scratch/ringfence.conf" 2>"$scratch/stderr" 3>&- &
-    manager=$!
-}
-child() { pgrep -P "$manager" "$1" | head -n 1; }
-
 @test "manager and logger are killed, and what was not read yet is there" {
     unit counter <<'U'
 service = { exec = [ "/bin/sh", "-c", "i=0; while i=$((i + 1)); do echo $i; sleep 0.005; done" ]; };

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # ringfenced as PID 1 of a pid namespace, which it takes for a machine: everything but the hardware.
+load ../eventually.bash
 
 setup() {
     top=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
@@ -52,16 +53,7 @@ find_first() {
     read -r first _ <"/proc/$keeper/task/$keeper/children" || true # there is no newline
     [ "$(cat "/proc/$first/comm")" = ringfenced ]
 }
-eventually() { # within twenty seconds
-    local i
-    for ((i = 0; i < 400; i++)); do
-        "$@" >/dev/null 2>&1 && return
-        sleep 0.05
-    done
-    echo "never: $*"
-    cat stderr events console
-    return 1
-}
+never() { cat stderr events console; }
 event() { grep -qx "$1" events; }
 events() { [ "$(grep -cx "$2" events)" -ge "$1" ]; }
 said() { grep -q "$1" stderr; }

@@ -1,4 +1,6 @@
 # A manager with real services, in a scratch directory and a cgroup of its own.
+load ../eventually.bash
+
 setup() {
     top=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
     export RINGFENCE_BUILD=${RINGFENCE_BUILD:-$top/build/gcc}
@@ -35,19 +37,27 @@ begin() {
         --cgroup "$cgroup" --config "$scratch/ringfence.conf" "${options[@]}" 2>"$scratch/stderr" 3>&- &
     manager=$!
 }
+# ringfenced over the manager and the logger; `keeper` is its pid, and finish ends it.
+begin_kept() {
+    "$RINGFENCE_BUILD/ringfenced" --foreground --units "$scratch/units" \
+        --runtime-dir "$scratch/run" --state-dir "$scratch/state" --log-dir "$scratch/log" \
+        --cgroup "$cgroup" --config "$scratch/ringfence.conf" 2>>"$scratch/stderr" 3>&- &
+    manager=$!
+    keeper=$!
+    eventually ring list
+}
+# child [NAME]: the manager, or another child of ringfenced. What a manager that has died was
+# launching has its name still, and is not it.
+child() {
+    local pid
+    for pid in $(cat "/proc/$keeper/task/$keeper/children"); do
+        [ "$(cat "/proc/$pid/comm" 2>/dev/null)" != "${1:-ringfence-manag}" ] ||
+            grep -qs /unit- "/proc/$pid/cgroup" || echo "$pid"
+    done
+}
 ring() { "$RINGFENCE_BUILD/ringfence" --runtime-dir "$scratch/run" "$@"; }
 
-# eventually COMMAND...: within ten seconds.
-eventually() {
-    local i
-    for ((i = 0; i < 200; i++)); do
-        "$@" >/dev/null 2>&1 && return
-        sleep 0.05
-    done
-    echo "never: $*"
-    cat "$scratch/stderr"
-    return 1
-}
+never() { cat "$scratch/stderr"; }
 said() { grep -Eq "$1" "$scratch/stderr"; }
 # times N TEXT: it was said so often.
 times() { [ "$(grep -c "$2" "$scratch/stderr")" = "$1" ]; }
@@ -67,6 +77,8 @@ finish() {
     ! grep -q " $scratch/" /proc/self/mountinfo
     [ -z "$(find "$scratch/run/notify" "$scratch/run/output" -mindepth 1)" ]
 }
+state() { ring list --json | perl -0777 -ne '/"name":"'"$1"'".*?"state":"([a-z]+)"/ and print $1'; }
+is() { [ "$(state "$1")" = "$2" ]; }
 main_pids() { cat "$cgroup/unit-$1/main/cgroup.procs"; }
 
 # logger: the output goes into logs; teardown ends it where the test did not.
