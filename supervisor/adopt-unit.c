@@ -191,21 +191,26 @@ static int adopt_output(struct service *service, struct fault *fault) {
     return do_without(service, error, fault);
 }
 
+/* They do not depend on its sandbox, and are needed still where that is gone. */
 static int adopt_descriptors(struct service *service, struct fault *fault) {
     struct service_private *own = service->private;
     int fds[FD_STORE_MAX];
     int error = service->unit ? sockets_resume(service, &own->sockets, fault) : 0;
-    if (service->main && !own->sockets && service->unit->container.network.sockets.count > 0) {
-        log_line(LEVEL_WARNING,
-                 "%s: its sockets were not kept: only its program has them, and it "
-                 "is not stopped when nobody uses them",
-                 service->name);
-        timers_cancel(&service->manager->private->timers, &own->idle);
-    }
     size_t count = fd_store_take(service, fds);
     if (count > 0)
         fd_store_restore(&own->fd_store, service, own->held.descriptors, fds, count);
     return do_without(service, error, fault);
+}
+
+static void miss_sockets(struct service *service) {
+    struct service_private *own = service->private;
+    if (!service->main || own->sockets || service->unit->container.network.sockets.count == 0)
+        return;
+    log_line(LEVEL_WARNING,
+             "%s: its sockets were not kept: only its program has them, and it is not stopped when "
+             "nobody uses them",
+             service->name);
+    timers_cancel(&service->manager->private->timers, &own->idle);
 }
 
 /* ---- the unit ---- */
@@ -284,13 +289,15 @@ static int adopt_service(struct service *service, const char *text, struct fault
     if (error >= 0 && same)
         error = schedule_restore(service, text, fault);
     if (error >= 0)
+        error = adopt_descriptors(service, fault);
+    if (error >= 0)
         error = adopt_sandbox(service, fault);
     if (error >= 0)
         error = adopt_main(service, fault);
-    if (error >= 0)
+    if (error >= 0) {
         adopt_pause(service);
-    if (error >= 0)
-        error = adopt_descriptors(service, fault);
+        miss_sockets(service);
+    }
     if (error >= 0 && service->sandbox)
         error = adopt_ears(service, fault);
     else if (error >= 0 && service->unit)

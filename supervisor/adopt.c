@@ -14,6 +14,7 @@
 #include "supervisor/passing.h"
 #include "supervisor/restart.h"
 #include "supervisor/schedule.h"
+#include "supervisor/sockets.h"
 #include "supervisor/state-table.h"
 #include "supervisor/state.h"
 #include "supervisor/world.h"
@@ -149,15 +150,19 @@ static void look_at_all(struct manager *manager) {
  * either, if they are at boot. */
 static void restart_lost(struct manager *manager) {
     const struct adoption *adoption = &manager->private->adoption;
+    struct fault fault = {{0}};
     for (size_t i = 0; i < adoption->lost_count; i++) {
         const struct lost *lost = &adoption->lost[i];
         struct service *service = manager_find(manager, lost->unit);
         if (!service || !state_traits(service->state)->idle)
             continue;
-        if (lost->wanted < 0 ? manager_wants_at_boot(service) : lost->wanted)
-            job_start(service, false);
-        else
+        if (lost->wanted < 0 ? !manager_wants_at_boot(service) : !lost->wanted) {
             service_fail(service, "could not be found again: %s", lost->why);
+            continue;
+        }
+        if (sockets_resume(service, &service->private->sockets, &fault) < 0) /* who waits stays */
+            log_line(LEVEL_WARNING, "%s: %s", service->name, fault.text);
+        job_start(service, false);
     }
 }
 

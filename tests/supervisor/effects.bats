@@ -4,20 +4,6 @@
 bats_require_minimum_version 1.5.0
 load real.bash
 
-# ringfenced over the manager.
-begin_kept() {
-    "$RINGFENCE_BUILD/ringfenced" --foreground --units "$scratch/units" \
-        --runtime-dir "$scratch/run" --state-dir "$scratch/state" --log-dir "$scratch/log" \
-        --cgroup "$cgroup" --config "$scratch/ringfence.conf" 2>>"$scratch/stderr" 3>&- &
-    manager=$! # what finish and teardown end
-    eventually ring list
-}
-child() {
-    local pid
-    for pid in $(cat "/proc/$manager/task/$manager/children"); do
-        [ "$(cat "/proc/$pid/comm" 2>/dev/null)" != ringfence-manag ] || echo "$pid"
-    done
-}
 # kill_at CALL [N]: the manager that runs now dies when it is about to make that call.
 kill_at() {
     rm -f "$scratch/watching"
@@ -27,16 +13,18 @@ kill_at() {
 # It has died so, and another one has found everything again.
 found_again() { grep -q "units found again, 0 lost" "$scratch/stderr"; }
 
-state() { ring list --json | perl -0777 -ne '/"name":"'"$1"'".*?"state":"([a-z]+)"/ and print $1'; }
-is() { [ "$(state "$1")" = "$2" ]; }
 facts_say() { grep -q "state = \"$2\"" "$scratch/run/units/$1/facts"; }
+# Where a unit sees that it may go on.
 go() { touch "$scratch/go/$1"; }
+may_go() {
+    mkdir -p "$scratch/go"
+    chmod 755 "$scratch/go"
+}
 
 # A unit that says what it says as soon as there is a file "go" for it.
 speaker() {
     local name=$1 settings=$2 words=$3
-    mkdir -p "$scratch/go"
-    chmod 755 "$scratch/go"
+    may_go
     unit "$name" <<U
 service = { type = $settings; exec = [ "/bin/sh", "-c",
     "while [ ! -e /srv/$name ]; do sleep 0.05; done; $words; while :; do sleep 1; done" ]; };
@@ -121,26 +109,30 @@ U
     finish
 }
 
+# end_at N NAME OUTCOME: the unit, whose file comes on standard input, ends, and the manager dies the
+# Nth time that facts are to take their place. It comes to that outcome.
+end_at() {
+    : >"$scratch/stderr"
+    may_go
+    unit "$2"
+    begin_kept
+    eventually is "$2" ready
+    kill_at renameat "$1"
+    go "$2"
+    eventually found_again
+    eventually is "$2" "$3"
+}
+
 @test "a program that has ended well is not begun again, wherever in its end the manager dies" {
     local at
     for at in 1 2; do
-        : >"$scratch/stderr"
-        mkdir -p "$scratch/go"
-        chmod 755 "$scratch/go"
-        unit "job$at" <<U
+        end_at "$at" "job$at" stopped <<U
 service = { exec = [ "/bin/sh", "-c",
     "echo run >> /mnt/runs; while [ ! -e /srv/job$at ]; do sleep 0.05; done" ]; };
 mounts = ( { type = "bind"; source = "$scratch/go"; target = "/srv"; readonly = true; } );
 volumes = ( { name = "job$at"; target = "/mnt"; } );
 restart = { policy = "on-failure"; };
-install = { enabled = true; };
 U
-        begin_kept
-        eventually is "job$at" ready
-        kill_at renameat "$at"
-        go "job$at"
-        eventually found_again
-        eventually is "job$at" stopped
         [ "$(cat "$scratch/state/volumes/job$at/runs")" = run ]
         finish
         rm "$scratch/units/job$at.unit"
@@ -150,25 +142,45 @@ U
 @test "how a program ended that its init has told of is known, wherever in that the manager dies" {
     local at
     for at in 1 2 3; do
-        : >"$scratch/stderr"
-        mkdir -p "$scratch/go"
-        chmod 755 "$scratch/go"
-        unit "child$at" <<U
+        end_at "$at" "child$at" failed <<U
 service = { init = true; exec = [ "/bin/sh", "-c",
     "while [ ! -e /srv/child$at ]; do sleep 0.05; done; kill -USR1 \$\$" ]; };
 mounts = ( { type = "bind"; source = "$scratch/go"; target = "/srv"; readonly = true; } );
 restart = { policy = "no"; };
-install = { enabled = true; };
 U
-        begin_kept
-        eventually is "child$at" ready
-        kill_at renameat "$at"
-        go "child$at"
-        eventually found_again
-        eventually is "child$at" failed
         run ring status "child$at"
         [[ $output == *"was ended by SIGUSR1"* ]]
         finish
         rm "$scratch/units/child$at.unit"
+    done
+}
+
+@test "who connects to a listening socket is not refused, wherever in the end of its program the manager dies" {
+    local at client
+    for at in 1 2 3; do
+        : >"$scratch/stderr"
+        may_go
+        unit lazy <<U
+service = { exec = [ "/bin/sh", "-c",
+    "while [ ! -e /srv/lazy ]; do sleep 0.05; done; exec /opt/storm-service serve 5" ]; };
+mounts = ( { type = "bind"; source = "$scratch/go"; target = "/srv"; readonly = true; },
+           { type = "bind"; source = "$RINGFENCE_BUILD/tests"; target = "/opt"; readonly = true; } );
+volumes = ( { name = "lazy"; target = "/mnt"; } );
+network = { sockets = [ "$scratch/lazy" ]; sockets_lazy = true; };
+U
+        begin_kept
+        ring start lazy
+        "$RINGFENCE_BUILD/tests/storm-service" load "$scratch/lazy" "$scratch/over" \
+            >"$scratch/answers" 3>&- &
+        client=$!
+        eventually is lazy ready
+        kill_at renameat "$at"
+        go lazy
+        eventually found_again
+        touch "$scratch/over"
+        wait "$client"
+        cat "$scratch/answers"
+        finish
+        rm "$scratch/over" "$scratch/go/lazy"
     done
 }

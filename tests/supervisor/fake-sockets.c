@@ -118,10 +118,20 @@ int sockets_resume(struct service *service, struct sockets **sockets, struct fau
     return error;
 }
 
+static bool is_needed(const char *name) {
+    struct service *service = fake_service(name);
+    return service && !state_traits(service->state)->down && service->private->goal != GOAL_DOWN &&
+           !service->private->sockets && service->unit->container.network.sockets.count > 0;
+}
+
 void fake_sockets_settle(void) {
-    for (size_t i = kept_count; i-- > 0;)
-        if (!kept[i].lost)
-            take_kept(&kept[i]);
+    for (size_t i = kept_count; i-- > 0;) {
+        if (kept[i].lost)
+            continue;
+        if (is_needed(kept[i].name))
+            fake_broken("who waits at the sockets of a unit that goes on was turned away");
+        take_kept(&kept[i]);
+    }
 }
 
 void sockets_close(struct sockets *sockets) {

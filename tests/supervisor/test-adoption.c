@@ -185,6 +185,30 @@ TEST(what_a_person_started_is_started_again_where_its_facts_are_damaged) {
     end();
 }
 
+/* One that listens, and at which somebody waits. */
+static struct service *begin_lazy(void) {
+    struct unit *unit = fake_unit("web", SERVICE_EXEC);
+    fake_add(&unit->container.network.sockets, "/run/web");
+    unit->container.network.sockets_lazy = true;
+    boot(unit);
+    command(COMMAND_START, "web");
+    fake_run(10 * MSEC);
+    CHECK(fake_service("web")->state == SERVICE_LISTENING);
+    return fake_service("web");
+}
+
+TEST(who_waits_at_its_sockets_is_served_though_its_facts_are_damaged) {
+    begin_lazy();
+    fake_broken = overlook;
+    fake_damage("web");
+    CHECK(fake_connect("web"));
+    fake_die();
+    fake_revive(false);
+    fake_run(SEC);
+    CHECK(fake_service("web")->state == SERVICE_READY);
+    end();
+}
+
 TEST(what_a_person_stopped_is_not) {
     struct unit *unit = fake_unit("web", SERVICE_EXEC);
     unit->install.enabled = true;
