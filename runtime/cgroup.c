@@ -236,6 +236,8 @@ int cgroup_adopt(struct cgroup_root *root, const char *slice, const char *unit, 
     if (cgroup_id(cgroup) != id)
         return fault_say(fault, -ESTALE, "cgroup \"%s\" is another one of that name", cgroup->path);
     error = open_events(cgroup);
+    if (error == -ENOENT) /* who removed it did not live to remove the rest */
+        return fault_say(fault, -ESTALE, "the main part of cgroup \"%s\" is gone", cgroup->path);
     if (error)
         return fault_set(fault, error, "cannot open the main part of cgroup \"%s\"", cgroup->path);
     memcpy(cgroup->renewed, kills, sizeof cgroup->renewed);

@@ -189,6 +189,20 @@ TEST(with_some_descriptors) {
     end();
 }
 
+TEST(with_half_of_its_cgroup) {
+    char path[PATH_MAX], sentence[PATH_MAX];
+    prepare();
+    succeed(NULL);
+    const char *cgroup = runtime_cgroup(box.runtime);
+    snprintf(path, sizeof path, "%.1000s/unit-box/main", cgroup);
+    CHECK(rmdir(path) == 0);
+    CHECK(adopt_words(left.sandbox) == -ESTALE);
+    snprintf(sentence, sizeof sentence, "the main part of cgroup \"%.1000s/unit-box\" is gone",
+             cgroup);
+    CHECK_TEXT(box.fault.text, sentence);
+    end();
+}
+
 /* ---- what was on its way ---- */
 
 /* A process beside the main one, of which no facts tell. */
