@@ -59,6 +59,8 @@ int stamp_read(const struct manager *manager, const char *name, struct stamp *re
     int error = read_line(path, &line, fault);
     if (error < 0)
         return error;
+    if (!*line) /* a power cut kept the file, and not what was written to it */
+        return -ENOENT;
     return parse(line, ret_stamp)
                ? 0
                : fault_say(fault, EINVAL, "\"%s\" holds no time in microseconds", path);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "supervisor/log/mend.h"
 #include "units/base/fault.h"
 #include "units/base/number.h"
 #include "units/base/scoped.h"
@@ -41,12 +42,9 @@ static int open_current(struct log_file *file, struct fault *fault) {
         return fault_set(fault, errno, "cannot open the log file \"%s\"", path);
     if (!S_ISREG(status.st_mode))
         return fault_say(fault, EINVAL, "the log file \"%s\" is not a regular file", path);
-    char last = '\n';
-    if (status.st_size > 0 && pread(fd, &last, 1, status.st_size - 1) < 0)
-        return fault_set(fault, errno, "cannot read the log file \"%s\"", path);
-    /* The end of a record that a predecessor of ours could not write is gone for ever. */
-    if (last != '\n' && write(fd, "\n", 1) < 0)
-        return fault_set(fault, errno, "cannot write the log file \"%s\"", path);
+    int error = log_mend(fd, path, fault);
+    if (error)
+        return error;
     file->fd = take_fd(&fd);
     return 0;
 }
@@ -85,6 +83,27 @@ static void remove_rotated(const struct log_file *file, unsigned least) {
         if (log_rotated_index(entry->d_name) >= least)
             unlinkat(fd, entry->d_name, 0);
     closedir(directory);
+}
+
+int log_file_mend(const struct log_file *file, struct fault *fault) {
+    int error = 0,
+        fd = openat(file->root, file->unit, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *directory = fd < 0 ? NULL : fdopendir(fd);
+    if (!directory) {
+        close_fd(fd);
+        return 0; /* nothing has been logged yet */
+    }
+    for (const struct dirent *entry; (entry = readdir(directory)) && !error;) {
+        if (strcmp(entry->d_name, "current") != 0 && log_rotated_index(entry->d_name) == 0)
+            continue;
+        scoped_fd int log = openat(
+            fd, entry->d_name, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+        struct stat status;
+        if (log >= 0 && fstat(log, &status) == 0 && S_ISREG(status.st_mode))
+            error = log_mend(log, entry->d_name, fault);
+    }
+    closedir(directory);
+    return error ? fault_prefix(fault, error, "log of %s", file->unit) : 0;
 }
 
 /* The files that are there move up by one; what would be one too many goes. */
@@ -205,6 +224,6 @@ size_t log_file_resume(struct log_file *file, struct log_marks *marks, const cha
     size_t written = compare(fd, mark.size, data + offset, length - offset);
     size_t kept = whole(data + offset, written);
     if (kept < written && ftruncate(fd, (off_t)(mark.size + kept)) < 0)
-        return offset + kept; /* its newline comes when the file is opened */
+        return offset + kept; /* it is mended when the file is opened */
     return offset + kept;
 }

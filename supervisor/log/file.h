@@ -45,6 +45,9 @@ int log_file_append(struct log_file *file, const struct log_limits *limits, stru
                     const char *data, size_t length, size_t from, size_t *ret_written,
                     struct fault *fault);
 
+/* Has all files of the unit, the rotated ones too, end with whole records (mend.h). */
+int log_file_mend(const struct log_file *file, struct fault *fault);
+
 /* N of a name current.N, or 0. */
 unsigned log_rotated_index(const char *name);
 

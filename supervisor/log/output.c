@@ -368,7 +368,12 @@ int output_open(struct logger *logger, const char *unit, struct fault *fault) {
         return fault_set(fault, errno, "cannot watch the output directory of %s", unit);
     output->directory = take_fd(&directory);
     list_append(&logger->units, &output->link);
-    output_refresh(take(output));
+    struct output *opened = take(output);
+    output_refresh(opened);
+    /* Not before what a logger that was killed had under way is where it belongs. */
+    struct fault mending;
+    if (log_file_mend(&opened->file, &mending) < 0)
+        logger_say("%s", mending.text);
     return 0;
 }
 

@@ -87,6 +87,16 @@ usec() { date -d "$1" +%s000000; }
     [ "$(runs nightly)" = 0 ]
 }
 
+@test "a stamp that a power cut emptied is begun anew without a word" {
+    note nightly 'schedule = "0 3 * * *"; persistent = true;'
+    stamp nightly ''
+    begin
+    eventually grep -Eq '^[0-9]{16} 0$' "$scratch/state/timers/nightly"
+    finish
+    ! said "nightly: .*holds no time"
+    [ "$(runs nightly)" = 0 ]
+}
+
 @test "a run that goes on is not joined by a second" {
     unit long <<'U'
 service = { exec = [ "/bin/sleep", "1000" ]; };

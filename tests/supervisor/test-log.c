@@ -177,14 +177,78 @@ TEST(fewer_files_than_before) {
     CHECK_TEXT(content("current.4"), "-");
 }
 
-TEST(a_torn_record_gets_its_newline) {
-    const struct log_limits limits = {.max_size = 100, .max_files = 3};
-    begin();
-    CHECK(append(&limits, "half") == 0); /* as if the power had gone */
-    log_file_close(&file);
-    CHECK(append(&limits, "whole\n") == 0);
-    CHECK_TEXT(content("current"), "half\nwhole\n");
+/* ---- after a power cut ---- */
+
+#define RECORD(rest) NOON " web[4711] " rest
+#define SOUND RECORD("out: whole\n")
+
+/* As the disk gives a file back, with so many zeros behind it. */
+static void put(const char *name, const char *text, size_t zeros) {
+    static const char nothing[10000];
+    char path[64];
+    snprintf(path, sizeof path, "web/%s", name);
+    CHECK(mkdirat(file.root, "web", 0750) == 0 || errno == EEXIST);
+    int fd = openat(file.root, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+    CHECK(write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+    CHECK(zeros <= sizeof nothing && write(fd, nothing, zeros) == (ssize_t)zeros);
+    close_fd(fd);
 }
+
+TEST(what_a_power_cut_tore_is_partial_or_gone) {
+    static const struct {
+        const char *torn;
+        size_t zeros;
+        const char *mended;
+    } cases[] = {
+        {"", 0, ""},
+        {"", 10000, ""},
+        {SOUND, 0, SOUND},
+        {SOUND, 1, SOUND},
+        {SOUND, 10000, SOUND},
+        {SOUND RECORD("err: ha"), 0, SOUND RECORD("err+: ha\n")},
+        {SOUND RECORD("err: ha"), 5000, SOUND RECORD("err+: ha\n")},
+        {RECORD("out+: "), 0, RECORD("out+: \n")},
+        {SOUND RECORD("ou"), 0, SOUND},
+        {SOUND "2026-11-", 4096, SOUND},
+        {"2026-11-", 0, ""},
+    };
+    begin();
+    for (size_t i = 0; i < ELEMENTS(cases); i++) {
+        put("current", cases[i].torn, cases[i].zeros);
+        put("current.2", cases[i].torn, cases[i].zeros);
+        put("currently", cases[i].torn, 0);
+        CHECK(log_file_mend(&file, &fault) == 0);
+        CHECK_TEXT(content("current"), cases[i].mended);
+        CHECK_TEXT(content("current.2"), cases[i].mended);
+        CHECK_TEXT(content("currently"), cases[i].torn);
+    }
+}
+
+TEST(a_unit_that_has_not_logged_has_nothing_to_mend) {
+    begin();
+    CHECK(log_file_mend(&file, &fault) == 0);
+    CHECK_TEXT(content("current"), "-");
+}
+
+TEST(what_is_written_next_begins_a_line) {
+    const struct log_limits limits = {.max_size = 1000, .max_files = 3};
+    begin();
+    put("current", SOUND RECORD("out: ha"), 3);
+    CHECK(append(&limits, "next\n") == 0);
+    CHECK_TEXT(content("current"), SOUND RECORD("out+: ha\n") "next\n");
+}
+
+TEST(a_log_that_cannot_be_mended_is_named) {
+    const struct rlimit least = {sizeof SOUND - 1, RLIM_INFINITY};
+    begin();
+    put("current.1", SOUND RECORD("out: ha"), 0);
+    signal(SIGXFSZ, SIG_IGN);
+    CHECK(setrlimit(RLIMIT_FSIZE, &least) == 0);
+    CHECK(log_file_mend(&file, &fault) == -EFBIG);
+    CHECK_TEXT(fault.text, "log of web: cannot write the log file \"current.1\": File too large");
+}
+
+/* ---- a full disk ---- */
 
 TEST(a_full_disk_cuts_no_record) {
     const struct log_limits limits = {.max_size = 100, .max_files = 3};
