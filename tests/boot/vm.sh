@@ -176,6 +176,14 @@ vm_tree() { # vm_tree TREE BUILD KERNEL MODULE...
     done
 }
 
+# vm_bare TREE: of an initramfs that changes to a root, what it needs until then.
+vm_bare() {
+    ! ldd "$1/usr/sbin/ringfenced" >/dev/null 2>&1 || return 0 # it needs libraries: with sanitizers
+    rm -rf "$1"/{srv,opt} "$1"/usr/bin/* "$1"/usr/libexec "$1/etc/ringfence"
+    find "$1/usr/lib" "$1/usr/lib64" -mindepth 1 -maxdepth 1 ! -name modules -exec rm -rf {} +
+    find "$1/usr/sbin" -mindepth 1 ! -name agent ! -name ringfenced -delete
+}
+
 # ---- the machine ----
 
 vm_build() {
