@@ -1,8 +1,12 @@
+#include <assert.h>
 #include <fcntl.h>
 #include <string.h>
 
 #include "supervisor/apply.h"
 #include "supervisor/bus-client.h"
+#include "supervisor/orders.h"
+
+static_assert(BUS_TOKEN_LENGTH == ORDER_TOKEN_LENGTH, "both ends agree");
 
 #define CALLS_MAX 1024 /* of one client that wait for an answer */
 
@@ -188,25 +192,52 @@ static void on_command_done(void *context, int error, const struct fault *fault)
     call_end(call, error, reply);
 }
 
-int bus_command(struct bus_client *client, sd_bus_message *message, enum command command,
-                const char *name, bool wait) {
+/* token NULL: done anew each time that it is asked for. */
+static int order(struct bus_client *client, sd_bus_message *message, enum command command,
+                 const char *name, bool wait, const char *token) {
     struct manager *manager = client->bus->manager;
     struct fault fault = {""};
     struct bus_call *call;
     int error;
 
     if (!wait) {
-        error = manager_command(manager, command, name, NULL, NULL, &fault);
+        error = manager_order(manager, command, name, token, NULL, NULL, &fault);
         return client->gone ? 1 : bus_reply_result(message, error, &fault);
     }
     call = call_new(client, message, CALL_COMMAND);
     if (!call)
         return refuse_more(message);
-    error = manager_command(manager, command, name, on_command_done, call, &fault);
+    error = manager_order(manager, command, name, token, on_command_done, call, &fault);
     if (error >= 0 || client->gone)
         return 1; /* the call may be answered and gone already */
     call_free(call);
     return bus_reply_result(message, error, &fault);
+}
+
+int bus_command(struct bus_client *client, sd_bus_message *message, enum command command,
+                const char *name, bool wait) {
+    return order(client, message, command, name, wait, NULL);
+}
+
+int bus_order(sd_bus_message *message, void *userdata, sd_bus_error *unused) {
+    static const char *const words[] = {[COMMAND_START] = "start",
+                                        [COMMAND_STOP] = "stop",
+                                        [COMMAND_RESTART] = "restart",
+                                        [COMMAND_RELOAD] = "reload"};
+    const char *word, *name, *token;
+    int wait, error = sd_bus_message_read(message, "ssbs", &word, &name, &wait, &token);
+    (void)unused;
+
+    if (error < 0)
+        return error;
+    if (!order_token_is_valid(token))
+        return sd_bus_reply_method_errorf(message, bus_error_name(BUS_INVALID_ARGUMENTS),
+                                          "a token is %d hexadecimal digits", ORDER_TOKEN_LENGTH);
+    for (size_t i = 0; i < ELEMENTS(words); i++)
+        if (strcmp(words[i], word) == 0)
+            return order(userdata, message, (enum command)i, name, wait, token);
+    return sd_bus_reply_method_errorf(message, bus_error_name(BUS_INVALID_ARGUMENTS),
+                                      "an order is start, stop, restart or reload");
 }
 
 /* ---- apply ---- */

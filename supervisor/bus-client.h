@@ -45,6 +45,8 @@ int bus_outbox_open(struct bus *bus);
 struct bus_call;
 int bus_command(struct bus_client *client, sd_bus_message *message, enum command command,
                 const char *name, bool wait);
+/* Order: s command, s unit, b wait, s token; done once however often it is asked for. */
+int bus_order(sd_bus_message *message, void *userdata, sd_bus_error *unused);
 /* Reads the rest of the message, from the argument vector on. */
 int bus_exec(struct bus_client *client, sd_bus_message *message, const char *name);
 int bus_exec_signal(struct bus_client *client, sd_bus_message *message, uint64_t cookie,

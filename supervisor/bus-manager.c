@@ -425,6 +425,8 @@ static const sd_bus_vtable manager_vtable[] = {
                             on_restart, 0),
     SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_ARGS("s", unit, "b", wait), SD_BUS_NO_RESULT,
                             on_reload, 0),
+    SD_BUS_METHOD_WITH_ARGS("Order", SD_BUS_ARGS("s", command, "s", unit, "b", wait, "s", token),
+                            SD_BUS_NO_RESULT, bus_order, 0),
     SD_BUS_METHOD("ReloadUnits", "", "", on_reload_units, 0),
     SD_BUS_METHOD_WITH_ARGS("Apply", SD_BUS_ARGS("b", dry_run, "b", keep_going),
                             SD_BUS_RESULT("a(ssss)", plan), on_apply, 0),

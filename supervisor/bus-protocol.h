@@ -28,6 +28,7 @@ SCOPED(sd_bus_creds_unref, sd_bus_creds *)
 #define BUS_BOOT "bttta(" BUS_BOOT_STEP ")a(" BUS_BOOT_UNIT ")"
 
 #define BUS_CLIENTS_MAX 64
+#define BUS_TOKEN_LENGTH 32 /* 128 random bits, with each Order: lower-case hexadecimal digits */
 
 enum bus_error {
     BUS_FAILED,

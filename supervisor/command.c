@@ -2,9 +2,11 @@
 #include <string.h>
 
 #include "supervisor/console.h"
+#include "supervisor/gate.h"
 #include "supervisor/health.h"
 #include "supervisor/job.h"
 #include "supervisor/log.h"
+#include "supervisor/orders.h"
 #include "supervisor/output.h"
 #include "supervisor/stamp.h"
 #include "supervisor/state.h"
@@ -69,16 +71,57 @@ static int begin(struct service *service, enum command command, struct fault *fa
     return 0;
 }
 
-int manager_command(struct manager *manager, enum command command, const char *name,
-                    command_done done, void *context, struct fault *fault) {
+/* What is to become of all whom it concerns is written before anything of that happens, and that it
+ * was taken is written last: a manager that dies on the way is followed by one that is asked again.
+ * A restart is noted first: what restarts with it follows of its own, and would do so twice. */
+static int begin_once(struct service *service, enum command command, const char *token,
+                      struct fault *fault) {
+    struct service_private *own = service->private;
+    char *orders = orders_with(own->orders, token);
+    if (!orders)
+        return fault_set(fault, ENOMEM, "cannot take an order for %s", service->name);
+    int error = begin(service, command, fault);
+    if (error < 0) {
+        free(orders);
+        return error;
+    }
+    free(own->orders);
+    own->orders = orders;
+    if (command != COMMAND_RESTART)
+        list_remove(&own->unsaved); /* to be the last */
+    state_touch(service);
+    state_flush(service->manager);
+    return 0;
+}
+
+/* Another command has followed it since. */
+static bool is_history(const struct service *service, enum command command) {
+    return command == COMMAND_STOP && !state_traits(service->state)->down &&
+           !gate_is_going_down(service);
+}
+
+int manager_order(struct manager *manager, enum command command, const char *name,
+                  const char *token, command_done done, void *context, struct fault *fault) {
     struct service *service = find(manager, name, fault);
     if (!service)
         return -ENOENT;
-    int error = begin(service, command, fault);
-    if (error >= 0 && (error = job_wait(service, command, done, context)) < 0)
+    bool taken = token && orders_have(service->private->orders, token);
+    int error = taken   ? 0
+                : token ? begin_once(service, command, token, fault)
+                        : begin(service, command, fault);
+    if (taken && is_history(service, command)) {
+        if (done)
+            done(context, 0, NULL);
+    } else if (error >= 0 && (error = job_wait(service, command, done, context)) < 0) {
         fault_set(fault, error, "cannot wait for %s", name);
+    }
     manager_event_ended(manager); /* also where it is refused: an instance may have come to be */
     return error < 0 ? error : 0;
+}
+
+int manager_command(struct manager *manager, enum command command, const char *name,
+                    command_done done, void *context, struct fault *fault) {
+    return manager_order(manager, command, name, NULL, done, context, fault);
 }
 
 void manager_withdraw(struct manager *manager, void *context) {

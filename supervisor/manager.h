@@ -63,6 +63,10 @@ typedef void (*command_done)(void *context, int error, const struct fault *fault
  * its cgroup is empty. context must outlive the transaction or be withdrawn. */
 int manager_command(struct manager *manager, enum command command, const char *name,
                     command_done done, void *context, struct fault *fault);
+/* The same of one that may have been given before, to a manager that died: it is done once. token:
+ * one of orders.h. */
+int manager_order(struct manager *manager, enum command command, const char *name,
+                  const char *token, command_done done, void *context, struct fault *fault);
 void manager_withdraw(struct manager *manager, void *context); /* the caller went away */
 
 int manager_kill(struct manager *manager, const char *name, int signal, bool all,

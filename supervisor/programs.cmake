@@ -69,7 +69,7 @@ add_library(policy STATIC
     supervisor/condition.c supervisor/digest.c supervisor/exec.c supervisor/facts.c supervisor/fd-store.c supervisor/foreign.c
     supervisor/gate.c
     supervisor/graph.c supervisor/health.c supervisor/job.c supervisor/log.c supervisor/manager.c
-    supervisor/passing.c supervisor/plan.c supervisor/plan-action.c supervisor/restart.c supervisor/schedule.c
+    supervisor/orders.c supervisor/passing.c supervisor/plan.c supervisor/plan-action.c supervisor/restart.c supervisor/schedule.c
     supervisor/shutdown.c
     ${SERVICE_SOURCES} supervisor/state.c supervisor/state-table.c
     supervisor/timers.c supervisor/transaction.c supervisor/witness.c)

@@ -106,6 +106,7 @@ struct service_private {
 
     enum goal goal;
     bool cycle_by_person; /* GOAL_CYCLE is a person's word */
+    char *orders;         /* the last that it has taken (orders.h); NULL: none had a token */
     bool attempt_failed;  /* the last attempt to get ready; false again when one succeeds */
     bool stalled;         /* waits for one whose attempt failed, or for one that is stalled */
     bool recover;         /* failed or stopped for a dependency: started when that one is ready */

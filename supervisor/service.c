@@ -152,6 +152,7 @@ void service_free(struct service *service) {
     free(service->status_error);
     free(own->commands.failure);
     free(own->reload_failure);
+    free(own->orders);
     free(service->path);
     free(service->name);
     free(service); /* and private, which lies behind it */

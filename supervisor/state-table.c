@@ -88,6 +88,7 @@ static const struct fact_row service_rows[] = {
 static const struct fact_row private_rows[] = {
     FACT_ENUM(service_private, "goal", goal, goal_word, ELEMENTS(goal_words)),
     OWN(cycle_by_person, FACT_BOOL),
+    OWN(orders, FACT_TEXT),
     OWN(attempt_failed, FACT_BOOL),
     OWN(recover, FACT_BOOL),
     OWN(for_failure, FACT_BOOL),

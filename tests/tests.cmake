@@ -22,7 +22,7 @@ if(TESTS)
                 tests/supervisor/fake-units.c tests/supervisor/fake-world.c)
     target_link_libraries(lifeless PUBLIC policy)
     foreach(name test-adoption test-apply test-clock test-dependencies test-facts test-health test-jobs test-listen
-            test-pause test-restart test-runs test-schedule test-service test-shutdown test-timers)
+            test-orders test-pause test-restart test-runs test-schedule test-service test-shutdown test-timers)
         add_executable(supervisor-${name} tests/supervisor/${name}.c)
         set_target_properties(supervisor-${name} PROPERTIES
                               RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
@@ -60,7 +60,7 @@ endif()
 # The control door in front of made-up services, for tests/supervisor/door.bats and tests/ctl.
 if(TESTS)
     add_executable(door-manager tests/supervisor/door-manager.c supervisor/log.c
-                   supervisor/plan-action.c)
+                   supervisor/orders.c supervisor/plan-action.c)
     target_link_libraries(door-manager PRIVATE door)
     add_executable(supervisor-test-door tests/supervisor/test-door.c)
     target_link_libraries(supervisor-test-door PRIVATE protocol)

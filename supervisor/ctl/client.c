@@ -1,10 +1,21 @@
 #include "supervisor/ctl/client.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "units/base/names.h"
+#include "units/base/number.h"
+
+enum { PAUSE_MS = 20 };
+
+#define PATIENCE_UNTOLD USEC_PER_SEC
+/* A manager that lived for less has not come to stay. */
+#define LIFE_THAT_COUNTS (10 * USEC_PER_SEC)
 
 /* ---- connecting ---- */
 
@@ -39,10 +50,12 @@ static int shake_hands(sd_bus *bus) {
     return result < 0 ? result : 0;
 }
 
-int client_open(const struct tool *tool, sd_bus **ret_bus, struct fault *fault) {
+/* *ret_error: why the manager cannot be reached. */
+static int open_door(const struct tool *tool, sd_bus **ret_bus, int *ret_error,
+                     struct fault *fault) {
     scoped(sd_bus_flush_close_unref) sd_bus *bus = NULL;
     const char *directory = tool->runtime_directory;
-    int fd = -EBADF, error = connect_to(directory, &fd);
+    int fd = -EBADF, error = *ret_error = connect_to(directory, &fd);
 
     if (error == -EACCES || error == -EPERM) {
         fault_set(fault, error, "cannot open the control door \"%s/" BUS_SOCKET "\"", directory);
@@ -62,6 +75,7 @@ int client_open(const struct tool *tool, sd_bus **ret_bus, struct fault *fault) 
     if (error >= 0 && (error = sd_bus_negotiate_fds(bus, true)) >= 0 &&
         (error = sd_bus_start(bus)) >= 0)
         error = shake_hands(bus);
+    *ret_error = error;
     if (error < 0) {
         fault_say(fault, error,
                   "the manager on \"%s/" BUS_SOCKET "\" closed the connection (%s); it serves at "
@@ -71,6 +85,11 @@ int client_open(const struct tool *tool, sd_bus **ret_bus, struct fault *fault) 
     }
     *ret_bus = take(bus);
     return EXIT_OK;
+}
+
+int client_open(const struct tool *tool, sd_bus **ret_bus, struct fault *fault) {
+    int error;
+    return open_door(tool, ret_bus, &error, fault);
 }
 
 /* ---- calls ---- */
@@ -102,14 +121,18 @@ int client_broken(int error, struct fault *fault) {
     return lost ? EXIT_UNREACHABLE : EXIT_FAILED;
 }
 
+/* Made by sd-bus itself for what is unanswered when the connection ends: no call times out. */
+bool client_is_unanswered(const sd_bus_error *error) {
+    return error->name && (strcmp(error->name, SD_BUS_ERROR_NO_REPLY) == 0 ||
+                           strcmp(error->name, SD_BUS_ERROR_DISCONNECTED) == 0);
+}
+
 int client_error(const sd_bus_error *error, int number, struct fault *fault) {
     enum bus_error known = error->name ? bus_error_parse(error->name) : BUS_FAILED;
 
     if (!error->name)
         return client_broken(number, fault);
-    /* Made by sd-bus itself for what is unanswered when the connection ends: no call times out. */
-    if (strcmp(error->name, SD_BUS_ERROR_NO_REPLY) == 0 ||
-        strcmp(error->name, SD_BUS_ERROR_DISCONNECTED) == 0)
+    if (client_is_unanswered(error))
         return client_broken(-ECONNRESET, fault);
     if (known == BUS_ACCESS_DENIED)
         fault_say(fault, EPERM, "only root may do this");
@@ -118,18 +141,15 @@ int client_error(const sd_bus_error *error, int number, struct fault *fault) {
     return error_code(known);
 }
 
-int client_call(sd_bus *bus, const char *method, sd_bus_message **ret_reply, struct fault *fault,
-                const char *types, ...) {
+static int call_with(sd_bus *bus, const char *method, sd_bus_message **ret_reply,
+                     struct fault *fault, const char *types, va_list arguments) {
     scoped(sd_bus_message_unref) sd_bus_message *call = NULL, *reply = NULL;
     sd_bus_error answer = SD_BUS_ERROR_NULL;
-    va_list arguments;
     int error =
         sd_bus_message_new_method_call(bus, &call, NULL, BUS_MANAGER_PATH, BUS_MANAGER, method);
 
-    va_start(arguments, types);
     if (error >= 0 && types)
         error = sd_bus_message_appendv(call, types, arguments);
-    va_end(arguments);
     if (error < 0)
         return client_broken(error, fault);
     error = sd_bus_call(bus, call, UINT64_MAX, &answer, &reply);
@@ -141,6 +161,100 @@ int client_call(sd_bus *bus, const char *method, sd_bus_message **ret_reply, str
     if (ret_reply)
         *ret_reply = take(reply);
     return EXIT_OK;
+}
+
+int client_call(sd_bus *bus, const char *method, sd_bus_message **ret_reply, struct fault *fault,
+                const char *types, ...) {
+    va_list arguments;
+
+    va_start(arguments, types);
+    int code = call_with(bus, method, ret_reply, fault, types, arguments);
+    va_end(arguments);
+    return code;
+}
+
+/* ---- over the end of a manager ---- */
+
+uint64_t client_now(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return (uint64_t)now.tv_sec * USEC_PER_SEC + (uint64_t)now.tv_nsec / 1000;
+}
+
+bool client_is_lost(sd_bus *bus, int code) {
+    return code == EXIT_UNREACHABLE && sd_bus_is_open(bus) <= 0;
+}
+
+int client_await(const struct tool *tool, uint64_t deadline, sd_bus **ret_bus,
+                 struct fault *fault) {
+    uint64_t patience = client_now() + PATIENCE_UNTOLD;
+    int code;
+
+    while ((code = client_open(tool, ret_bus, fault)) == EXIT_UNREACHABLE) {
+        uint64_t now = client_now();
+        if (now >= deadline)
+            break;
+        if (now >= patience) {
+            tool_fail(code, "the manager went away; waiting for the next one");
+            patience = UINT64_MAX;
+        }
+        poll(NULL, 0, PAUSE_MS);
+    }
+    return code;
+}
+
+/* A manager that has ended in peace has taken its door away. */
+int client_open_or_await(const struct tool *tool, sd_bus **ret_bus, struct fault *fault) {
+    int error, code = open_door(tool, ret_bus, &error, fault);
+
+    if (code != EXIT_UNREACHABLE || error == -ENOENT || tool->retry == 0)
+        return code;
+    return client_await(tool, client_now() + tool->retry, ret_bus, fault);
+}
+
+int client_reopen(const struct tool *tool, sd_bus **bus, struct client_patience *patience,
+                  struct fault *fault) {
+    scoped_text struct text time = {0};
+    uint64_t now = client_now();
+
+    if (tool->retry == 0)
+        return client_broken(-ECONNRESET, fault);
+    if (!patience->opened || now - patience->opened > LIFE_THAT_COUNTS)
+        patience->deadline = now + tool->retry;
+    *bus = sd_bus_flush_close_unref(*bus);
+    int code = client_await(tool, patience->deadline, bus, fault);
+    patience->opened = client_now();
+    if (code == EXIT_UNREACHABLE) {
+        duration_print(&time, tool->retry);
+        fault_say(fault, ETIMEDOUT,
+                  "the manager went away before it answered, and no other one has for %s",
+                  time.data ? time.data : "long");
+    }
+    return code;
+}
+
+/* Before the kernel has gathered randomness it waits, as for every program of early boot. */
+void client_make_token(char token[CLIENT_TOKEN_SIZE]) {
+    uint64_t random[2] = {0};
+
+    while (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
+        poll(NULL, 0, PAUSE_MS);
+    snprintf(token, CLIENT_TOKEN_SIZE, "%016" PRIx64 "%016" PRIx64, random[0], random[1]);
+}
+
+int client_insist(const struct tool *tool, sd_bus **bus, const char *method,
+                  sd_bus_message **ret_reply, struct fault *fault, const char *types, ...) {
+    struct client_patience patience = {0};
+    int code;
+
+    do {
+        va_list arguments;
+        va_start(arguments, types);
+        code = call_with(*bus, method, ret_reply, fault, types, arguments);
+        va_end(arguments);
+    } while (client_is_lost(*bus, code) &&
+             (code = client_reopen(tool, bus, &patience, fault)) == EXIT_OK);
+    return code;
 }
 
 int client_property(sd_bus *bus, const char *property, char **ret_value, struct fault *fault) {

@@ -19,6 +19,36 @@ int client_error(const sd_bus_error *error, int number, struct fault *fault);
 /* What sd_bus_*(3) returned while talking, where no answer came. */
 int client_broken(int error, struct fault *fault);
 
+/* ---- over the end of a manager, which the next one goes on after ---- */
+
+/* What has become of a connection. Begins with zeros. */
+struct client_patience {
+    uint64_t opened;   /* CLOCK_BOOTTIME, microseconds: the present one; 0: the first */
+    uint64_t deadline; /* when nobody is waited for any more */
+};
+
+/* Whether the manager went away before it answered: after a call, and in the place of an answer. */
+bool client_is_lost(sd_bus *bus, int code);
+bool client_is_unanswered(const sd_bus_error *error);
+/* The next manager's door in the place of the lost one, as soon as it is there. EXIT_UNREACHABLE
+ * where none came for tool->retry; managers that die on and on are one long absence. */
+int client_reopen(const struct tool *tool, sd_bus **bus, struct client_patience *patience,
+                  struct fault *fault);
+/* Opens the door, which another manager may be about to open: until a time of CLOCK_BOOTTIME. */
+int client_await(const struct tool *tool, uint64_t deadline, sd_bus **ret_bus, struct fault *fault);
+/* client_open(); where the manager has died this moment, waits for the next one, too. */
+int client_open_or_await(const struct tool *tool, sd_bus **ret_bus, struct fault *fault);
+uint64_t client_now(void); /* CLOCK_BOOTTIME, microseconds */
+
+/* For an order, by which the next manager knows it too. */
+#define CLIENT_TOKEN_SIZE (BUS_TOKEN_LENGTH + 1)
+void client_make_token(char token[CLIENT_TOKEN_SIZE]);
+
+/* client_call(), and once more of the next manager where this one went away: for what is the same
+ * when it is done twice. */
+int client_insist(const struct tool *tool, sd_bus **bus, const char *method,
+                  sd_bus_message **ret_reply, struct fault *fault, const char *types, ...);
+
 /* A reading property of the manager; a new string. */
 int client_property(sd_bus *bus, const char *property, char **ret_value, struct fault *fault);
 

@@ -9,9 +9,11 @@
 #include "supervisor/ctl/output.h"
 #include "supervisor/ctl/tool.h"
 #include "units/base/names.h"
+#include "units/base/number.h"
 #include "units/base/scoped.h"
 
 #define RUNTIME_DIRECTORY "/run/ringfence"
+#define RETRY (20 * USEC_PER_SEC)
 #define VERBS_MAX 64
 
 const struct flag tool_flags[] = {
@@ -20,6 +22,8 @@ const struct flag tool_flags[] = {
      ", or RINGFENCE_RUNTIME_DIR)"},
     {"color", 0, "WHEN", "auto (on a terminal), always or never"},
     {"no-pager", 0, NULL, "never start a pager"},
+    {"retry", 0, "DURATION",
+     "where the manager goes away, ask the next one, for so long (20s); off: not at all"},
     {"help", 'h', NULL, "show help, of one verb where one is named"},
     {"version", 0, NULL, "show the version"},
     {0},
@@ -135,6 +139,11 @@ static int take_common(struct tool *tool, const struct arguments *arguments) {
         tool->runtime_directory = value;
     if (arguments_value(arguments, "no-pager"))
         tool->pager = false;
+    value = arguments_value(arguments, "retry");
+    if (value && duration_parse(value, &tool->retry) < 0)
+        return tool_fail(EXIT_USAGE, "--retry=%s: a duration, as \"20s\", or off", value);
+    if (tool->retry == DURATION_OFF)
+        tool->retry = 0;
     value = arguments_value(arguments, "color");
     if (value && !output_choose_colour(tool, value))
         return tool_fail(EXIT_USAGE, "--color=%s: auto, always or never", value);
@@ -190,7 +199,8 @@ int main(int argc, char **argv) {
     scoped_arguments struct arguments before = {0};
     const char *directory = getenv("RINGFENCE_RUNTIME_DIR");
     struct tool tool = {.runtime_directory =
-                            directory && directory[0] ? directory : RUNTIME_DIRECTORY};
+                            directory && directory[0] ? directory : RUNTIME_DIRECTORY,
+                        .retry = RETRY};
     struct fault fault;
     int code;
 

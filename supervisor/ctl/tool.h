@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "supervisor/ctl/arguments.h"
 #include "units/base/fault.h"
@@ -28,6 +29,7 @@ enum exit_code {
 struct tool {
     const char *runtime_directory;
     const struct verb *verb;
+    uint64_t retry; /* microseconds for which the next manager is waited for; 0: not at all */
     bool json;
     bool colour, pager; /* decided by output_choose() */
 };

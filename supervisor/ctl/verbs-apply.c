@@ -49,11 +49,13 @@ static int read_rows(sd_bus_message *reply, struct rows *rows) {
     return result;
 }
 
-/* An exit code, with the sentence told. */
-static int ask(sd_bus *bus, bool dry_run, bool keep_going, struct rows *rows) {
+/* An exit code, with the sentence told. What a manager did that died is in no plan of the next one.
+ */
+static int ask(const struct tool *tool, sd_bus **bus, bool dry_run, bool keep_going,
+               struct rows *rows) {
     scoped(sd_bus_message_unref) sd_bus_message *reply = NULL;
     struct fault fault;
-    int code = client_call(bus, "Apply", &reply, &fault, "bb", dry_run, keep_going);
+    int code = client_insist(tool, bus, "Apply", &reply, &fault, "bb", dry_run, keep_going);
 
     if (code == EXIT_OK && read_rows(reply, rows) < 0)
         code = client_broken(-EBADMSG, &fault);
@@ -163,11 +165,11 @@ int verb_apply(const struct tool *tool, const struct arguments *arguments) {
     bool keep_going = arguments_value(arguments, "keep-going") != NULL;
     bool all = arguments_value(arguments, "all") != NULL;
     struct fault fault;
-    int code = client_open(tool, &bus, &fault);
+    int code = client_open_or_await(tool, &bus, &fault);
 
     if (code != EXIT_OK)
         return tool_fail(code, "%s", fault.text);
-    if ((code = ask(bus, true, keep_going, &plan)) != EXIT_OK)
+    if ((code = ask(tool, &bus, true, keep_going, &plan)) != EXIT_OK)
         return code;
     if (!tool->json && (code = print_plan(tool, &plan, all)) != EXIT_OK)
         return code;
@@ -183,7 +185,7 @@ int verb_apply(const struct tool *tool, const struct arguments *arguments) {
         return invalid ? EXIT_INVALID : EXIT_OK;
     }
     fflush(stdout);
-    if ((code = ask(bus, false, keep_going, &done)) != EXIT_OK)
+    if ((code = ask(tool, &bus, false, keep_going, &done)) != EXIT_OK)
         return code;
     code = tool->json                 ? print_json(&done, false)
            : !same_plan(&plan, &done) ? print_plan(tool, &done, all)

@@ -22,9 +22,10 @@ const struct flag rm_flags[] = {
 /* ---- start, stop, restart, reload: all units at once, each answered when it is done ---- */
 
 struct pending {
-    sd_bus *bus;
     const char *verb, *unit;
-    size_t *left;
+    char token[CLIENT_TOKEN_SIZE]; /* by which the manager knows it when it is asked again */
+    size_t *left;                  /* of those that were asked, how many have no answer */
+    bool answered;
     int code;
     struct fault fault; /* where it failed */
 };
@@ -39,32 +40,46 @@ static int tell(const char *verb, const char *unit, int code, const struct fault
 /* A failure is told as it happens, not when the last unit is done. */
 static int on_answer(sd_bus_message *reply, void *userdata, sd_bus_error *unused) {
     struct pending *pending = userdata;
+    const sd_bus_error *error = sd_bus_message_get_error(reply);
     (void)unused;
 
     --*pending->left;
-    if (!sd_bus_message_is_method_error(reply, NULL))
+    pending->answered = !error || !client_is_unanswered(error);
+    if (!error || !pending->answered)
         return 0;
-    pending->code = client_error(sd_bus_message_get_error(reply), -sd_bus_message_get_errno(reply),
-                                 &pending->fault);
+    pending->code = client_error(error, -sd_bus_message_get_errno(reply), &pending->fault);
     if (pending->code != EXIT_NO_UNIT) /* whose sentence comes with a suggestion, later */
         tell(pending->verb, pending->unit, pending->code, &pending->fault);
     return 0;
 }
 
-static int ask(sd_bus *bus, const char *method, bool wait, struct pending *pending) {
+static int ask(sd_bus *bus, bool wait, struct pending *pending) {
     scoped(sd_bus_message_unref) sd_bus_message *call = NULL;
     int error =
-        sd_bus_message_new_method_call(bus, &call, NULL, BUS_MANAGER_PATH, BUS_MANAGER, method);
+        sd_bus_message_new_method_call(bus, &call, NULL, BUS_MANAGER_PATH, BUS_MANAGER, "Order");
 
     if (error >= 0)
-        error = sd_bus_message_append(call, "sb", pending->unit, wait);
+        error =
+            sd_bus_message_append(call, "ssbs", pending->verb, pending->unit, wait, pending->token);
     if (error >= 0)
         error = sd_bus_call_async(bus, NULL, call, on_answer, pending, UINT64_MAX);
     return error;
 }
 
-static int await(sd_bus *bus, const size_t *left) {
-    while (*left) {
+/* All that have no answer yet. */
+static int ask_all(sd_bus *bus, bool wait, struct pending *pending, size_t count) {
+    size_t left = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (pending[i].answered)
+            continue;
+        pending[i].left = &left;
+        int error = ask(bus, wait, &pending[i]);
+        if (error < 0)
+            return error;
+        left++;
+    }
+    while (left) {
         int result = sd_bus_process(bus, NULL);
         if (result == 0)
             result = sd_bus_wait(bus, UINT64_MAX);
@@ -72,6 +87,13 @@ static int await(sd_bus *bus, const size_t *left) {
             return result;
     }
     return 0;
+}
+
+static bool all_answered(const struct pending *pending, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (!pending[i].answered)
+            return false;
+    return true;
 }
 
 /* The worst that happened: of several codes the one with the most to say is the last failure. */
@@ -89,41 +111,52 @@ static int judge(sd_bus *bus, struct pending *pending, size_t count) {
     return code;
 }
 
-static int command(const struct tool *tool, const struct arguments *arguments, const char *method) {
+static struct pending *pending_new(const struct tool *tool, char *const *units, size_t count) {
+    struct pending *pending = calloc(count, sizeof(*pending));
+
+    for (size_t i = 0; pending && i < count; i++) {
+        pending[i].verb = tool->verb->name;
+        pending[i].unit = units[i];
+        client_make_token(pending[i].token);
+    }
+    return pending;
+}
+
+static int command(const struct tool *tool, const struct arguments *arguments) {
     scoped(sd_bus_flush_close_unref) sd_bus *bus = NULL;
-    scoped_free struct pending *pending = calloc(arguments->count, sizeof(*pending));
+    scoped_free struct pending *pending = pending_new(tool, arguments->operands, arguments->count);
     bool wait = arguments_value(arguments, "no-wait") == NULL;
+    struct client_patience patience = {0};
     struct fault fault;
-    size_t left = 0;
-    int error = 0, code = client_open(tool, &bus, &fault);
+    int code = client_open_or_await(tool, &bus, &fault);
 
     if (code != EXIT_OK)
         return tool_fail(code, "%s", fault.text);
-    for (size_t i = 0; pending && i < arguments->count && error >= 0; i++) {
-        pending[i] =
-            (struct pending){bus, tool->verb->name, arguments->operands[i], &left, 0, {""}};
-        left++;
-        error = ask(bus, method, wait, &pending[i]);
+    if (!pending)
+        return tool_fail(EXIT_FAILED, "out of memory");
+    for (;;) {
+        int error = ask_all(bus, wait, pending, arguments->count);
+        if (all_answered(pending, arguments->count))
+            return judge(bus, pending, arguments->count);
+        if (error < 0 && sd_bus_is_open(bus) > 0)
+            code = client_broken(error, &fault);
+        else
+            code = client_reopen(tool, &bus, &patience, &fault);
+        if (code != EXIT_OK)
+            return tool_fail(code, "%s", fault.text);
     }
-    if (error >= 0)
-        error = pending ? await(bus, &left) : -ENOMEM;
-    if (error < 0) {
-        code = client_broken(error, &fault);
-        return tool_fail(code, "%s", fault.text);
-    }
-    return judge(bus, pending, arguments->count);
 }
 
 int verb_start(const struct tool *tool, const struct arguments *arguments) {
-    return command(tool, arguments, "Start");
+    return command(tool, arguments);
 }
 
 int verb_stop(const struct tool *tool, const struct arguments *arguments) {
-    return command(tool, arguments, "Stop");
+    return command(tool, arguments);
 }
 
 int verb_restart(const struct tool *tool, const struct arguments *arguments) {
-    return command(tool, arguments, "Restart");
+    return command(tool, arguments);
 }
 
 /* The files are read again; what is wrong with them now is shown at once. */
@@ -131,10 +164,10 @@ static int reload_files(const struct tool *tool) {
     scoped(sd_bus_flush_close_unref) sd_bus *bus = NULL;
     scoped_views struct views views = {0};
     struct fault fault;
-    int code = client_open(tool, &bus, &fault);
+    int code = client_open_or_await(tool, &bus, &fault);
 
     if (code != EXIT_OK ||
-        (code = client_call(bus, "ReloadUnits", NULL, &fault, NULL)) != EXIT_OK ||
+        (code = client_insist(tool, &bus, "ReloadUnits", NULL, &fault, NULL)) != EXIT_OK ||
         (code = views_list(bus, NULL, &views, &fault)) != EXIT_OK)
         return tool_fail(code, "%s", fault.text);
     for (size_t i = 0; i < views.count; i++) {
@@ -150,7 +183,7 @@ static int reload_files(const struct tool *tool) {
 }
 
 int verb_reload(const struct tool *tool, const struct arguments *arguments) {
-    return arguments->count ? command(tool, arguments, "Reload") : reload_files(tool);
+    return arguments->count ? command(tool, arguments) : reload_files(tool);
 }
 
 /* ---- answered at once ---- */
@@ -191,12 +224,14 @@ int verb_kill(const struct tool *tool, const struct arguments *arguments) {
 
     if (signal == 0)
         return tool_fail(EXIT_USAGE, "kill: \"%s\" is not a signal", word);
-    if ((code = client_open(tool, &bus, &fault)) != EXIT_OK)
+    if ((code = client_open_or_await(tool, &bus, &fault)) != EXIT_OK)
         return tool_fail(code, "%s", fault.text);
     for (char **unit = arguments->operands; *unit; unit++) {
         code = client_call(bus, "Kill", NULL, &fault, "sib", *unit, signal, all);
         if (code != EXIT_OK)
             result = refused(bus, tool->verb->name, *unit, code, &fault);
+        if (code == EXIT_UNREACHABLE)
+            break;
     }
     return result;
 }
@@ -205,14 +240,16 @@ static int each_unit(const struct tool *tool, const struct arguments *arguments,
                      const char *method) {
     scoped(sd_bus_flush_close_unref) sd_bus *bus = NULL;
     struct fault fault;
-    int result = EXIT_OK, code = client_open(tool, &bus, &fault);
+    int result = EXIT_OK, code = client_open_or_await(tool, &bus, &fault);
 
     if (code != EXIT_OK)
         return tool_fail(code, "%s", fault.text);
     for (char **unit = arguments->operands; *unit; unit++) {
-        code = client_call(bus, method, NULL, &fault, "s", *unit);
+        code = client_insist(tool, &bus, method, NULL, &fault, "s", *unit);
         if (code != EXIT_OK)
             result = refused(bus, tool->verb->name, *unit, code, &fault);
+        if (code == EXIT_UNREACHABLE)
+            break;
     }
     return result;
 }
@@ -229,14 +266,16 @@ int verb_rm(const struct tool *tool, const struct arguments *arguments) {
     scoped(sd_bus_flush_close_unref) sd_bus *bus = NULL;
     bool volumes = arguments_value(arguments, "volumes") != NULL;
     struct fault fault;
-    int result = EXIT_OK, code = client_open(tool, &bus, &fault);
+    int result = EXIT_OK, code = client_open_or_await(tool, &bus, &fault);
 
     if (code != EXIT_OK)
         return tool_fail(code, "%s", fault.text);
     for (char **unit = arguments->operands; *unit; unit++) {
-        code = client_call(bus, "Remove", NULL, &fault, "sb", *unit, volumes);
+        code = client_insist(tool, &bus, "Remove", NULL, &fault, "sb", *unit, volumes);
         if (code != EXIT_OK)
             result = refused(bus, tool->verb->name, *unit, code, &fault);
+        if (code == EXIT_UNREACHABLE)
+            break;
     }
     return result;
 }

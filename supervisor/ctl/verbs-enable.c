@@ -18,7 +18,7 @@ const struct flag enable_flags[] = {
 
 struct change {
     const struct tool *tool;
-    sd_bus *bus; /* NULL: no manager answers */
+    sd_bus **bus; /* NULL in it: no manager answers */
     const char *const *directories;
     const char *host_file;
     bool enable, now;
@@ -45,10 +45,10 @@ static int find_directories(struct change *change, const struct arguments *argum
             given[count++] = arguments->given[i].value;
     given[count] = NULL;
     change->directories = count ? given : unit_standard_path;
-    if (count > 0 || !change->bus)
+    if (count > 0 || !*change->bus)
         return EXIT_OK;
     sd_bus_error answer = SD_BUS_ERROR_NULL;
-    int error = sd_bus_get_property_strv(change->bus, NULL, BUS_MANAGER_PATH, BUS_MANAGER,
+    int error = sd_bus_get_property_strv(*change->bus, NULL, BUS_MANAGER_PATH, BUS_MANAGER,
                                          "UnitDirectories", &answer, told);
     int code = error < 0 ? client_error(&answer, error, fault) : EXIT_OK;
     sd_bus_error_free(&answer);
@@ -170,19 +170,24 @@ static int tell_manager(const struct change *change, char *const *names) {
     struct fault fault;
     int result = EXIT_OK, code;
 
-    if (!change->bus && change->now)
+    if (!*change->bus && change->now)
         return tool_fail(EXIT_UNREACHABLE, "no manager answers: nothing was %s",
                          change->enable ? "started" : "stopped");
-    if (!change->bus)
+    if (!*change->bus)
         return EXIT_OK;
-    if ((code = client_call(change->bus, "ReloadUnits", NULL, &fault, NULL)) != EXIT_OK)
+    code = client_insist(change->tool, change->bus, "ReloadUnits", NULL, &fault, NULL);
+    if (code != EXIT_OK)
         return tool_fail(code, "%s", fault.text);
     for (; change->now && *names; names++) {
+        char token[CLIENT_TOKEN_SIZE];
         fflush(stdout);
-        code = client_call(change->bus, change->enable ? "Start" : "Stop", NULL, &fault, "sb",
-                           *names, true);
+        client_make_token(token);
+        code = client_insist(change->tool, change->bus, "Order", NULL, &fault, "ssbs",
+                             change->enable ? "start" : "stop", *names, true, token);
         if (code != EXIT_OK)
             result = tool_fail(code, "%s", fault.text);
+        if (code == EXIT_UNREACHABLE)
+            break;
     }
     return result;
 }
@@ -192,6 +197,7 @@ static int change_all(const struct tool *tool, const struct arguments *arguments
     scoped(client_names_free) char **told = NULL;
     const char *given[DIRECTORIES_MAX + 1];
     struct change change = {.tool = tool,
+                            .bus = &bus,
                             .host_file = arguments_value(arguments, "config"),
                             .enable = enable,
                             .now = arguments_value(arguments, "now") != NULL};
@@ -200,7 +206,6 @@ static int change_all(const struct tool *tool, const struct arguments *arguments
 
     if (code != EXIT_OK && code != EXIT_UNREACHABLE)
         return tool_fail(code, "%s", fault.text);
-    change.bus = bus;
     if ((code = find_directories(&change, arguments, given, &told, &fault)) != EXIT_OK)
         return tool_fail(code, "%s", fault.text);
     for (char **name = arguments->operands; *name; name++)

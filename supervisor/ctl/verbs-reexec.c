@@ -2,13 +2,10 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "supervisor/ctl/output.h"
 #include "supervisor/ctl/view.h"
 #include "units/base/number.h"
-
-enum { PAUSE_MS = 20 };
 
 #define PATIENCE (30 * USEC_PER_SEC)
 
@@ -34,24 +31,16 @@ static int moment_read(sd_bus *bus, struct moment *moment, struct fault *fault) 
     return code == EXIT_OK ? views_list(bus, NULL, &moment->views, fault) : code;
 }
 
-static uint64_t monotonic_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 /* The old manager is gone when its end of the connection is: who answers then is the next one. */
 static int wait_for_next(const struct tool *tool, sd_bus *old, uint64_t patience, sd_bus **ret_bus,
                          struct fault *fault) {
     struct pollfd ended = {sd_bus_get_fd(old), POLLRDHUP, 0};
     scoped_text struct text time = {0};
     uint64_t wait_ms = patience / 1000 < INT_MAX ? patience / 1000 : INT_MAX;
-    uint64_t deadline = monotonic_ms() + wait_ms;
+    uint64_t deadline = client_now() + patience;
     int code = EXIT_UNREACHABLE;
     if (poll(&ended, 1, (int)wait_ms) == 1)
-        while ((code = client_open(tool, ret_bus, fault)) == EXIT_UNREACHABLE &&
-               monotonic_ms() < deadline)
-            poll(NULL, 0, PAUSE_MS);
+        code = client_await(tool, deadline, ret_bus, fault);
     duration_print(&time, patience);
     if (code == EXIT_UNREACHABLE)
         fault_say(fault, ETIMEDOUT, "no manager has answered for %s; the services go on",

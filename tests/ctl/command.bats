@@ -187,15 +187,56 @@ ringfence: there is no unit "wbe"; did you mean "web"?'
     [ "$(<said)" = "ringfence: cannot start slow: the manager ends" ]
 }
 
-@test "who waits is told when the manager dies" {
+@test "who waits is told when the manager dies, and no other one comes" {
     serve
-    behind start slow 2>said
+    behind start slow --retry off 2>said
     local code=0
     eventually grep -q 'start slow' notes
     kill -KILL "$manager"
     wait "$started" || code=$?
     [ "$code" -eq 7 ]
     grep -q 'the manager went away before it answered; the next one goes on with what it had taken' said
+    serve
+    behind start slow --retry 1500ms 2>said
+    eventually grep -q 'start slow' notes
+    kill -KILL "$manager"
+    code=0
+    wait "$started" || code=$?
+    [ "$code" -eq 7 ]
+    diff said - <<<'ringfence: the manager went away; waiting for the next one
+ringfence: the manager went away before it answered, and no other one has for 1s500ms'
+    tool start web --retry never
+    is 2 'ringfence: --retry=never: a duration, as "20s", or off'
+}
+
+@test "what was not answered is asked again of the next manager, with the same token" {
+    serve
+    behind start slow idle 2>said
+    local code=0
+    eventually grep -q '^token' notes
+    eventually grep -q 'start idle' notes
+    eventually tool is-active idle
+    kill -KILL "$manager"
+    grep -A1 'start slow' notes >before
+    serve
+    eventually grep -q '^token' notes
+    diff before <(grep -A1 'start slow' notes)
+    ! grep -q 'start idle' notes
+    kill "$manager"
+    wait "$started" || code=$?
+    [ "$code" -eq 7 ]
+}
+
+@test "an order by hand: words and tokens that are wrong" {
+    serve
+    local door=unix:path=$scratch/run/control path=/org/ringfence1 manager=org.ringfence1.Manager
+    order() { busctl --address="$door" call org.ringfence1 $path $manager Order ssbs "$@"; }
+    run order start idle true 0123456789abcdef0123456789abcdef
+    [ "$status" -eq 0 ]
+    run order start idle true 0123
+    [[ $output == *"a token is 32 hexadecimal digits"* ]]
+    run order begin idle true 0123456789abcdef0123456789abcdef
+    [[ $output == *"an order is start, stop, restart or reload"* ]]
 }
 
 @test "reload: of a unit, and of the files, with what is wrong in them" {

@@ -335,7 +335,7 @@ EOF
 @test "events: each change, as it happens" {
     serve
     behind events idle >heard
-    eventually sh -c "$RINGFENCE_BUILD/ringfence start idle && grep -q starting heard"
+    eventually sh -c "$RINGFENCE_BUILD/ringfence start idle && grep -q -e '-> starting' heard"
     ringfence stop web
     kill "$started"
     grep -qE '^2026-11-21T20:52:19.000000Z idle: [a-z]+ -> starting$' heard

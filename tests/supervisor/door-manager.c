@@ -349,12 +349,14 @@ static void write_down(const struct manager *manager) {
     close(open(written, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
 }
 
-int manager_command(struct manager *manager, enum command command, const char *name,
-                    command_done done, void *context, struct fault *fault) {
+int manager_order(struct manager *manager, enum command command, const char *name,
+                  const char *token, command_done done, void *context, struct fault *fault) {
     static const char *const words[] = {"start", "stop", "restart", "reload"};
     struct service *service = find(manager, name);
 
     printf("%s %s\n", words[command], name);
+    if (token)
+        printf("token %s\n", token);
     if (!service)
         return fault_say(fault, ENOENT, "there is no unit \"%s\"", name);
     if (service->state == SERVICE_INVALID)

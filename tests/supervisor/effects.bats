@@ -184,3 +184,83 @@ U
         rm "$scratch/over" "$scratch/go/lazy"
     done
 }
+
+# A program that notes each of its runs.
+counter() {
+    unit "$1" <<U
+service = { exec = [ "/bin/sh", "-c", "echo run >> /mnt/runs; exec sleep 1000" ]; stop_signal = "SIGKILL"; };
+volumes = ( { name = "$1"; target = "/mnt"; } );
+install = { enabled = true; };
+U
+}
+runs() { wc -l <"$scratch/state/volumes/$1/runs"; }
+has_run() { [ "$(runs "$1")" = "$2" ]; }
+settled() { [ -e "$scratch/run/manager" ]; } # its own facts, the last of its boot
+taken_over() { [ "$(grep -c 'units found again, 0 lost' "$scratch/stderr")" = "$1" ]; }
+
+@test "a restart is done once, wherever the manager dies that was told of it" {
+    local at call deaths=0
+    counter web
+    begin_kept
+    eventually has_run web 1
+    for call in renameat sendmsg; do
+        for at in 1 2 3; do
+            kill_at "$call" "$at"
+            ring restart web
+            eventually taken_over $((++deaths))
+            eventually is web ready
+            [ "$(runs web)" = $((deaths + 1)) ] || { echo "at $call $at: $(runs web)"; false; }
+        done
+    done
+    finish
+}
+
+@test "a stop is done, and a start, though the manager dies that was told of them" {
+    local deaths=0
+    counter web
+    begin_kept
+    eventually has_run web 1
+    kill_at renameat
+    ring stop web
+    eventually taken_over $((++deaths))
+    is web stopped
+    kill_at renameat
+    ring start web
+    eventually taken_over $((++deaths))
+    is web ready
+    [ "$(runs web)" = 2 ]
+    finish
+}
+
+@test "what a start needs is started with it, wherever the manager dies that was told of it" {
+    local at
+    for at in 1 2 3 4; do
+        : >"$scratch/stderr"
+        counter db
+        counter web
+        sed -i 's/enabled = true/enabled = false/' "$scratch"/units/*.unit
+        echo 'unit = { requires = [ "db" ]; };' >>"$scratch/units/web.unit"
+        begin_kept
+        eventually settled
+        kill_at renameat "$at"
+        ring start web
+        eventually found_again
+        is web ready
+        is db ready
+        finish
+    done
+}
+
+@test "files are applied, though the manager dies that was told to" {
+    counter web
+    begin_kept
+    eventually has_run web 1
+    sed -i 's/sleep 1000/sleep 1001/' "$scratch/units/web.unit"
+    kill_at renameat
+    ring apply >"$scratch/plan"
+    eventually found_again
+    is web ready
+    [ "$(runs web)" = 2 ]
+    [ "$(tr '\0' ' ' <"/proc/$(main_pids web | head -n 1)/cmdline")" = "sleep 1001 " ]
+    finish
+}
