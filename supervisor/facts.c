@@ -12,6 +12,10 @@
 #include "units/base/number.h"
 #include "units/base/text.h"
 
+#define QUOTE(word) #word
+#define QUOTED(macro) QUOTE(macro)
+#define DIGEST_DIGITS 16
+
 /* ---- to text ---- */
 
 static void add_string(struct text *text, const char *string) {
@@ -28,30 +32,28 @@ static void add_string(struct text *text, const char *string) {
     text_add(text, "\"");
 }
 
-static void add_name(struct text *text, const char *name) {
-    text_add(text, "  ");
-    text_add(text, name);
-    text_add(text, " = ");
+static void begin_line(struct text *text, const struct fact_row *row) {
+    text_append(text, row->line, row->name_length + strlen("   = "));
 }
 
 /* By hand: this is done at the end of nearly every event, and printf(3) was half of its cost. */
-static void add_number(struct text *text, const char *name, int64_t value) {
+static void add_number(struct text *text, const struct fact_row *row, int64_t value) {
     char digits[20], *at = digits + sizeof(digits);
     uint64_t rest = value < 0 ? -(uint64_t)value : (uint64_t)value;
     if (!value)
         return;
     for (; rest; rest /= 10)
         *--at = (char)('0' + rest % 10);
-    add_name(text, name);
+    begin_line(text, row);
     text_append(text, "-", value < 0);
     text_append(text, at, (size_t)(digits + sizeof(digits) - at));
     text_add(text, "L;\n");
 }
 
-static void add_words(struct text *text, const char *name, const char *value) {
+static void add_words(struct text *text, const struct fact_row *row, const char *value) {
     if (!value || !*value)
         return;
-    add_name(text, name);
+    begin_line(text, row);
     add_string(text, value);
     text_add(text, ";\n");
 }
@@ -61,35 +63,35 @@ static void add_row(struct text *text, const struct fact_row *row, const char *f
     switch (row->kind) {
     case FACT_BOOL:
         if (*(const bool *)field) {
-            add_name(text, row->name);
+            begin_line(text, row);
             text_add(text, "true;\n");
         }
         break;
     case FACT_INT:
-        add_number(text, row->name, *(const int *)field);
+        add_number(text, row, *(const int *)field);
         break;
     case FACT_UNSIGNED:
-        add_number(text, row->name, *(const unsigned *)field);
+        add_number(text, row, *(const unsigned *)field);
         break;
     case FACT_LONG:
-        add_number(text, row->name, *(const int64_t *)field);
+        add_number(text, row, *(const int64_t *)field);
         break;
     case FACT_SIZE:
-        add_number(text, row->name, (int64_t) * (const size_t *)field);
+        add_number(text, row, (int64_t) * (const size_t *)field);
         break;
     case FACT_TEXT:
-        add_words(text, row->name, *(char *const *)field);
+        add_words(text, row, *(char *const *)field);
         break;
     case FACT_BUFFER:
-        add_words(text, row->name, field);
+        add_words(text, row, field);
         break;
     case FACT_WORD:
         if (*(const int *)field)
-            add_words(text, row->name, row->word(*(const int *)field));
+            add_words(text, row, row->word(*(const int *)field));
         break;
     case FACT_DEADLINE:
         if (deadline->slot)
-            add_number(text, row->name, (int64_t)deadline->at);
+            add_number(text, row, (int64_t)deadline->at);
         break;
     }
 }
@@ -104,21 +106,32 @@ static uint64_t digest_of(const char *bytes, size_t length) {
 
 void facts_begin(struct text *text, const char *boot) {
     text->length = 0;
-    text_format(text, "version = %d;\nboot = ", FACTS_VERSION);
+    text_add(text, "version = " QUOTED(FACTS_VERSION) ";\nboot = ");
     add_string(text, boot);
     text_add(text, ";\n");
 }
 
 void facts_write(struct text *text, const struct fact_group *group, const void *base) {
-    text_format(text, "%s = {\n", group->name);
+    text_add(text, group->name);
+    text_add(text, " = {\n");
     for (size_t i = 0; i < group->count; i++)
         add_row(text, &group->rows[i], (const char *)base + group->rows[i].offset);
     text_add(text, "};\n");
 }
 
-void facts_end(struct text *text) {
-    if (!text->failed)
-        text_format(text, "digest = \"%016" PRIx64 "\";\n", digest_of(text->data, text->length));
+static void add_digest(struct text *text, uint64_t digest) {
+    char digits[DIGEST_DIGITS];
+    for (size_t i = sizeof(digits); i-- > 0; digest >>= 4)
+        digits[i] = "0123456789abcdef"[digest & 15];
+    text_append(text, digits, sizeof(digits));
+}
+
+uint64_t facts_end(struct text *text) {
+    uint64_t digest = digest_of(text->data, text->length);
+    text_add(text, "digest = \"");
+    add_digest(text, digest);
+    text_add(text, "\";\n");
+    return digest ? digest : 1;
 }
 
 /* ---- from text: lines ---- */
@@ -305,7 +318,8 @@ static void clear_row(const struct fact_row *row, char *field, struct timers *ti
 
 static const struct fact_row *find_row(const struct fact_group *group, const struct line *line) {
     for (size_t i = 0; i < group->count; i++)
-        if (is_named(line, group->rows[i].name))
+        if (group->rows[i].name_length == line->name_length &&
+            memcmp(group->rows[i].name, line->name, line->name_length) == 0)
             return &group->rows[i];
     return NULL;
 }
@@ -343,16 +357,29 @@ int facts_read(const char *text, const struct fact_group *group, void *base, str
 }
 
 /* The digest is in the last line, and about all before it. */
-static int check_digest(const char *text) {
-    struct line line = {0};
+static const char *last_line(const char *text, struct line *ret_line) {
     const char *last = text;
+    *ret_line = (struct line){0};
+    for (const char *next; (next = next_line(text, ret_line)); text = next)
+        last = text;
+    return last;
+}
+
+uint64_t facts_digest(const char *text) {
+    struct line line;
+    uint64_t digest = digest_of(text, (size_t)(last_line(text, &line) - text));
+    return digest ? digest : 1;
+}
+
+static int check_digest(const char *text) {
+    struct line line;
+    const char *last = last_line(text, &line);
     char written[32], digest[32];
-    for (const char *at = text, *next; (next = next_line(at, &line)); at = next)
-        last = at;
     if (!is_named(&line, "digest") || line.value_length >= sizeof(written) ||
         parse_string(&line, written) < 0 || last[strcspn(last, "\n") + 1] != '\0')
         return -EBADMSG;
-    snprintf(digest, sizeof(digest), "%016" PRIx64, digest_of(text, (size_t)(last - text)));
+    snprintf(digest, sizeof(digest), "%0*" PRIx64, DIGEST_DIGITS,
+             digest_of(text, (size_t)(last - text)));
     return strcmp(digest, written) == 0 ? 0 : -EBADMSG;
 }
 

@@ -38,7 +38,8 @@ enum fact_kind {
 };
 
 struct fact_row {
-    const char *name;
+    const char *name, *line; /* and how its line begins, in whole */
+    size_t name_length;
     enum fact_kind kind;
     size_t offset;
     size_t size;                    /* of a buffer; number of an enum's words */
@@ -51,26 +52,29 @@ struct fact_group {
     size_t count;
 };
 
+#define FACT_NAMED(name_) .name = name_, .line = "  " name_ " = ", .name_length = sizeof(name_) - 1
 #define FACT_OF(structure, name_, member, kind_)                                                   \
-    { .name = name_, .kind = kind_, .offset = offsetof(struct structure, member) }
+    { FACT_NAMED(name_), .kind = kind_, .offset = offsetof(struct structure, member) }
 #define FACT(structure, member, kind_) FACT_OF(structure, #member, member, kind_)
 #define FACT_ENUM(structure, name_, member, word_, count_)                                         \
     {                                                                                              \
-        .name = name_, .kind = FACT_WORD, .offset = offsetof(struct structure, member),            \
-        .size = count_, .word = word_,                                                             \
+        FACT_NAMED(name_), .kind = FACT_WORD, .offset = offsetof(struct structure, member),        \
+                           .size = count_, .word = word_,                                          \
     }
 
 /* ---- to text ---- */
 
 void facts_begin(struct text *text, const char *boot);
 void facts_write(struct text *text, const struct fact_group *group, const void *base);
-void facts_end(struct text *text);
+uint64_t facts_end(struct text *text); /* the digest that it ends with; never 0 */
 
 /* ---- from text ---- */
 
 /* Whether it is whole, of this format and of this boot. -EBADMSG: it is damaged; -EPROTO: of a
  * newer format; -ESTALE: of another boot. */
 int facts_check(const char *text, const char *boot, struct fault *fault);
+/* What facts_end said of it. */
+uint64_t facts_digest(const char *text);
 /* Whether this group is in it. */
 bool facts_have(const char *text, const struct fact_group *group);
 /* Gives all fields of a group what the text says of them, what it does not mention becomes zero.

@@ -74,7 +74,7 @@ static void visit_names(struct service *service, name_visitor visit) {
 static void instantiate(struct service *service, const char *name, unsigned kinds,
                         enum direction direction) {
     (void)direction;
-    if (kinds & (EDGE_REQUIRES | EDGE_WANTS | EDGE_RESCUES))
+    if ((kinds & (EDGE_REQUIRES | EDGE_WANTS | EDGE_RESCUES)) && strchr(name, '@'))
         manager_find(service->manager, name);
 }
 

@@ -347,8 +347,9 @@ static const struct fact_group monitor_facts = {"health", monitor_rows, ELEMENTS
 
 #define RESULT_TEXT(member)                                                                        \
     {                                                                                              \
-        .name = #member, .kind = FACT_BUFFER, .offset = offsetof(struct health_result, member),    \
-        .size = sizeof(((struct health_result *)0)->member),                                       \
+        FACT_NAMED(#member), .kind = FACT_BUFFER,                                                  \
+                             .offset = offsetof(struct health_result, member),                     \
+                             .size = sizeof(((struct health_result *)0)->member),                  \
     }
 
 static const struct fact_row result_rows[] = {

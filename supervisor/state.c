@@ -166,37 +166,29 @@ static int hold_unit(struct service *service, struct fault *fault) {
 
 /* ---- the text ---- */
 
-static void print(struct service *service, struct text *text) {
+static uint64_t print(struct service *service, struct text *text) {
     facts_begin(text, facts_file_boot(service->manager));
     facts_write(text, &service_facts, service);
     facts_write(text, &private_facts, service->private);
     facts_write(text, &held_facts, service->private);
     health_save(service, text);
     schedule_save(service, text);
-    facts_end(text);
+    return facts_end(text);
 }
 
-void state_print(struct service *service, struct text *text) {
+uint64_t state_print(struct service *service, struct text *text) {
     hold_sandbox(service);
     hold_run(service);
     hold_others(service);
     service->private->guarded = service->private->watchdog.slot != 0;
     service->private->launching = service->main && !service->private->executed;
-    print(service, text);
+    return print(service, text);
 }
 
 bool state_is_pristine(const struct service *service) {
     const struct service_private *own = service->private;
     bool rests = service->state == SERVICE_LOADED || service->state == SERVICE_INVALID;
     return rests && own->goal == GOAL_NONE && !own->schedule && own->saved == 0;
-}
-
-/* FNV-1a, 64 bits, and never 0: that stands for nothing. */
-static uint64_t digest_of(const struct text *text) {
-    uint64_t digest = 0xcbf29ce484222325ULL;
-    for (size_t i = 0; i < text->length; i++)
-        digest = (digest ^ (unsigned char)text->data[i]) * 0x100000001b3ULL;
-    return digest ? digest : 1;
 }
 
 /* ---- writing ---- */
@@ -228,10 +220,9 @@ static int save(struct service *service, struct text *text, struct fault *fault)
     int error = hold_unit(service, fault);
     if (error < 0)
         return error;
-    state_print(service, text);
+    uint64_t digest = state_print(service, text);
     if (text->failed)
         return fault_set(fault, ENOMEM, "cannot save the state of %s", service->name);
-    uint64_t digest = digest_of(text);
     if (digest != own->saved && !(SEEDED(FORGETFUL) && own->saved)) {
         error = facts_file_write(service->manager, service->name, FACTS_FILE, text->data,
                                  text->length, fault);
@@ -292,7 +283,7 @@ void state_flush(struct manager *manager) {
     int error = save_touched(manager, &fault);
     if (error >= 0)
         fault.text[0] = '\0';
-    if (error < 0 && strcmp(fault.text, own->unsaved_fault.text) != 0)
+    if (error < 0 && !own->unsaved_fault.text[0]) /* of which unit is another question each time */
         log_line(LEVEL_ERROR, "%s: what runs goes on, and would not survive a restart of ringfence",
                  fault.text);
     else if (error >= 0 && own->unsaved_fault.text[0])
@@ -318,8 +309,7 @@ const char *state_complaint(const struct service *service) {
 /* ---- life ---- */
 
 void state_set_saved(struct service *service, const char *text) {
-    const struct text whole = {.data = (char *)(uintptr_t)text, .length = strlen(text)};
-    service->private->saved = digest_of(&whole);
+    service->private->saved = facts_digest(text);
     service->private->held.wanted = facts_file_is_wanted(service->manager, service->name) > 0;
 }
 

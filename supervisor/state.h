@@ -30,8 +30,8 @@ int state_save_manager(struct manager *manager, struct fault *fault);
  */
 int state_save_all(struct manager *manager, struct fault *fault);
 
-/* The facts of a service as they would be written now. */
-void state_print(struct service *service, struct text *text);
+/* The facts of a service as they would be written now, and the digest of them. */
+uint64_t state_print(struct service *service, struct text *text);
 /* Whether nobody would have anything to go on with: it has never been asked for. */
 bool state_is_pristine(const struct service *service);
 /* For status: why the facts of this one are not up to date; NULL where they are. */

@@ -35,7 +35,7 @@ static const struct fact_row rows[] = {
     FACT(all, time, FACT_LONG),
     FACT(all, size, FACT_SIZE),
     FACT(all, words, FACT_TEXT),
-    {.name = "buffer", .kind = FACT_BUFFER, .offset = offsetof(struct all, buffer), .size = 8},
+    {FACT_NAMED("buffer"), .kind = FACT_BUFFER, .offset = offsetof(struct all, buffer), .size = 8},
     FACT_ENUM(all, "word", word, word_of, 3),
     FACT(all, deadline, FACT_DEADLINE),
 };
