@@ -44,6 +44,7 @@ static enum service_state finish(struct service *service);
 enum service_state kill_all(struct service *service) {
     struct fault fault = {{0}};
     service_commands_stop(service);
+    service->private->spared = false;
     if (!service->private->executed) /* it is not asked any more how far it came */
         service_unwatch_report(service);
     if (sandbox_kill(service->sandbox, &fault) < 0)
@@ -516,14 +517,18 @@ enum service_state remove_stopped(struct service *service) {
     return remove_sandbox(service, SERVICE_STOPPED);
 }
 
-/* Where a goal says down, down it is, whatever was to follow. */
+/* Where a goal says down, down it is, whatever was to follow; and who asks for it meanwhile does
+ * not wait for the end of a delay. */
 static enum service_state after_removal(struct service *service) {
     struct service_private *own = service->private;
     bool down = own->goal == GOAL_DOWN || own->goal == GOAL_CYCLE;
+    bool asked = state_traits(service->state)->lingers && own->goal == GOAL_UP;
     own->going = false;
     notify_close(own->notify);
     own->notify = NULL;
-    return down ? SERVICE_STOPPED : own->outcome;
+    if (down)
+        return SERVICE_STOPPED;
+    return asked && own->outcome == SERVICE_RESTARTING ? to_waiting(service) : own->outcome;
 }
 
 static enum service_state linger(struct service *service) {

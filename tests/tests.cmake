@@ -17,7 +17,8 @@ if(TESTS)
     add_library(lifeless STATIC tests/supervisor/fake-acts.c tests/supervisor/fake-adopt.c
                 tests/supervisor/fake-probe.c tests/supervisor/fake-rules.c
                 tests/supervisor/fake-run.c
-                tests/supervisor/fake-runtime.c tests/supervisor/fake-sockets.c
+                tests/supervisor/fake-runtime.c tests/supervisor/fake-sandbox.c
+                tests/supervisor/fake-sockets.c
                 tests/supervisor/fake-stamp.c tests/supervisor/fake-strangers.c
                 tests/supervisor/fake-units.c tests/supervisor/fake-world.c)
     target_link_libraries(lifeless PUBLIC policy)

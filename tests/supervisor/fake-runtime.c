@@ -1,4 +1,4 @@
-/* Sandboxes and runs that live by a plan, and the rules that no event may break. */
+/* Runs that live by a plan, and the rules that no event may break. */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,9 +6,9 @@
 
 #include "tests/supervisor/fake-sandbox.h"
 
-size_t fake_sandboxes, fake_runs, fake_processes;
+size_t fake_runs, fake_processes;
 
-struct list fake_all = LIST(fake_all), fake_all_runs = LIST(fake_all_runs);
+struct list fake_all_runs = LIST(fake_all_runs);
 
 pid_t fake_new_pid(void) {
     static pid_t last = 1000;
@@ -25,7 +25,7 @@ static void plan_default(const char *name, struct fake_plan *plan) {
 
 void (*fake_choose)(const char *name, struct fake_plan *plan) = plan_default;
 
-static struct fake_plan choose(const char *name) {
+struct fake_plan fake_plan_for(const char *name) {
     struct fake_plan plan = {
         .build_time = MSEC,
         .launch_time = MSEC,
@@ -51,126 +51,7 @@ void fake_timers_step(void) {
     first->passed(first);
 }
 
-#define OWNER(deadline_, type, member) list_entry(deadline_, type, member)
-
-/* ---- sandboxes ---- */
-
-static void built(struct deadline *deadline) {
-    fake_fd_fire(OWNER(deadline, struct sandbox, built)->report_fd);
-}
-
-static void lose(struct sandbox *sandbox, unsigned count) {
-    sandbox->processes -= count;
-    fake_processes -= count;
-    if (count > 0 && sandbox->processes == 0)
-        fake_fd_fire(sandbox->events_fd);
-}
-
-static void orphans_end(struct deadline *deadline) {
-    struct sandbox *sandbox = OWNER(deadline, struct sandbox, orphans);
-    bool alive = sandbox->run && sandbox->run->alive;
-    if (sandbox->frozen && !sandbox->killed) {
-        sandbox->waiting = true;
-        return;
-    }
-    lose(sandbox, sandbox->processes - alive);
-    if (alive && sandbox->run->left) /* the init has nobody to wait for */
-        fake_happen(&sandbox->run->exits, 0);
-}
-
-int sandbox_build(struct runtime *runtime, const struct container *container,
-                  struct sandbox *const joined[NAMESPACE_KINDS], const char *notify_directory,
-                  struct sandbox **ret_sandbox, struct fault *fault) {
-    (void)runtime, (void)joined, (void)notify_directory;
-    struct service *service = manager_lookup(fake_manager, container->name);
-    struct fake_plan plan = choose(container->name);
-    if (service->sandbox)
-        fake_break("it has two sandboxes", service);
-    fake_check_requirements(service);
-    if (plan.fails_at_once)
-        return fault_say(fault, EIO, "cannot make the cgroup");
-    struct sandbox *sandbox = calloc(1, sizeof(*sandbox));
-    if (!sandbox)
-        return -ENOMEM;
-    static unsigned serial;
-    *sandbox = (struct sandbox){
-        .serial = ++serial,
-        .held = true,
-        .plan = plan,
-        .report_fd = fake_fd_open(),
-        .events_fd = fake_fd_open(),
-        .built.passed = built,
-        .orphans.passed = orphans_end,
-    };
-    snprintf(sandbox->name, sizeof(sandbox->name), "%s", container->name);
-    list_init(&sandbox->side);
-    list_append(&fake_all, &sandbox->link);
-    fake_happen(&sandbox->built, plan.build_time);
-    fake_sandboxes++;
-    *ret_sandbox = sandbox;
-    return 0;
-}
-
-int sandbox_report_fd(const struct sandbox *sandbox) {
-    return sandbox->report_fd;
-}
-
-int sandbox_advance(struct sandbox *sandbox, struct fault *fault) {
-    if (sandbox->built.slot)
-        return SANDBOX_BUILDING;
-    if (sandbox->plan.build_error)
-        return fault_say(fault, EIO, "%s", sandbox->plan.build_error);
-    sandbox->whole = true;
-    return SANDBOX_CREATED;
-}
-
-int sandbox_remove(struct sandbox *sandbox, struct fault *fault) {
-    (void)fault;
-    if (fake_dead)
-        return -EBUSY;
-    if (sandbox->processes > 0 || !list_is_empty(&sandbox->side)) {
-        sandbox_kill(sandbox, NULL);
-        return -EBUSY;
-    }
-    if (sandbox->plan.busy_removals > 0) {
-        sandbox->plan.busy_removals--;
-        return -EBUSY;
-    }
-    fake_sandbox_destroy(sandbox);
-    return 0;
-}
-
-void fake_sandbox_destroy(struct sandbox *sandbox) {
-    if (sandbox->run) {
-        timers_cancel(&fake_timers, &sandbox->run->known);
-        timers_cancel(&fake_timers, &sandbox->run->execed);
-        sandbox->run->sandbox = NULL;
-    }
-    timers_cancel(&fake_timers, &sandbox->built);
-    timers_cancel(&fake_timers, &sandbox->orphans);
-    fake_fd_close(sandbox->report_fd);
-    fake_fd_close(sandbox->events_fd);
-    list_remove(&sandbox->link);
-    fake_sandboxes--;
-    free(sandbox);
-}
-
-int sandbox_events_fd(const struct sandbox *sandbox) {
-    return sandbox->events_fd;
-}
-
-int sandbox_is_populated(struct sandbox *sandbox) {
-    return sandbox->processes > 0;
-}
-
-void sandbox_oom_describe(const struct sandbox *sandbox, struct text *text) {
-    if (sandbox->oom_kills > 0)
-        text_add(text, "dd, process 123");
-}
-
-uint64_t sandbox_oom_kills(struct sandbox *sandbox) {
-    return sandbox->oom_kills;
-}
+/* ---- runs ---- */
 
 void fake_run_end(struct run *run, int wait_status, uint64_t after) {
     if (!run->alive)
@@ -179,87 +60,6 @@ void fake_run_end(struct run *run, int wait_status, uint64_t after) {
     if (!run->exits.slot || run->exits.at > fake_now + after)
         fake_happen(&run->exits, after);
 }
-
-/* A helper that is killed reports nothing but its end. */
-static void kill_side(struct sandbox *sandbox, bool beside_only) {
-    struct run *run;
-    list_for_each(run, &sandbox->side, link) {
-        if (beside_only && run->place != RUN_BESIDE)
-            continue;
-        run->killed = true;
-        if (run->alive)
-            fake_run_end(run, KILLED(SIGKILL), run->plan.kill_time);
-        else if (run->known.slot)
-            run->plan.command_missing = true;
-    }
-}
-
-int sandbox_kill(struct sandbox *sandbox, struct fault *fault) {
-    (void)fault;
-    struct run *run = sandbox->run;
-    if (fake_owner(sandbox))
-        fake_check_reverse(fake_owner(sandbox));
-    sandbox->killed = true;
-    kill_side(sandbox, false);
-    if (run && !run->executed && !run->failed && !run->alive) { /* the helper dies */
-        run->failed = true;
-        timers_cancel(&fake_timers, &run->known);
-        timers_cancel(&fake_timers, &run->execed);
-        fake_happen(&sandbox->orphans, run->plan.kill_time);
-        return 0;
-    }
-    if (run && run->alive && !run->killed) {
-        run->killed = true;
-        fake_run_end(run, KILLED(SIGKILL), run->plan.kill_time);
-    }
-    if (sandbox->processes > (run && run->alive))
-        fake_happen(&sandbox->orphans, sandbox->plan.kill_time);
-    return 0;
-}
-
-int sandbox_signal_all(struct sandbox *sandbox, int number, struct fault *fault) {
-    struct run *run = sandbox->run;
-    if (sandbox->frozen && number != SIGCONT)
-        fake_break("it is asked to stop while it is frozen", fake_owner(sandbox));
-    if (run && run->alive && !run->left)
-        run_signal(run, number, fault);
-    if (number != SIGCONT && sandbox->plan.child_time != NEVER &&
-        sandbox->processes > (run && run->alive))
-        fake_happen(&sandbox->orphans, sandbox->plan.child_time);
-    return 0;
-}
-
-/* What was to happen meanwhile happens then. */
-static void thaw_run(struct run *run) {
-    if (run->waiting)
-        fake_happen(&run->exits, 0);
-    if (run->muted && run->alive)
-        fake_happen(&run->ready, 0);
-    run->waiting = run->muted = false;
-}
-
-int sandbox_freeze(struct sandbox *sandbox, bool freeze, struct fault *fault) {
-    struct run *run;
-    (void)fault;
-    sandbox->frozen = freeze;
-    if (freeze)
-        return 0;
-    if (sandbox->waiting)
-        fake_happen(&sandbox->orphans, 0);
-    sandbox->waiting = false;
-    if (sandbox->run)
-        thaw_run(sandbox->run);
-    list_for_each(run, &sandbox->side, link) {
-        thaw_run(run);
-    }
-    return 0;
-}
-
-int sandbox_is_frozen(const struct sandbox *sandbox) {
-    return sandbox->frozen;
-}
-
-/* ---- runs ---- */
 
 /* Runs of which the policy has let go, but that were not reaped yet, live until then. */
 void fake_run_dispose(struct run *run) {
@@ -277,7 +77,7 @@ void fake_run_dispose(struct run *run) {
 }
 
 void fake_reported(struct deadline *deadline) {
-    struct run *run = OWNER(deadline, struct run, report);
+    struct run *run = list_entry(deadline, struct run, report);
     run->concluded = true;
     if (run->report_fd >= 0)
         fake_fd_fire(run->report_fd);
@@ -286,7 +86,7 @@ void fake_reported(struct deadline *deadline) {
 /* The helper became the payload: that is told. A command beside the program cannot join it once it
  * is gone. */
 static void known(struct deadline *deadline) {
-    struct run *run = OWNER(deadline, struct run, known);
+    struct run *run = list_entry(deadline, struct run, known);
     struct sandbox *sandbox = run->sandbox;
     bool joins = run->place != RUN_BESIDE || (sandbox->run && sandbox->run->alive);
     if (run->place != RUN_MAIN && (run->plan.command_missing || !joins)) {
@@ -307,7 +107,7 @@ static void known(struct deadline *deadline) {
 }
 
 static void execed(struct deadline *deadline) {
-    struct run *run = OWNER(deadline, struct run, execed);
+    struct run *run = list_entry(deadline, struct run, execed);
     run->arrived = true;
     if (!run->alive || run->killed || (run->waits && !run->released))
         return;
@@ -333,7 +133,7 @@ static void execed(struct deadline *deadline) {
 }
 
 static void says_ready(struct deadline *deadline) {
-    struct run *run = OWNER(deadline, struct run, ready);
+    struct run *run = list_entry(deadline, struct run, ready);
     struct service *service = fake_owner(run->sandbox);
     run->muted = run->sandbox->frozen;
     if (run->muted)
@@ -355,7 +155,7 @@ static void says_ready(struct deadline *deadline) {
 }
 
 static void reaped(struct deadline *deadline) {
-    struct run *run = OWNER(deadline, struct run, reaped);
+    struct run *run = list_entry(deadline, struct run, reaped);
     pid_t pid = run->pid;
     int status = run->exit_status;
     run->told = true;
@@ -390,7 +190,7 @@ static bool leaves(struct run *run) {
         return false;
     run->left = true;
     run->left_status = run->exit_status;
-    kill_side(sandbox, true);
+    fake_sandbox_kill_side(sandbox, true);
     fake_happen(&sandbox->orphans, run->plan.child_time);
     fake_run_tell_left(run);
     return true;
@@ -398,7 +198,7 @@ static bool leaves(struct run *run) {
 
 /* Its end, the reaper's word and the cgroup's come in any order. */
 static void exits(struct deadline *deadline) {
-    struct run *run = OWNER(deadline, struct run, exits);
+    struct run *run = list_entry(deadline, struct run, exits);
     struct sandbox *sandbox = run->sandbox;
     run->waiting = sandbox->frozen && !run->killed && run->exit_status != KILLED(SIGKILL);
     if (run->waiting)
@@ -409,7 +209,7 @@ static void exits(struct deadline *deadline) {
     }
     if (leaves(run))
         return;
-    kill_side(sandbox, true); /* with their pid namespace */
+    fake_sandbox_kill_side(sandbox, true); /* with their pid namespace */
     run->alive = false;
     timers_cancel(&fake_timers, &run->ready);
     fake_happen(&run->reaped, fake_random(2) ? 0 : fake_random(MSEC));
@@ -419,7 +219,7 @@ static void exits(struct deadline *deadline) {
         fake_happen(&sandbox->orphans, run->killed ? 0 : run->plan.child_time);
     pid_t pid = run->pid;
     int status = run->exit_status;
-    lose(sandbox, 1);
+    fake_sandbox_lose(sandbox, 1);
     fake_stranger_ends(pid, status);
 }
 
@@ -446,7 +246,7 @@ static int side_start(struct sandbox *sandbox, const struct run_request *request
         fake_break("two commands run at once", service);
     if (service->state == SERVICE_CREATED)
         fake_check_requirements(service);
-    struct fake_plan plan = choose(service->name);
+    struct fake_plan plan = fake_plan_for(service->name);
     if (plan.fails_at_once)
         return fault_say(fault, EIO, "there is no helper");
     struct run *run = calloc(1, sizeof(*run));
@@ -499,7 +299,7 @@ int run_start(struct sandbox *sandbox, const struct run_request *request, const 
     *run = (struct run){
         .sandbox = sandbox,
         .held = true,
-        .plan = choose(service->name),
+        .plan = fake_plan_for(service->name),
         .report_fd = fake_fd_open(),
         .status_fd = service->unit->container.process.init ? fake_fd_open() : -1,
         .program_fd = -1,
@@ -519,6 +319,7 @@ int run_start(struct sandbox *sandbox, const struct run_request *request, const 
     sandbox->plan.child_time = run->plan.child_time;
     sandbox->plan.kill_time = run->plan.kill_time;
     sandbox->plan.busy_removals = run->plan.busy_removals;
+    sandbox->plan.vain_kills = run->plan.vain_kills;
     sandbox->processes = 1; /* the helper */
     sandbox->killed = false;
     fake_processes++;

@@ -1,6 +1,6 @@
 #pragma once
-/* What a sandbox and a run are in a world without a kernel: shared by fake-runtime.c, where they
- * live, and fake-adopt.c, where a later manager finds them. */
+/* What a sandbox and a run are in a world without a kernel: shared by fake-sandbox.c and
+ * fake-runtime.c, where they live, and fake-adopt.c, where a later manager finds them. */
 
 #include "tests/supervisor/fake-runtime.h"
 
@@ -66,6 +66,7 @@ struct service *fake_owner(const struct sandbox *sandbox);
 /* After so much time by the fake's clock. */
 void fake_happen(struct deadline *deadline, uint64_t after);
 pid_t fake_new_pid(void);
+struct fake_plan fake_plan_for(const char *name);
 void fake_run_end(struct run *run, int wait_status, uint64_t after); /* nothing where it has */
 void fake_run_dispose(struct run *run);
 void fake_reported(struct deadline *deadline); /* passed, of struct run.report */
@@ -73,5 +74,9 @@ void fake_reported(struct deadline *deadline); /* passed, of struct run.report *
 void fake_note_failed(pid_t pid);
 /* What lies in the pipe of its init is heard by whoever watches it by then. */
 void fake_run_tell_left(struct run *run);
+/* So many of its processes end. */
+void fake_sandbox_lose(struct sandbox *sandbox, unsigned count);
+/* Its commands; beside_only: those that go with the main process. */
+void fake_sandbox_kill_side(struct sandbox *sandbox, bool beside_only);
 /* Nothing is left in it. */
 void fake_sandbox_destroy(struct sandbox *sandbox);

@@ -29,6 +29,7 @@ struct fake_plan {
     uint64_t child_time;
     uint64_t kill_time;     /* from SIGKILL to the end */
     unsigned busy_removals; /* the kernel is not ready so often */
+    unsigned vain_kills;    /* and fails to kill all so often */
     bool fails_at_once;     /* sandbox_build itself fails */
     /* Of a command beside the program: */
     uint64_t command_time; /* NEVER: it hangs */

@@ -406,6 +406,24 @@ TEST(the_program_alone_is_killed_first) {
     end();
 }
 
+TEST(what_is_to_be_killed_after_it_is_killed_until_it_is_gone) {
+    struct unit *unit = unit_with(NULL, NULL, NULL);
+    unit->container.process.init = true;
+    unit->service.kill_mode = KILL_PROCESS;
+    struct service *web = begin(unit);
+    plan.children = 1;
+    plan.child_time = plan.stop_time = NEVER;
+    plan.vain_kills = 2;
+    command(COMMAND_START, "web");
+    fake_run(SEC);
+    command(COMMAND_STOP, "web");
+    fake_run(20 * SEC + 20 * MSEC); /* for the program, and for what it left behind */
+    CHECK(web->state == SERVICE_KILLING);
+    fake_run(2 * SEC);
+    CHECK(web->state == SERVICE_STOPPED && ended == 1);
+    end();
+}
+
 /* ---- the rest of sd_notify, and of the restart table ---- */
 
 TEST(more_time_and_errors_in_words) {

@@ -312,6 +312,28 @@ TEST(a_start_while_the_sandbox_of_a_finished_oneshot_goes_is_not_lost) {
     end();
 }
 
+static int delays;
+
+static void count_delays(struct service *service, enum service_state before) {
+    (void)before;
+    delays += service->state == SERVICE_RESTARTING;
+}
+
+TEST(who_asks_while_a_failed_sandbox_goes_waits_for_no_delay) {
+    struct service *web = begin(fake_unit("web", SERVICE_EXEC));
+    fake_observe = count_delays;
+    plan.build_error = "no such layer";
+    plan.busy_removals = 3;
+    command(COMMAND_START, "web");
+    for (int i = 0; i < 1000 && web->state != SERVICE_REMOVING; i++)
+        fake_run(MSEC / 10);
+    plan.build_error = NULL;
+    CHECK(command(COMMAND_START, "web") >= 0);
+    fake_run(SEC);
+    CHECK(web->state == SERVICE_READY && web->restarts == 0 && delays == 0);
+    end();
+}
+
 TEST(errors_that_come_at_once) {
     struct fault fault;
     begin(fake_unit("web", SERVICE_EXEC));

@@ -63,6 +63,7 @@ static void misbehave(struct fake_plan *plan) {
     plan->children = (unsigned)fake_random(4);
     plan->child_time = chance(50) ? NEVER : fake_random(SEC);
     plan->busy_removals = chance(10) ? (unsigned)fake_random(4) : 0;
+    plan->vain_kills = chance(5) ? (unsigned)fake_random(3) : 0;
     plan->command_time = chance(10) ? NEVER : fake_random(SEC);
     plan->command_status = chance(10) ? random_status() : EXITED(0);
     plan->command_missing = chance(3);
@@ -354,6 +355,23 @@ static void live(void) {
     }
 }
 
+static void check_empty(void) {
+    const struct {
+        size_t count;
+        const char *what;
+    } left[] = {
+        {fake_sandboxes, "sandboxes"}, {fake_runs, "runs"},       {fake_processes, "processes"},
+        {fake_sockets, "sockets"},     {fake_watches, "watches"}, {fake_probes, "probes"},
+        {fake_listeners, "listeners"},
+    };
+    char rule[64];
+    for (size_t i = 0; i < ELEMENTS(left); i++) {
+        snprintf(rule, sizeof(rule), "%zu %s are left behind", left[i].count, left[i].what);
+        if (left[i].count)
+            fake_broken(rule);
+    }
+}
+
 static void rest(void) {
     calm = true;
     random_fullness();
@@ -375,9 +393,7 @@ static void rest(void) {
     if (!fake_finished)
         fake_broken("not everything stops");
     fake_run(60 * SEC); /* nothing comes to life again */
-    if (fake_sandboxes || fake_runs || fake_processes || fake_sockets || fake_watches ||
-        fake_probes || fake_listeners)
-        fake_broken("something is left behind");
+    check_empty();
     if (given != ended)
         fake_broken("a command did not end");
     if (fake_manager->private->without_pid || fake_manager->private->children.count > 0)
