@@ -29,19 +29,26 @@ static const char *instance(void) {
 
 /* ---- edges ---- */
 
+/* Here as elsewhere each random number has a statement of its own: in which order arguments are
+ * evaluated is the compiler's choice, and a seed is to mean the same life to all of them. */
+
 /* To smaller numbers alone: no circle. */
 static void add_ordered(struct dependencies *edges, size_t number) {
     struct strings *const lists[] = {&edges->requires, &edges->wants, &edges->after,
                                      &edges->requires, &edges->wants, &edges->after,
                                      &edges->binds_to};
-    for (size_t i = fake_random(4); number > 0 && i > 0; i--)
-        fake_add(lists[fake_random(ELEMENTS(lists))], name_of(fake_random(number)));
+    for (size_t i = fake_random(4); number > 0 && i > 0; i--) {
+        struct strings *list = lists[fake_random(ELEMENTS(lists))];
+        fake_add(list, name_of(fake_random(number)));
+    }
     if (chance(10))
         fake_add(&edges->before, name_of(number + 1 + fake_random(services - number)));
     if (chance(1))
         fake_add(&edges->requires, "missing");
-    if (chance(2))
-        fake_add(chance(50) ? &edges->requires : &edges->wants, instance());
+    if (chance(2)) {
+        struct strings *list = chance(50) ? &edges->requires : &edges->wants;
+        fake_add(list, instance());
+    }
 }
 
 static void add_ties(struct dependencies *edges, size_t number) {
@@ -57,8 +64,10 @@ static void add_ties(struct dependencies *edges, size_t number) {
 /* The units of a real set have none: it stands for what a reload makes beside those that run. */
 static void add_circle(struct dependencies *edges, size_t number) {
     struct strings *const lists[] = {&edges->requires, &edges->after, &edges->binds_to};
-    if (chance(1))
-        fake_add(lists[fake_random(3)], name_of(number + fake_random(services - number)));
+    if (!chance(1))
+        return;
+    struct strings *list = lists[fake_random(3)];
+    fake_add(list, name_of(number + fake_random(services - number)));
 }
 
 static void add_shared(struct unit *unit, size_t number) {
@@ -75,7 +84,8 @@ static void add_condition(struct unit *unit) {
     char path[16];
     if (!chance(5))
         return;
-    snprintf(path, sizeof(path), "%s/%u", chance(50) ? "!" : "", (unsigned)fake_random(PATHS));
+    const char *not = chance(50) ? "!" : "";
+    snprintf(path, sizeof(path), "%s/%u", not, (unsigned)fake_random(PATHS));
     fake_add(&unit->condition_path_exists, path);
 }
 

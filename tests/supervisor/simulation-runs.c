@@ -30,20 +30,21 @@ void random_runs(struct unit *unit) {
 
 /* What it says of itself, at any time. */
 void random_word(const struct service *service) {
-    const struct notification word = {
-        .ready = chance(30),
-        .reloading = chance(30),
-        .stopping = chance(5),
-        .ping = chance(60),
-        .trigger = chance(3),
-        .restart_reset = chance(5),
-        .monotonic = chance(50) ? fake_now + fake_random(2) : 0,
-        .extend = chance(20) && fake_may_ask_for_time(service) ? fake_random(5 * SEC) : 0,
-        .watchdog = chance(5) ? SEC + fake_random(10 * SEC) : 0,
-        .status = chance(20) ? "well" : NULL,
-        .errno_text = chance(10) ? "2" : NULL,
-        .main_pidfd = -1,
-    };
+    struct notification word = {.main_pidfd = -1};
+    word.ready = chance(30);
+    word.reloading = chance(30);
+    word.stopping = chance(5);
+    word.ping = chance(60);
+    word.trigger = chance(3);
+    word.restart_reset = chance(5);
+    if (chance(50))
+        word.monotonic = fake_now + fake_random(2);
+    if (chance(20) && fake_may_ask_for_time(service))
+        word.extend = fake_random(5 * SEC);
+    if (chance(5))
+        word.watchdog = SEC + fake_random(10 * SEC);
+    word.status = chance(20) ? "well" : NULL;
+    word.errno_text = chance(10) ? "2" : NULL;
     if (service && service->unit)
         fake_say(service->name, &word);
 }
