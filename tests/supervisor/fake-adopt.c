@@ -321,9 +321,9 @@ int sandbox_adopt(struct runtime *runtime, const struct container *container, co
 
 int run_save(const struct run *run, struct text *words, struct run_saved *ret_saved) {
     int report = run_report_fd(run);
-    if (!run->pid || (report >= 0 && !run->waits))
+    if (!run->learned || (report >= 0 && !run->waits))
         return -EBUSY;
-    text_format(words, "%d%s%s%s", (int)run->pid, run->place == RUN_MAIN ? " main" : "",
+    text_format(words, "%d%s%s%s", (int)run->learned, run->place == RUN_MAIN ? " main" : "",
                 run->told_left ? " ended" : "", report >= 0 ? " launch" : "");
     *ret_saved = (struct run_saved){run->status_fd, report};
     return 0;
@@ -386,6 +386,7 @@ int run_adopt(struct sandbox *sandbox, const char *words, struct run_saved saved
             run->program_fd = fake_fd_open();
         if (run->stranger)
             run->pidfd = fake_stranger_open(run->pid);
+        run->learned = run->pid;
         run->held = true;
         run->heard = !launch;
         if (run->concluded && !run->heard)
@@ -409,6 +410,7 @@ int run_adopt_gone(struct sandbox *sandbox, const char *words, struct run_saved 
         abort();
     *run = (struct run){.sandbox = sandbox,
                         .pid = atoi(words),
+                        .learned = atoi(words),
                         .report_fd = fake_fd_open(),
                         .status_fd = -1,
                         .program_fd = -1,

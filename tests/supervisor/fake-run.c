@@ -3,7 +3,7 @@
 #include "tests/supervisor/fake-sandbox.h"
 
 pid_t run_pid(const struct run *run) {
-    return run->pid;
+    return run->learned;
 }
 
 int run_take_terminal(struct run *run) {
@@ -12,7 +12,7 @@ int run_take_terminal(struct run *run) {
 }
 
 pid_t run_program_pid(const struct run *run) {
-    return run->pid;
+    return run->learned;
 }
 
 int run_status_fd(const struct run *run) {
@@ -48,5 +48,5 @@ bool run_would_drop(const struct run *run, int signal) {
 }
 
 bool run_waits(const struct run *run) {
-    return run->waits && !run->released && run->pid && !run->heard;
+    return run->waits && !run->released && run->learned && !run->heard;
 }

@@ -339,6 +339,7 @@ void run_release(struct run *run) {
 }
 
 int run_advance(struct run *run, struct fault *fault) {
+    run->learned = run->pid;
     if (!run->concluded)
         return RUN_PREPARING;
     run->heard = true;
@@ -358,7 +359,7 @@ int run_signal(const struct run *run, int number, struct fault *fault) {
     struct run *target = (struct run *)(uintptr_t)run;
     if (fake_dead)
         return 0;
-    if (run->told || !run->pid)
+    if (run->told || !run->learned)
         return fault_say(fault, ESRCH, "the process has ended");
     if (run->left)
         return fault_say(fault, ESRCH, "the program has ended");

@@ -38,6 +38,7 @@ struct run {
     int left_status;
     struct deadline tells_left;
     pid_t pid;
+    pid_t learned;    /* the same, once its report was read; 0 */
     unsigned manager; /* whose child it is */
     bool held;        /* by the present manager */
     bool unrecorded;  /* it was let go where nothing could be written */
