@@ -182,7 +182,7 @@ uint64_t client_now(void) {
 }
 
 bool client_is_lost(sd_bus *bus, int code) {
-    return code == EXIT_UNREACHABLE && sd_bus_is_open(bus) <= 0;
+    return bus && code == EXIT_UNREACHABLE && sd_bus_is_open(bus) <= 0;
 }
 
 int client_await(const struct tool *tool, uint64_t deadline, sd_bus **ret_bus,

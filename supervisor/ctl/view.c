@@ -314,16 +314,26 @@ static int read_stats(sd_bus_message *reply, const struct views *views) {
     return result;
 }
 
+int views_list_rows(sd_bus *bus, char *const *own_names, struct views *views, struct fault *fault) {
+    scoped(sd_bus_message_unref) sd_bus_message *units = NULL;
+    int code = client_call(bus, "ListUnits", &units, fault, NULL);
+
+    if (code != EXIT_OK)
+        return code;
+    int error = read_units(units, own_names, views);
+    return error < 0 ? client_broken(error, fault) : EXIT_OK;
+}
+
 int views_list(sd_bus *bus, char *const *names, struct views *views, struct fault *fault) {
-    scoped(sd_bus_message_unref) sd_bus_message *units = NULL, *stats = NULL;
+    scoped(sd_bus_message_unref) sd_bus_message *stats = NULL;
     scoped(client_names_free) char **own = client_own_names(bus, (const char *const *)names);
     if (!own)
         return client_broken(-ENOMEM, fault);
-    int error, code = client_call(bus, "ListUnits", &units, fault, NULL);
+    int error, code = views_list_rows(bus, own, views, fault);
 
     if (code != EXIT_OK || (code = client_call(bus, "Stats", &stats, fault, NULL)) != EXIT_OK)
         return code;
-    if ((error = read_units(units, own, views)) < 0 || (error = read_stats(stats, views)) < 0)
+    if ((error = read_stats(stats, views)) < 0)
         return client_broken(error, fault);
     if ((code = health_words_read(bus, views, fault)) != EXIT_OK ||
         (code = timers_read(bus, views, fault)) != EXIT_OK)

@@ -43,6 +43,9 @@ struct views {
 /* All units in the manager's order, with what ListUnits and Stats tell; where names are given,
  * those alone, and EXIT_NO_UNIT for one that is not there. */
 int views_list(sd_bus *bus, char *const *names, struct views *views, struct fault *fault);
+/* The same without their use and their health: what ListUnits tells. Own names, no aliases; of
+ * those that are not there nothing is told. */
+int views_list_rows(sd_bus *bus, char *const *own_names, struct views *views, struct fault *fault);
 struct view *views_find(const struct views *views, const char *name); /* NULL */
 void views_free(struct views *views);
 #define scoped_view __attribute__((cleanup(view_free)))

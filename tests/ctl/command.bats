@@ -196,6 +196,7 @@ ringfence: there is no unit "wbe"; did you mean "web"?'
     wait "$started" || code=$?
     [ "$code" -eq 7 ]
     grep -q 'the manager went away before it answered; the next one goes on with what it had taken' said
+    wait "$manager" || true
     serve
     behind start slow --retry 1500ms 2>said
     eventually grep -q 'start slow' notes
@@ -216,7 +217,7 @@ ringfence: the manager went away before it answered, and no other one has for 1s
     eventually grep -q '^token' notes
     eventually grep -q 'start idle' notes
     eventually tool is-active idle
-    kill -KILL "$manager"
+    slay
     grep -A1 'start slow' notes >before
     serve
     eventually grep -q '^token' notes
@@ -304,6 +305,19 @@ ringfence: idle is loaded'
     wait "$started"
     tool wait web --timeout soon
     is 2 'ringfence: wait: "soon" is not a duration, as "30s"'
+}
+
+@test "wait: over the end of a manager" {
+    serve
+    behind wait slow
+    eventually sh -c "$RINGFENCE_BUILD/ringfence start idle"
+    slay
+    serve
+    local code=0
+    eventually sh -c "$RINGFENCE_BUILD/ringfence start --no-wait slow; \
+        $RINGFENCE_BUILD/ringfence stop slow; ! kill -0 $started"
+    wait "$started" || code=$?
+    [ "$code" -eq 1 ]
 }
 
 @test "exec passes streams, environment, directory and the end" {

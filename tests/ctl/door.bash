@@ -30,6 +30,11 @@ never() { :; }
 
 ringfence() { "$RINGFENCE_BUILD/ringfence" "$@"; }
 
+slay() { # it dies without a word
+    kill -KILL "$manager"
+    wait "$manager" 2>/dev/null || true
+}
+
 # The tool in the background, as $started.
 behind() {
     "$RINGFENCE_BUILD/ringfence" "$@" 3>&- &

@@ -347,6 +347,40 @@ EOF
     [ "$(jq -r 'select(.after == "stopped") | .unit' heard | head -n 1)" = web ]
 }
 
+@test "events: over the end of a manager, with what was missed" {
+    serve
+    behind events idle >heard
+    eventually sh -c "$RINGFENCE_BUILD/ringfence start idle && grep -q -e '-> ready' heard"
+    local listener=$started
+    slay
+    serve
+    eventually grep -q 'another manager goes on; what has changed meanwhile:$' heard
+    eventually grep -q '^2026-11-21T20:52:19.000000Z idle: ready -> loaded$' heard
+    ! grep -q 'web\|db' heard
+    eventually sh -c "$RINGFENCE_BUILD/ringfence start idle && grep -q 'loaded -> starting' heard"
+    kill "$listener"
+    behind events --json >heard
+    listener=$started
+    eventually sh -c "$RINGFENCE_BUILD/ringfence start idle && grep -q starting heard"
+    slay
+    serve
+    eventually grep -q 'web.*missed' heard
+    kill "$listener"
+    [ "$(jq -c 'select(.missed or .another_manager) | [.unit, .after]' heard | tr '\n' ' ')" = \
+        '[null,null] ["idle","loaded"] ["web","ready"] ' ]
+}
+
+@test "events: nobody comes after the manager" {
+    serve
+    behind events --retry 200ms >heard 2>said
+    local code=0
+    eventually sh -c "$RINGFENCE_BUILD/ringfence start idle && grep -q starting heard"
+    slay
+    wait "$started" || code=$?
+    [ "$code" -eq 7 ]
+    grep -q 'no other one has for 200ms$' said
+}
+
 @test "list --tree shows who needs whom, and each but once" {
     serve
     tool list --tree

@@ -39,7 +39,7 @@ U
     speaker web '"notify"' '/mnt/notify-client say READY=1'
     begin_kept
     eventually is web starting
-    ring events web >"$scratch/events" 2>/dev/null 3>&- &
+    ring --retry off events web >"$scratch/events" 2>/dev/null 3>&- &
     local pid listener=$!
     pid=$(main_pids web | head -n 1)
     kill_at renameat
@@ -97,7 +97,7 @@ U
     speaker web '"notify"' '/mnt/notify-client say READY=1'
     begin_kept
     eventually is web starting
-    ring events web >"$scratch/events" 2>/dev/null 3>&- &
+    ring --retry off events web >"$scratch/events" 2>/dev/null 3>&- &
     local listener=$!
     kill_at sendmsg
     go web
@@ -262,5 +262,27 @@ taken_over() { [ "$(grep -c 'units found again, 0 lost' "$scratch/stderr")" = "$
     is web ready
     [ "$(runs web)" = 2 ]
     [ "$(tr '\0' ' ' <"/proc/$(main_pids web | head -n 1)/cmdline")" = "sleep 1001 " ]
+    finish
+}
+
+@test "who listens, waits, and reads along goes on over a reexec and a crash" {
+    counter web
+    begin_kept
+    eventually has_run web 1
+    ring events web >"$scratch/events" 3>&- &
+    local events=$!
+    ring wait --stopped web 3>&- &
+    local wait=$!
+    eventually is web ready
+    ring reexec
+    eventually grep -q 'another manager goes on' "$scratch/events"
+    ! grep -q web: "$scratch/events" # nothing happened
+    kill -KILL "$(child)"
+    eventually sh -c "[ \"\$(grep -c 'another manager goes on' '$scratch/events')\" = 2 ]"
+    kill -0 "$wait"
+    ring stop web
+    eventually grep -q 'web: stopping -> stopped' "$scratch/events"
+    wait "$wait"
+    kill "$events"
     finish
 }
