@@ -4,8 +4,9 @@
  * once, before anybody can ask for anything.
  *
  * Each service goes on where it was: with its process, its counters, its deadlines. What was under
- * way is finished; what nobody can know the state of (a build, a launch) is ended and begun again,
- * which counts as no restart. What cannot be found again is ended with its cgroup, and started anew
+ * way is finished, also a launch: it waits for its facts before its last step, and who has read
+ * them and its report gives the word. A build, and a launch of which no fact or no report is left,
+ * are ended and begun again, which counts as no restart. What cannot be found again is ended with its cgroup, and started anew
  * if it was to be up; a line says why.
  *
  * Where what is in the way may pass (no descriptor is free, no memory), nobody is ended: we fail

@@ -1,8 +1,10 @@
+#include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "supervisor/ctl/found.h"
 #include "supervisor/ctl/output.h"
 #include "supervisor/ctl/view.h"
 #include "units/base/number.h"
@@ -48,16 +50,16 @@ static int wait_for_next(const struct tool *tool, sd_bus *old, uint64_t patience
     return code;
 }
 
-/* Of what ran before, each has the same process now or is lost. */
+/* Units whose process is another one than before, or gone: lost, or ended in between. */
 static size_t compare(const struct moment *before, const struct moment *after, struct text *json) {
-    size_t lost = 0;
+    size_t changed = 0;
     for (size_t i = 0; i < before->views.count; i++) {
         const struct view *old = &before->views.items[i];
         const struct view *now = views_find(&after->views, old->name);
         uint32_t pid = now ? now->main_pid : 0;
         if (!old->main_pid || old->main_pid == pid)
             continue;
-        lost++;
+        changed++;
         if (json) {
             json_open(json, NULL, '{');
             json_string(json, "unit", old->name);
@@ -70,38 +72,30 @@ static size_t compare(const struct moment *before, const struct moment *after, s
             printf("%s: process %u before, none now\n", old->name, old->main_pid);
         }
     }
-    return lost;
+    return changed;
 }
 
-static size_t count_running(const struct moment *moment) {
-    size_t count = 0;
-    for (size_t i = 0; i < moment->views.count; i++)
-        count += moment->views.items[i].main_pid != 0;
-    return count;
-}
-
-static int tell(const struct tool *tool, const struct moment *before, const struct moment *after) {
+static int tell(const struct tool *tool, const struct moment *before, const struct moment *after,
+                const struct found *found) {
     scoped_text struct text text = {0};
-    size_t lost, running = count_running(before);
+    size_t changed;
     if (!tool->json) {
-        lost = compare(before, after, NULL);
-        printf("%zu units found again, %zu lost; ringfence %s -> %s\n", running - lost, lost,
-               before->version, after->version);
-        return lost ? EXIT_FAILED : EXIT_OK;
+        changed = compare(before, after, NULL);
+        for (size_t i = 0; i < found->lost_count; i++)
+            printf("%s: lost: %s\n", found->lost[i].unit, found->lost[i].why);
+        printf("%" PRIu64 " units found again, %zu lost; ringfence %s -> %s\n", found->count,
+               found->lost_count, before->version, after->version);
+        return changed || found->lost_count ? EXIT_FAILED : EXIT_OK;
     }
-    json_open(&text, NULL, '{');
-    json_unsigned(&text, "version", 1);
+    output_json_begin(&text);
     json_string(&text, "before", before->version);
     json_string(&text, "after", after->version);
-    json_open(&text, "lost", '[');
-    lost = compare(before, after, &text);
+    found_json(found, &text);
+    json_open(&text, "changed", '[');
+    changed = compare(before, after, &text);
     json_close(&text, ']');
-    json_unsigned(&text, "found", running - lost);
-    json_close(&text, '}');
-    if (text.failed)
-        return tool_fail(EXIT_FAILED, "out of memory");
-    puts(text.data);
-    return lost ? EXIT_FAILED : EXIT_OK;
+    int code = output_json_end(&text);
+    return code != EXIT_OK ? code : changed || found->lost_count ? EXIT_FAILED : EXIT_OK;
 }
 
 int verb_reexec(const struct tool *tool, const struct arguments *arguments) {
@@ -110,6 +104,7 @@ int verb_reexec(const struct tool *tool, const struct arguments *arguments) {
     scoped(moment_free) struct moment *held_before = &before, *held_after = &after;
     const char *timeout = arguments_value(arguments, "timeout");
     uint64_t patience = PATIENCE;
+    scoped_found struct found found = {0};
     struct fault fault;
 
     if (timeout && (duration_parse(timeout, &patience) < 0 || patience == DURATION_OFF))
@@ -123,6 +118,8 @@ int verb_reexec(const struct tool *tool, const struct arguments *arguments) {
         code = wait_for_next(tool, old, patience, &next, &fault);
     if (code == EXIT_OK)
         code = moment_read(next, held_after, &fault);
-    return code == EXIT_OK ? tell(tool, held_before, held_after)
+    if (code == EXIT_OK)
+        code = found_read(next, &found, &fault);
+    return code == EXIT_OK ? tell(tool, held_before, held_after, &found)
                            : tool_fail(code, "cannot replace the programs: %s", fault.text);
 }

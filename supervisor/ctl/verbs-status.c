@@ -2,6 +2,7 @@
 #include <langinfo.h>
 #include <string.h>
 
+#include "supervisor/ctl/found.h"
 #include "supervisor/ctl/output.h"
 #include "supervisor/ctl/timers.h"
 #include "supervisor/ctl/view.h"
@@ -202,6 +203,18 @@ static void add_unit(const struct tool *tool, struct text *text, const struct vi
 
 /* ---- no unit named: the whole ---- */
 
+static void add_found(const struct tool *tool, struct text *text, const struct found *found) {
+    scoped_text struct text lost = {0};
+
+    if (found->count || found->lost_count) {
+        label(tool, text, "Found");
+        text_format(text, "%" PRIu64 " units of an earlier manager, which go on\n", found->count);
+    }
+    for (size_t i = 0; i < found->lost_count; i++)
+        text_format(&lost, "%s: %s\n", found->lost[i].unit, found->lost[i].why);
+    lines(tool, text, "Lost", lost.data ? lost.data : "");
+}
+
 static int show_whole(const struct tool *tool, sd_bus *bus) {
     static const char *const properties[] = {"Version",        "Status",       "RuntimeDirectory",
                                              "StateDirectory", "LogDirectory", "ControlGroup"};
@@ -209,10 +222,14 @@ static int show_whole(const struct tool *tool, sd_bus *bus) {
     static const char *const members[] = {"manager_version", "status",        "runtime_directory",
                                           "state_directory", "log_directory", "cgroup"};
     scoped_views struct views views = {0};
+    scoped_found struct found found = {0};
     scoped_text struct text text = {0}, json = {0}, failed = {0};
     struct fault fault;
     size_t ready = 0;
     int code = views_list(bus, NULL, &views, &fault);
+
+    if (code == EXIT_OK)
+        code = found_read(bus, &found, &fault);
 
     output_json_begin(&json);
     for (size_t i = 0; i < ELEMENTS(properties) && code == EXIT_OK; i++) {
@@ -236,6 +253,7 @@ static int show_whole(const struct tool *tool, sd_bus *bus) {
     json_close(&json, ']');
     json_unsigned(&json, "units", views.count);
     json_unsigned(&json, "ready", ready);
+    found_json(&found, &json);
     if (tool->json)
         return output_json_end(&json);
     label(tool, &text, "Units");
@@ -245,6 +263,7 @@ static int show_whole(const struct tool *tool, sd_bus *bus) {
         output_colour(tool, &text, COLOUR_BAD, failed.data);
         text_add(&text, "\n");
     }
+    add_found(tool, &text, &found);
     return output_print(tool, &text);
 }
 

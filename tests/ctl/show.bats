@@ -126,8 +126,11 @@ EOF
     grep -q "^ *Runtime: $scratch/run$" <<<"$output"
     grep -q '^ *Units: 8, of which 2 ready$' <<<"$output"
     grep -q '^ *Failed: bad$' <<<"$output"
+    grep -q '^ *Found: 3 units of an earlier manager, which go on$' <<<"$output"
+    grep -q '^ *Lost: mail: it is damaged$' <<<"$output"
     tool status --json
     is 0 && json '.version == 1 and .units == 8 and .failed == ["bad"]'
+    json '.found == 3 and .lost == [{"unit": "mail", "why": "it is damaged"}]'
 }
 
 @test "status exits 0 running, 3 not, 4 unknown" {

@@ -178,7 +178,7 @@ logged() { grep -qE "$2" "log/$1/current"; }
     [[ "$output" =~ ^3\ units\ found\ again,\ 0\ lost\;\ ringfence\ [0-9.]+\ -\>\ [0-9.]+$ ]]
     run "$build/ringfence" reexec --json
     [ "$status" -eq 0 ]
-    [[ "$output" =~ ^\{\"version\":1,\"before\":\"[0-9.]+\",\"after\":\"[0-9.]+\",\"lost\":\[\],\"found\":3\}$ ]]
+    [[ "$output" =~ ^\{\"version\":1,\"before\":\"[0-9.]+\",\"after\":\"[0-9.]+\",\"found\":3,\"lost\":\[\],\"changed\":\[\]\}$ ]]
     [ "$(pids)" = "$before" ]
     tr '\0' ' ' <"/proc/$keeper/cmdline" | grep -q -e --resume
     [ -n "$(child ringfence-manager)" ] && [ "$(child ringfence-manager)" != "$manager" ]
@@ -243,7 +243,7 @@ logged() { grep -qE "$2" "log/$1/current"; }
     [ "$status" -eq 1 ]
     grep -qx "first: process $first before, none now" reexec
     grep -qE "^last: process $last before, (none|[0-9]+) now$" reexec
-    grep -qE "^1 units found again, 2 lost; ringfence [0-9.]+ -> [0-9.]+$" reexec
+    grep -qE "^3 units found again, 0 lost; ringfence [0-9.]+ -> [0-9.]+$" reexec
     eventually ready last
     finish
 }
