@@ -1,6 +1,10 @@
 /* Layers from files: each kind of image, what is no image, and the loop devices that go with them.
  */
 
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+
+#include "runtime/image.h"
 #include "tests/runtime/roots.h"
 
 /* SCRATCH/NAME from the root, by a command with the root and the image as its last words. */
@@ -121,6 +125,50 @@ TEST(mapped) {
                "0:0\n0");
     box_close(&box);
     expect_no_loop();
+}
+
+static unsigned held; /* loop devices, by those who were killed, at that time */
+
+/* Whether a process that mounts the image, killed at the n-th time that it enters or leaves a
+ * system call, was killed before its end. */
+static bool kill_at(const char *path, unsigned n) {
+    int status;
+    pid_t pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        struct fault fault;
+        ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+        raise(SIGSTOP);
+        _exit(image_mount(path, &fault) < 0);
+    }
+    CHECK(waitpid(pid, &status, 0) == pid);
+    for (; n > 0 && WIFSTOPPED(status); n--) {
+        CHECK(ptrace(PTRACE_SYSCALL, pid, NULL, NULL) == 0);
+        CHECK(waitpid(pid, &status, 0) == pid);
+    }
+    if (!WIFSTOPPED(status)) {
+        CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+        return false;
+    }
+    held += (unsigned)count_loops();
+    kill(pid, SIGKILL);
+    CHECK(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status));
+    return true;
+}
+
+TEST(whoever_mounts_it_is_killed) {
+    unsigned n = 1;
+    need("mke2fs");
+    need_file_system("ext4");
+    need_loop();
+    open_with_root();
+    make_image("layer.ext4", MAKE_EXT4);
+    for (; kill_at(box_path(&box, "layer.ext4"), n); n++)
+        expect_no_loop();
+    expect_no_loop();
+    printf("# killed %u times, %u of them with a loop device\n", n - 1, held);
+    CHECK(held > 0);
+    box_close(&box);
 }
 
 /* Several, and a directory above them. */
