@@ -18,6 +18,7 @@
 #define RECORD_MAX ((size_t)1 << 20)
 #define STEPS_MAX 1024 /* a file of ours holds no more than the host's file has mounts */
 #define BEGAN "RINGFENCE_BEGAN"
+#define SWITCHED "RINGFENCE_SWITCHED"
 
 static const char *const outcome_words[] = {[BOOT_DONE] = "done",
                                             [BOOT_SKIPPED] = "skipped",
@@ -149,13 +150,25 @@ void boot_record_remove(const struct manager *manager) {
 
 /* ---- life ---- */
 
-void boot_record_begin(struct boot_record *record, uint64_t now, bool machine) {
-    const char *began = getenv(BEGAN);
+/* What ringfenced noted in the environment, where that can be. */
+static bool read_time(const char *name, uint64_t least, uint64_t most, uint64_t *ret_time) {
+    const char *text = getenv(name);
+    uint64_t time;
+    if (!text || number_parse(text, &time) < 0 || time < least || time > most)
+        return false;
+    *ret_time = time;
+    return true;
+}
+
+int boot_record_begin(struct boot_record *record, uint64_t now, bool machine) {
+    uint64_t switched;
     boot_record_free(record);
     record->machine = machine;
-    record->manager = now;
-    if (!began || number_parse(began, &record->ringfenced) < 0 || record->ringfenced > now)
-        record->ringfenced = now;
+    record->manager = record->ringfenced = now;
+    read_time(BEGAN, 0, now, &record->ringfenced);
+    if (!read_time(SWITCHED, record->ringfenced, now, &switched))
+        return 0;
+    return boot_record_step(record, "initramfs", record->ringfenced, switched, BOOT_DONE, "");
 }
 
 void boot_record_free(struct boot_record *record) {

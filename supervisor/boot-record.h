@@ -11,8 +11,9 @@ struct boot_record {
     size_t count;
 };
 
-/* A new one: RINGFENCE_BEGAN of the environment says when ringfenced began. */
-void boot_record_begin(struct boot_record *record, uint64_t now, bool machine);
+/* A new one: RINGFENCE_BEGAN of the environment says when ringfenced began, RINGFENCE_SWITCHED when
+ * it left an initramfs; the time between is a step. */
+int boot_record_begin(struct boot_record *record, uint64_t now, bool machine);
 /* -ENOENT, -EINVAL: there is none of this boot. */
 int boot_record_read(struct boot_record *record, const struct manager *manager);
 int boot_record_write(const struct boot_record *record, const struct manager *manager,

@@ -317,8 +317,9 @@ int boot_open(struct manager *manager, struct boot **ret_boot, struct fault *fau
     if (error < 0)
         return error;
     boot->early = machine || boot->settings.early_boot;
-    if (boot_record_read(&boot->record, manager) < 0)
-        boot_record_begin(&boot->record, world_now(manager), machine);
+    if (boot_record_read(&boot->record, manager) < 0 &&
+        boot_record_begin(&boot->record, world_now(manager), machine) < 0)
+        return fault_set(fault, ENOMEM, "cannot begin to boot");
     keep_record(boot);
     *ret_boot = take(boot);
     return 0;

@@ -43,6 +43,23 @@ static int add_stage(struct boot *boot, enum boot_part part, const char *name, u
     return stage->name && stage->outcome && stage->words ? 0 : -ENOMEM;
 }
 
+/* The way from an initramfs to the root is a part of ringfenced's own time, the first. */
+static int add_step(struct boot *boot, const char *name, uint64_t begun, uint64_t ended,
+                    const char *outcome, const char *words) {
+    struct boot_stage *last = &boot->stages[boot->stage_count - 1];
+    bool first = last->part == PART_RINGFENCED && since(boot, begun) == last->begun;
+    int result =
+        add_stage(boot, first ? PART_RINGFENCED : PART_STEP, name, begun, ended, outcome, words);
+    if (result < 0 || !first)
+        return result;
+    last = &boot->stages[boot->stage_count - 1];
+    struct boot_stage step = *last;
+    *last = last[-1];
+    last->begun = step.ended;
+    last[-1] = step;
+    return 0;
+}
+
 /* Without early steps all of the time before the units is ringfenced's own. */
 static int read_stages(struct boot *boot, sd_bus_message *reply) {
     const char *name, *outcome, *words;
@@ -63,7 +80,7 @@ static int read_stages(struct boot *boot, sd_bus_message *reply) {
         result = sd_bus_message_enter_container(reply, 'a', "(" BUS_BOOT_STEP ")");
     while (result >= 0 && (result = sd_bus_message_read(reply, "(" BUS_BOOT_STEP ")", &name, &begun,
                                                         &ended, &outcome, &words)) > 0)
-        result = add_stage(boot, PART_STEP, name, begun, ended ? ended : now(), outcome, words);
+        result = add_step(boot, name, begun, ended ? ended : now(), outcome, words);
     return result < 0 ? result : sd_bus_message_exit_container(reply);
 }
 

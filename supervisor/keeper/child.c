@@ -46,6 +46,15 @@ uint64_t now(void) {
     return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
 }
 
+void note_time(const char *variable) {
+    struct timespec time;
+    char text[24];
+    clock_gettime(CLOCK_BOOTTIME, &time);
+    snprintf(text, sizeof text, "%lld", (long long)time.tv_sec * 1000000 + time.tv_nsec / 1000);
+    if (setenv(variable, text, 0) < 0)
+        say("cannot note the time: %s", strerror(errno));
+}
+
 int child_find(struct child *child) {
     char self[PATH_MAX] = "";
     ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);

@@ -300,20 +300,9 @@ static void set_up(struct keeper *keeper, const struct options *options) {
         say("cannot tell my own path: %s", strerror(errno));
 }
 
-/* For `ringfence boot`; what executes us anew, in an initramfs or to replace us, has begun before.
- */
-static void note_beginning(void) {
-    struct timespec time;
-    char text[24];
-    clock_gettime(CLOCK_BOOTTIME, &time);
-    snprintf(text, sizeof text, "%lld", (long long)time.tv_sec * 1000000 + time.tv_nsec / 1000);
-    if (setenv("RINGFENCE_BEGAN", text, 0) < 0)
-        say("cannot note when I began: %s", strerror(errno));
-}
-
 int main(int argc, char **argv) {
     static struct keeper keeper;
-    note_beginning();
+    note_time("RINGFENCE_BEGAN");
     bool first = getpid() == 1;
     struct options options;
     machine_begin(&keeper.machine, &argc, &argv);

@@ -142,6 +142,9 @@ void resume_catch_crashes(struct keeper *keeper);
 /* ---- child.c ---- */
 
 uint64_t now(void);
+/* Puts the time into the environment, for `ringfence boot`. What executes us anew, in an initramfs
+ * or to replace us, has noted it before: the first one counts. */
+void note_time(const char *variable);
 
 /* Finds the program beside ringfenced itself, or in the libexec directory. -ENOENT. */
 int child_find(struct child *child);

@@ -203,6 +203,7 @@ static _Noreturn void enter(const char *init, char **arguments) {
     nftw("/", remove_one, DESCRIPTORS, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
     if (chdir(PLACE) == 0 && mount(".", "/", NULL, MS_MOVE, NULL) == 0 && chroot(".") == 0 &&
         chdir("/") == 0 && path) {
+        note_time("RINGFENCE_SWITCHED");
         arguments[0] = path;
         execv(path, arguments);
     }

@@ -77,3 +77,22 @@ with_times() { boot "(.units | map({(.name): .}) | add) as \$unit | $1"; }
     diff "$scratch/before" "$scratch/after"
     finish
 }
+
+@test "the way through an initramfs is a part of ringfenced's own time" {
+    ready_after quick 0
+    local now
+    now=$(awk '{ printf "%d", $1 * 1000000 }' /proc/uptime)
+    export RINGFENCE_BEGAN=$((now - 3000000)) RINGFENCE_SWITCHED=$((now - 1000000))
+    begin
+    eventually boot '.complete and (.units | length == 1)'
+    boot '[.stages[] | [.name, .part]][:2] == [["initramfs", "ringfenced"], ["ringfenced", "ringfenced"]]'
+    boot '.stages | .[0].begun_usec == 0 and .[0].ended_usec == 2000000 and .[1].begun_usec == 2000000 and
+          .[1].ended_usec >= 3000000'
+    ring boot | grep -q '^initramfs .* 2\.000s '
+    finish
+    # A time that cannot be counts for nothing.
+    RINGFENCE_SWITCHED=$((now - 4000000))
+    begin
+    eventually boot '.complete and .stages[0].name == "ringfenced"'
+    finish
+}
