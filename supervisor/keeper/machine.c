@@ -23,7 +23,6 @@
 
 enum {
     EXIT_REBOOT = 133,      /* of a container that wants to be started again, as nspawn has it */
-    INSIST_WITHIN = 2000,   /* ms in which a second Ctrl-Alt-Del means at once */
     LIFE_TOO_SHORT = 10000, /* ms; of a manager */
     DEATHS_MOST = 5,
     PAUSE_MOST = 10, /* s, between tries to begin */
@@ -125,13 +124,6 @@ static void begin_ending(struct keeper *keeper, enum ending ending, bool force) 
     }
 }
 
-/* Of two that follow each other the second means it. */
-static bool insists(struct machine *machine) {
-    uint64_t before = machine->interrupted;
-    machine->interrupted = now();
-    return before && machine->interrupted - before <= INSIST_WITHIN;
-}
-
 bool machine_signalled(struct keeper *keeper, const struct signalfd_siginfo *signal) {
     struct machine *machine = &keeper->machine;
     for (size_t i = 0; machine->place != PLACE_ANYWHERE && i < ELEMENTS(wishes); i++) {
@@ -142,7 +134,8 @@ bool machine_signalled(struct keeper *keeper, const struct signalfd_siginfo *sig
         bool plain = wish->signal == SIGTERM || wish->signal == SIGINT;
         bool contained = machine->place == PLACE_CONTAINER && plain;
         begin_ending(keeper, contained ? ENDING_POWEROFF : wish->ending,
-                     wish->force || (wish->signal == SIGINT && insists(machine)));
+                     wish->force ||
+                         (wish->signal == SIGINT && shutdown_insists(&machine->interrupted)));
         return true;
     }
     return false;
@@ -303,18 +296,22 @@ void machine_end(struct keeper *keeper) {
     struct machine *machine = &keeper->machine;
     if (machine->place == PLACE_ANYWHERE)
         return;
+    struct shutdown shutdown = {.ending = machine->ending,
+                                .force = machine->force,
+                                .interrupted = machine->interrupted,
+                                .watchdog = &machine->watchdog};
     close_all(machine);
     mlockall(MCL_CURRENT | MCL_FUTURE); /* the disk that we came from may be gone soon */
-    shutdown_processes(machine->force, &machine->watchdog);
+    shutdown_processes(&shutdown);
     if (machine->place == PLACE_CONTAINER) {
         if (machine->ending == ENDING_REBOOT)
             keeper->exit_code = EXIT_REBOOT;
         return;
     }
     if (machine->place == PLACE_MACHINE)
-        shutdown_disks(machine->force, &machine->watchdog);
-    console_say("ringfence: %s", ending_word(machine->ending));
-    shutdown_reboot(machine->ending, &machine->watchdog);
+        shutdown_disks(&shutdown);
+    console_say("ringfence: %s", ending_word(shutdown.ending));
+    shutdown_reboot(&shutdown);
     keeper->exit_code = EXIT_FAILURE;
     while (machine->place == PLACE_MACHINE)
         pause(); /* where to? */

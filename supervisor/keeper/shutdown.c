@@ -24,6 +24,7 @@ enum {
     GRACE_BY_FORCE = 1000,
     PATIENCE = 40000,        /* ms without any progress: the kernel itself gives a disk 30 s */
     PATIENCE_LITTLE = 10000, /* by force, and once a disk has not answered */
+    INSIST_WITHIN = 2000,    /* ms in which a second Ctrl-Alt-Del means at once */
     BREATH = 20              /* ms between two looks */
 };
 
@@ -41,18 +42,33 @@ const char *ending_word(enum ending ending) {
     return endings[ending].word;
 }
 
-static void breathe(struct watchdog *watchdog) {
+bool shutdown_insists(uint64_t *interrupted) {
+    uint64_t before = *interrupted;
+    *interrupted = now();
+    return before && *interrupted - before <= INSIST_WITHIN;
+}
+
+/* Nobody reads signals any more; this one waits for us, for it is blocked. */
+static void breathe(struct shutdown *shutdown) {
     const struct timespec breath = {.tv_nsec = BREATH * 1000000L};
-    watchdog_feed(watchdog);
-    nanosleep(&breath, NULL);
+    sigset_t interrupt;
+    sigemptyset(&interrupt);
+    sigaddset(&interrupt, SIGINT);
+    watchdog_feed(shutdown->watchdog);
+    if (sigtimedwait(&interrupt, NULL, &breath) == SIGINT &&
+        shutdown_insists(&shutdown->interrupted) && !shutdown->force) {
+        console_say("ringfence: %s, by force", ending_word(shutdown->ending));
+        shutdown->force = true;
+    }
 }
 
 /* ---- processes ---- */
 
 /* Reaps until there is nobody left, or the time is up. A process that is not our child has a parent
  * that ends as well, and becomes one. */
-static bool await_all(uint64_t deadline, struct watchdog *watchdog) {
-    for (; now() < deadline; breathe(watchdog)) {
+static bool await_all(struct shutdown *shutdown, unsigned grace, unsigned grace_by_force) {
+    uint64_t begun = now();
+    for (; now() - begun < (shutdown->force ? grace_by_force : grace); breathe(shutdown)) {
         pid_t pid;
         while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
             ;
@@ -62,14 +78,14 @@ static bool await_all(uint64_t deadline, struct watchdog *watchdog) {
     return false;
 }
 
-void shutdown_processes(bool force, struct watchdog *watchdog) {
+void shutdown_processes(struct shutdown *shutdown) {
     kill(-1, SIGTERM);
     kill(-1, SIGCONT); /* who is stopped hears nothing */
-    if (await_all(now() + (force ? GRACE_BY_FORCE : GRACE), watchdog))
+    if (await_all(shutdown, GRACE, GRACE_BY_FORCE))
         return;
     console_say("ringfence: some processes do not end and are killed");
     kill(-1, SIGKILL);
-    await_all(now() + GRACE, watchdog);
+    await_all(shutdown, GRACE, GRACE);
 }
 
 /* ---- disks ---- */
@@ -97,10 +113,10 @@ static void write_all(struct unmounting *unmounting) {
 /* In a process of its own: one that waits for hardware cannot be interrupted, only left behind. A
  * slow disk gets all the time that it needs, one that gets nothing done does not. */
 static bool run_limited(void (*task)(struct unmounting *), struct unmounting *unmounting,
-                        unsigned patience, struct watchdog *watchdog) {
+                        unsigned patience, struct shutdown *shutdown) {
     unsigned long least = ULONG_MAX;
     unsigned steps = unmounting->steps;
-    uint64_t deadline = now() + patience;
+    uint64_t progress = now();
     pid_t pid = fork(), ended = 0;
     if (pid < 0)
         task(unmounting); /* no memory for a process: it has to do */
@@ -108,11 +124,11 @@ static bool run_limited(void (*task)(struct unmounting *), struct unmounting *un
         task(unmounting);
         _exit(0);
     }
-    for (; pid > 0 && ended != pid; breathe(watchdog)) {
+    for (; pid > 0 && ended != pid; breathe(shutdown)) {
         unsigned long left = unwritten();
         if (left < least || unmounting->steps != steps)
-            deadline = now() + patience;
-        else if (now() >= deadline)
+            progress = now();
+        else if (now() - progress >= (shutdown->force ? PATIENCE_LITTLE : patience))
             return false;
         least = left < least ? left : least;
         steps = unmounting->steps;
@@ -123,8 +139,8 @@ static bool run_limited(void (*task)(struct unmounting *), struct unmounting *un
 
 /* A process for each that hangs; the last one does the rest. */
 static void unmount_limited(struct unmounting *unmounting, unsigned patience,
-                            struct watchdog *watchdog) {
-    while (!run_limited(unmount_all, unmounting, patience, watchdog)) {
+                            struct shutdown *shutdown) {
+    while (!run_limited(unmount_all, unmounting, patience, shutdown)) {
         bool known = unmounting->at[0] && unmounting->stuck_count < STUCK_MOST;
         console_say("ringfence: %s does not let go; going on without it",
                     known ? unmounting->at : "a file system");
@@ -135,29 +151,30 @@ static void unmount_limited(struct unmounting *unmounting, unsigned patience,
     }
 }
 
-void shutdown_disks(bool force, struct watchdog *watchdog) {
+void shutdown_disks(struct shutdown *shutdown) {
     static struct unmounting lonely;
-    unsigned patience = force ? PATIENCE_LITTLE : PATIENCE;
+    unsigned patience = PATIENCE;
     struct unmounting *unmounting =
         mmap(NULL, sizeof *unmounting, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (unmounting == MAP_FAILED)
         unmounting = &lonely; /* then whom it hangs on is not known */
     console_say("ringfence: writing everything to the disks");
-    if (!run_limited(write_all, unmounting, patience, watchdog)) {
+    if (!run_limited(write_all, unmounting, patience, shutdown)) {
         console_say("ringfence: a disk does not answer; going on without it");
         patience = PATIENCE_LITTLE;
     }
-    unmount_limited(unmounting, patience, watchdog);
+    unmount_limited(unmounting, patience, shutdown);
 }
 
 /* ---- the last call ---- */
 
 /* Where the hardware cannot do it, the kernel ends the caller: which must not be PID 1. */
-void shutdown_reboot(enum ending ending, struct watchdog *watchdog) {
+void shutdown_reboot(const struct shutdown *shutdown) {
+    enum ending ending = shutdown->ending;
     if (ending == ENDING_HALT)
-        watchdog_arm(watchdog, 0); /* it would not let the machine stay so */
+        watchdog_arm(shutdown->watchdog, 0); /* it would not let the machine stay so */
     else
-        watchdog_feed(watchdog);
+        watchdog_feed(shutdown->watchdog);
     pid_t pid = fork();
     if (pid > 0) {
         waitpid(pid, NULL, 0);

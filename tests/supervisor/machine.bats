@@ -108,6 +108,22 @@ ended() { [ ! -e "/proc/$keeper" ] || grep -q '^State:.Z' "/proc/$keeper/status"
     shown "ringfence: reboot, by force"
 }
 
+@test "so it does when the units are stopped and others do not end" {
+    begin
+    nsenter -t "$first" -p sh -c 'trap "" TERM; sleep 100000 3>&- &'
+    eventually has_children 3
+    kill -USR2 "$first"
+    eventually has_children 1
+    kill -INT "$first"
+    sleep 0.2 # two that come at once are one
+    kill -INT "$first"
+    finish 130
+    shown "ringfence: poweroff: all units are being stopped"
+    shown "ringfence: poweroff, by force"
+    shown "ringfence: some processes do not end and are killed"
+}
+has_children() { [ "$(wc -w <"/proc/$first/task/$first/children")" -eq "$1" ]; }
+
 @test "the manager may ask for an ending, and says who is waited for" {
     script manager "note started" "notify READY=1" "notify POWEROFF=1" wait \
         "notify STATUS=stopping all units: waiting for web (7 s left)" "sleep 200" "exit 0"
