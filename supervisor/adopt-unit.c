@@ -413,6 +413,8 @@ int adopt_unit(struct manager *manager, const char *name, struct fault *fault) {
         facts_file_remove(manager, name);
         return 0;
     }
+    if (error == -EPROTO)
+        return adopt_leave(manager, name, fault);
     bool readable = error >= 0;
     if (readable)
         error = adopt_service(service, text, fault);

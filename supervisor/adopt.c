@@ -92,6 +92,7 @@ static void tell_unseen(struct manager *manager) {
 /* Nothing moves before all are there. */
 static void resume_all(struct manager *manager) {
     struct service *service;
+    graph_refresh(manager);
     list_for_each(service, &manager->services, link) {
         const struct state_traits *traits = state_traits(service->state);
         if (!service->private->adopted || !traits->resume)
@@ -166,6 +167,16 @@ static void restart_lost(struct manager *manager) {
     }
 }
 
+/* ---- what only a newer version can read ---- */
+
+int adopt_leave(struct manager *manager, const char *unit, struct fault *fault) {
+    manager->private->adoption.resumed = manager->private->adoption.newer = true;
+    return fault_prefix(fault, -EAGAIN,
+                        "what runs goes on, and is left to the newer ringfence that has begun it, "
+                        "which is to be installed again: what is known of %s",
+                        unit ? unit : "all units together");
+}
+
 /* ---- the whole ---- */
 
 /* 1: it is there, 0: there is none, or it is of another boot. What is damaged has lost its word on
@@ -180,6 +191,8 @@ static int read_manager(struct manager *manager, struct fault *fault) {
         return error;
     if (error >= 0)
         error = facts_check(text, facts_file_boot(manager), fault);
+    if (error == -EPROTO)
+        return adopt_leave(manager, NULL, fault);
     if (error == -ESTALE)
         return 0;
     if (error >= 0)
@@ -208,6 +221,8 @@ static int find_all(struct manager *manager, struct fault *fault) {
 static int fail_for_now(struct manager *manager, int error, struct fault *fault) {
     struct adoption *adoption = &manager->private->adoption;
     struct fault unsaved;
+    if (adoption->newer)
+        return error;
     adoption->tries++;
     state_touch_manager(manager);
     state_save_manager(manager, &unsaved);

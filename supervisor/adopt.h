@@ -9,6 +9,9 @@
  * are ended and begun again, which counts as no restart. What cannot be found again is ended with its cgroup, and started anew
  * if it was to be up; a line says why.
  *
+ * What an earlier manager of a newer version has written in a form of its own is left alone, and so
+ * is all that runs: we fail, the keeper says so and tries again, until that version is back.
+ *
  * Where what is in the way may pass (no descriptor is free, no memory), nobody is ended: we fail
  * before anything has moved, and whoever starts the next manager has it tried again. Only what is
  * in the way of so many managers in a row is there to stay. */
@@ -37,7 +40,8 @@ struct lost {
 };
 
 struct adoption {
-    bool resumed;   /* an earlier manager of this boot was here */
+    bool resumed;   /* an earlier manager of this boot was here, */
+    bool newer;     /* and has written what only it can read */
     unsigned tries; /* managers in a row that could not find all again for now */
     size_t found;   /* units that are as they were */
     struct lost *lost;

@@ -383,20 +383,28 @@ static int check_digest(const char *text) {
     return strcmp(digest, written) == 0 ? 0 : -EBADMSG;
 }
 
-int facts_check(const char *text, const char *boot, struct fault *fault) {
-    struct line version = {0}, id = {0};
-    int64_t number = 0;
+/* In the second line, in every version. */
+static int check_boot(const char *at, const char *boot, struct fault *fault) {
+    struct line id = {0};
     char written[64];
-    const char *at = next_line(text, &version);
-    if (!at || !is_named(&version, "version") || parse_number(&version, &number) < 0 || number < 1)
-        return fault_say(fault, EBADMSG, "it does not begin with a version");
-    if (number > FACTS_VERSION)
-        return fault_say(fault, EPROTO, "it is of a newer format (%" PRId64 ", here %d)", number,
-                         FACTS_VERSION);
-    if (check_digest(text) < 0)
-        return fault_say(fault, EBADMSG, "it is damaged");
     if (!next_line(at, &id) || !is_named(&id, "boot") || id.value_length >= sizeof(written) ||
         parse_string(&id, written) < 0)
         return fault_say(fault, EBADMSG, "it does not say of which boot it is");
     return strcmp(written, boot) == 0 ? 0 : fault_say(fault, ESTALE, "it is of another boot");
+}
+
+int facts_check(const char *text, const char *boot, struct fault *fault) {
+    struct line version = {0};
+    int64_t number = 0;
+    const char *at = next_line(text, &version);
+    if (!at || !is_named(&version, "version") || parse_number(&version, &number) < 0 || number < 1)
+        return fault_say(fault, EBADMSG, "it does not begin with a version");
+    bool newer = number > FACTS_VERSION;
+    if (!newer && check_digest(text) < 0)
+        return fault_say(fault, EBADMSG, "it is damaged");
+    int error = check_boot(at, boot, fault);
+    if (error < 0 || !newer)
+        return error;
+    return fault_say(fault, EPROTO, "it is of a newer format (%" PRId64 ", here %d)", number,
+                     FACTS_VERSION);
 }

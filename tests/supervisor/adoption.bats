@@ -245,11 +245,37 @@ U
     damage sed -i 's/restarts/restartz/; s/main_pid = /main_pid = 1/' "$scratch/run/units/web/facts"
     said "web: cannot be found again: it is damaged"
     damage truncate -s 100 "$scratch/run/units/web/facts"
-    damage sed -i 's/version = 1/version = 99/' "$scratch/run/units/web/facts"
-    said "web: cannot be found again: it is of a newer format \(99, here 1\)"
     damage chmod 644 "$scratch/run/units/web/facts"
     said "web: cannot be found again: .* is not ours alone"
     damage ln -sf /etc/passwd "$scratch/run/units/web/facts"
+    finish
+}
+
+@test "what a newer version has written is left alone, with all that runs, until that is back" {
+    unit web <<'U'
+service = { exec = [ "/bin/sleep", "1000" ]; };
+U
+    begin_kept
+    ring start web
+    local pid
+    pid=$(pid_of web)
+    rm "$scratch/units/web.unit" # nobody else could start it again
+    kill -STOP "$keeper"
+    kill -KILL "$(child)"
+    sed -i 's/version = 1/version = 99/' "$scratch/run/units/web/facts"
+    again=$(($(times_found) + 1))
+    kill -CONT "$keeper"
+    refused() {
+        [ "$(grep -c "what runs goes on, and is left to the newer ringfence" "$scratch/stderr")" -gt 2 ]
+    }
+    eventually refused
+    said "what is known of web: it is of a newer format \(99, here 1\)"
+    kill -0 "$pid"
+    sed -i 's/version = 99/version = 1/' "$scratch/run/units/web/facts"
+    eventually found_again
+    eventually is web ready
+    [ "$(pid_of web)" = "$pid" ]
+    lost_none
     finish
 }
 

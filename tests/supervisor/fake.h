@@ -76,11 +76,12 @@ uint64_t fake_random(uint64_t below);
 void fake_die(void);
 void fake_lose_keeper(void); /* which is killed too: between the two */
 void fake_revive(bool forgetful);
-int fake_try_revive(struct fault *fault); /* what manager_adopt says */
-extern int fake_facts_error;              /* why the facts of no unit can be read; 0 */
-void fake_damage(const char *name);       /* what is written of it */
-extern bool fake_full;                    /* the runtime directory: nothing can be written there */
-extern bool fake_kernel_is_old;           /* it does not tell how other's children ended */
+int fake_try_revive(struct fault *fault);            /* what manager_adopt says */
+extern int fake_facts_error;                         /* why the facts of no unit can be read; 0 */
+void fake_damage(const char *name);                  /* what is written of it */
+void fake_set_version(const char *name, char digit); /* of that; NULL: of the manager's own */
+extern bool fake_full;          /* the runtime directory: nothing can be written there */
+extern bool fake_kernel_is_old; /* it does not tell how other's children ended */
 /* What is written of this service is what it is. */
 void fake_check_saved(struct service *service);
 const char *fake_kept(void); /* the name of something that the keeper holds; NULL */

@@ -170,6 +170,55 @@ TEST(what_does_not_pass_is_believed_in_the_end) {
     end();
 }
 
+/* ---- what a newer version has written ---- */
+
+TEST(what_only_a_newer_version_can_read_is_left_to_it) {
+    struct fault fault = {{0}};
+    pid_t pid = run_web();
+    for (int i = 0; i < 2 * ADOPT_TRIES; i++) {
+        const char *file = i % 2 ? "web" : NULL;
+        fake_die();
+        fake_set_version(file, '2');
+        CHECK(fake_try_revive(&fault) == -EAGAIN);
+        CHECK(strstr(
+            fault.text,
+            file ? "what is known of web: it is of a newer format (2, here 1)"
+                 : "what is known of all units together: it is of a newer format (2, here 1)"));
+        CHECK(strstr(fault.text, "what runs goes on"));
+        fake_set_version(file, '1');
+    }
+    fake_die();
+    fake_revive(false);
+    CHECK(fake_service("web")->state == SERVICE_READY && fake_service("web")->main_pid == pid);
+    CHECK(manager_adoption(fake_manager)->lost_count == 0);
+    end();
+}
+
+/* ---- a launch that is begun again ---- */
+
+TEST(what_is_begun_again_waits_for_what_it_requires) {
+    struct unit *web = fake_unit("web", SERVICE_EXEC);
+    fake_add(&web->dependencies.requires, "db");
+    boot(fake_unit("db", SERVICE_EXEC));
+    fake_set(web);
+    fake_apply();
+    plan.launch_time = 10 * MSEC;
+    command(COMMAND_START, "web");
+    for (int i = 0; i < 1000 && fake_service("web")->state != SERVICE_STARTING; i++)
+        fake_run(MSEC / 10);
+    CHECK(fake_service("web")->state == SERVICE_STARTING && !fake_service("web")->main_pid);
+    fake_exit("db", KILLED(SIGKILL));
+    fake_run(2 * MSEC);
+    CHECK(fake_service("db")->state == SERVICE_RESTARTING);
+    CHECK(fake_service("web")->state == SERVICE_STARTING && !fake_service("web")->main_pid);
+    fake_die();
+    fake_revive(false);
+    CHECK(fake_service("web")->state == SERVICE_CREATED && fake_service("web")->restarts == 0);
+    fake_run(SEC);
+    CHECK(fake_service("web")->state == SERVICE_READY && fake_service("db")->restarts == 1);
+    end();
+}
+
 /* ---- damaged facts ---- */
 
 TEST(what_a_person_started_is_started_again_where_its_facts_are_damaged) {

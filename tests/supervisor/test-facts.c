@@ -82,7 +82,8 @@ TEST(what_was_written_is_read) {
 
 /* In a copy the first `old` is another word, no longer than it; the digest is right for none of it.
  */
-static int check_changed(const char *old, const char *new, struct fault *fault) {
+static int check_changed_at(const char *boot, const char *old, const char *new,
+                            struct fault *fault) {
     char *text = NULL;
     saved(&text);
     size_t place = (size_t)(strstr(text, old) - text);
@@ -90,9 +91,13 @@ static int check_changed(const char *old, const char *new, struct fault *fault) 
     memcpy(text + place, new, strlen(new));
     memmove(text + place + strlen(new), text + place + strlen(old),
             strlen(text + place + strlen(old)) + 1);
-    int result = facts_check(text, BOOT, fault);
+    int result = facts_check(text, boot, fault);
     free(text);
     return result;
+}
+
+static int check_changed(const char *old, const char *new, struct fault *fault) {
+    return check_changed_at(BOOT, old, new, fault);
 }
 
 TEST(what_is_damaged_newer_or_of_another_boot_is_not_believed) {
@@ -103,6 +108,7 @@ TEST(what_is_damaged_newer_or_of_another_boot_is_not_believed) {
     CHECK_TEXT(fault.text, "it is of another boot");
     CHECK(check_changed("version = 1", "version = 2", &fault) == -EPROTO);
     CHECK_TEXT(fault.text, "it is of a newer format (2, here 1)");
+    CHECK(check_changed_at("another", "version = 1", "version = 2", &fault) == -ESTALE);
     CHECK(check_changed("version = 1", "version = 0", &fault) == -EBADMSG);
     CHECK(check_changed("version", "vision", &fault) == -EBADMSG);
     CHECK_TEXT(fault.text, "it does not begin with a version");
