@@ -2,6 +2,7 @@
  * there again by then (adopt.c), and nothing has happened yet. Where the earlier manager died in
  * the middle of something of which only it knew, that is ended and begun again. */
 
+#include "supervisor/gate.h"
 #include "supervisor/job.h"
 #include "supervisor/log.h"
 #include "supervisor/notify.h"
@@ -59,6 +60,8 @@ enum service_state resume_starting(struct service *service) {
     struct fault fault;
     if (!is_unknown(service))
         return resume_running(service);
+    if (gate_find_lost(service, EDGE_REQUIRES)) /* it waits for that as it did at first */
+        return begin_again(service);
     log_line(LEVEL_NOTICE, "%s: its launch is begun again", service->name);
     if (ready_pipe_resume(service, &own->ready_pipe, &fault) >= 0)
         ready_pipe_close(take(own->ready_pipe)); /* the next one has another */
