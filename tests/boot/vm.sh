@@ -31,6 +31,7 @@ vm_words=''             # more words for the kernel's command line
 vm_memory=768           # megabytes
 vm_cpus=1
 vm_clock=utc            # what the machine's own shows at first, as "2001-01-01T00:00:00"
+vm_options=()           # more options of QEMU
 vm_disks=()             # more disks: files, /dev/nvme0n2 and on
 vm_tests=''             # "yes": with the test programs of the build, in /opt/tests
 vm_extra() { :; }       # vm_extra TREE: puts what is needed into the root
@@ -238,7 +239,7 @@ vm_boot() {
     TMPDIR=$vm_dir qemu-system-x86_64 -M q35 -accel tcg -cpu max -smp "$vm_cpus" -m "$vm_memory" \
         -rtc "base=$vm_clock" -nodefaults -no-user-config -display none -no-reboot -kernel "$vm_cache"/boot/vmlinuz-* \
         -append "$words $vm_words${vm_under_test:+ -- before $vm_under_test}" \
-        "${options[@]}" -serial "file:$vm_dir/console.$vm_boots" \
+        "${options[@]}" "${vm_options[@]}" -serial "file:$vm_dir/console.$vm_boots" \
         -chardev "pipe,id=line,path=$vm_dir/line" -serial chardev:line \
         -chardev "pipe,id=monitor,path=$vm_dir/monitor" -mon chardev=monitor,mode=readline \
         >"$vm_dir/qemu.log" 2>&1 </dev/null &
