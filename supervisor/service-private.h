@@ -271,6 +271,8 @@ int service_watch_run(struct service *service, struct fault *fault);
 int service_watch_cgroup(struct service *service, struct fault *fault);
 /* The run may have made progress that was not read yet. */
 void service_poll_run(struct service *service);
+/* The same, and no event follows: for one that is being stopped, whatever it has come to. */
+void service_catch_up(struct service *service);
 void service_unwatch_report(struct service *service);
 /* Holds a run that an earlier manager has begun; -ENOLINK: as of run_adopt (runtime/adopt.h). */
 int service_resume_run(struct service *service, const char *words, struct fault *fault);

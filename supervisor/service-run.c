@@ -170,32 +170,56 @@ static void prepare_release(struct service *service) {
     state_touch(service);
 }
 
-void service_poll_run(struct service *service) {
+static void note_begun(struct service *service) {
     struct service_private *own = service->private;
-    struct fault fault = {{0}};
-    int wait_status = 0;
-    if (!service->main || !own->report_watch)
-        return;
-    int progress = run_advance(service->main, &fault);
+    struct fault fault;
+    own->executed = true;
+    if (own->main_pidfd < 0 && !own->reaped)
+        service->main_pid = run_program_pid(service->main);
+    if (!own->reaped)
+        watch_program(service);
+    if (own->output && output_update(own->output, service, service->main_pid, &fault) < 0)
+        log_line(LEVEL_WARNING, "%s: %s", service->name, fault.text);
+}
+
+/* What the report says by now, as of run_advance(). */
+static int hear(struct service *service, struct fault *fault) {
+    int wait_status = 0, progress = run_advance(service->main, fault);
     if (claim(service, &wait_status) == 1)
         note_end(service, wait_status);
     if (run_waits(service->main))
         prepare_release(service);
     if (progress == RUN_PREPARING)
-        return;
+        return progress;
     service_unwatch_report(service);
+    if (progress == RUN_EXECUTED)
+        note_begun(service);
+    return progress;
+}
+
+void service_poll_run(struct service *service) {
+    struct service_private *own = service->private;
+    struct fault fault = {{0}};
+    if (!service->main || !own->report_watch)
+        return;
+    int progress = hear(service, &fault);
+    if (progress == RUN_PREPARING)
+        return;
     if (progress < 0) {
         service_fail(service, "%s", fault.text);
         service_handle(service, EVENT_LAUNCH_FAILED);
     } else {
-        if (own->main_pidfd < 0 && !own->reaped)
-            service->main_pid = run_program_pid(service->main);
-        if (!own->reaped)
-            watch_program(service);
         service_handle(service, EVENT_EXECUTED);
     }
     if (service->main && own->reaped)
         tell_end(service);
+}
+
+void service_catch_up(struct service *service) {
+    struct service_private *own = service->private;
+    struct fault fault;
+    if (service->main && own->report_watch && hear(service, &fault) == RUN_EXECUTED)
+        own->ended |= own->reaped;
 }
 
 static void run_progressed(void *context) {

@@ -368,11 +368,6 @@ void enter_starting(struct service *service) {
 }
 
 enum service_state note_executed(struct service *service) {
-    struct service_private *own = service->private;
-    struct fault fault;
-    own->executed = true;
-    if (own->output && output_update(own->output, service, service->main_pid, &fault) < 0)
-        log_line(LEVEL_WARNING, "%s: %s", service->name, fault.text);
     return service->unit->service.type == SERVICE_EXEC ? to_ready_if_healthy(service)
                                                        : service->state;
 }

@@ -106,8 +106,10 @@ static enum service_state end_process(struct service *service) {
     return send_stop(service, service->unit->service.stop_signal);
 }
 
+/* A program that has begun is told to end; one that has not is killed. */
 static void stop_begins(struct service *service) {
     struct service_private *own = service->private;
+    service_catch_up(service);
     own->signalled = true;
     own->expected = service->main != NULL;
     timers_cancel(&service->manager->private->timers, &own->lifetime);

@@ -78,9 +78,14 @@ void fake_run_dispose(struct run *run) {
 
 void fake_reported(struct deadline *deadline) {
     struct run *run = list_entry(deadline, struct run, report);
-    run->concluded = true;
     if (run->report_fd >= 0)
         fake_fd_fire(run->report_fd);
+}
+
+/* Who looks sees it at once; who waits is told after a while. */
+static void conclude_launch(struct run *run) {
+    run->concluded = true;
+    fake_happen(&run->report, run->plan.report_delay);
 }
 
 /* The helper became the payload: that is told. A command beside the program cannot join it once it
@@ -94,7 +99,7 @@ static void known(struct deadline *deadline) {
         fake_processes--;
         list_remove(&run->link);
         list_init(&run->link);
-        fake_happen(&run->report, run->plan.report_delay);
+        conclude_launch(run);
         fake_fd_fire(sandbox->events_fd);
         return;
     }
@@ -111,7 +116,7 @@ static void execed(struct deadline *deadline) {
     run->arrived = true;
     if (!run->alive || run->killed || (run->waits && !run->released))
         return;
-    fake_happen(&run->report, run->plan.report_delay);
+    conclude_launch(run);
     if (run->place == RUN_MAIN && run->plan.launch_error) {
         run->failed = true;
         fake_run_end(run, EXITED(125), 0);
@@ -228,7 +233,7 @@ static void exits(struct deadline *deadline) {
 static bool commands_run(const struct sandbox *sandbox) {
     const struct run *run;
     list_for_each(run, &sandbox->side, link) {
-        if (!run->killed && run->concluded)
+        if (!run->killed && run->heard)
             return true;
     }
     return false;

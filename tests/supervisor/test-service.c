@@ -283,6 +283,20 @@ TEST(an_end_that_is_told_before_the_launch) {
     end();
 }
 
+/* Without its stop signal it could end nothing in order. */
+TEST(what_has_begun_is_asked_to_end_though_nobody_has_heard_of_it) {
+    struct service *web = begin(fake_unit("web", SERVICE_EXEC));
+    plan.report_delay = 50 * MSEC;
+    command(COMMAND_START, "web");
+    fake_run(10 * MSEC);
+    CHECK(web->state == SERVICE_STARTING);
+    command(COMMAND_STOP, "web");
+    CHECK(web->state == SERVICE_STOPPING);
+    fake_run(SEC);
+    CHECK(web->state == SERVICE_STOPPED && web->result == RESULT_SUCCESS);
+    end();
+}
+
 TEST(a_removal_that_takes_several_tries) {
     struct service *web = begin(fake_unit("web", SERVICE_EXEC));
     plan.busy_removals = 3;
