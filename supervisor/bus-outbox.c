@@ -6,7 +6,6 @@
 
 #define POSTED_MAX 2048 /* of one client: one event may bring a thousand units up, or down */
 #define UNREAD_MAX 512  /* then the rest waits here, until the client has read some */
-#define LOOK_AGAIN (USEC_PER_SEC / 20)
 
 struct letter {
     struct list link; /* bus_client.posted */
@@ -64,18 +63,18 @@ void bus_tell(struct bus *bus) {
     list_for_each_safe(client, following, &bus->clients, link) {
         waits |= send_posted(client);
     }
-    if (waits && sd_event_source_set_time_relative(bus->again, LOOK_AGAIN) >= 0)
-        sd_event_source_set_enabled(bus->again, SD_EVENT_ONESHOT);
+    sd_event_source_set_enabled(bus->again, waits ? SD_EVENT_ON : SD_EVENT_OFF);
 }
 
-static int look_again(sd_event_source *source, uint64_t usec, void *userdata) {
-    (void)source, (void)usec;
+static int look_again(sd_event_source *source, void *userdata) {
+    (void)source;
     bus_tell(userdata);
     return 0;
 }
 
+/* A client that reads makes its socket writable, sd-bus wakes up for that and sends of what it has
+ * taken from us: then there is room for more, and nobody need look for it in between. */
 int bus_outbox_open(struct bus *bus) {
-    int error = sd_event_add_time_relative(bus->manager->event, &bus->again, CLOCK_MONOTONIC,
-                                           LOOK_AGAIN, 0, look_again, bus);
+    int error = sd_event_add_post(bus->manager->event, &bus->again, look_again, bus);
     return error < 0 ? error : sd_event_source_set_enabled(bus->again, SD_EVENT_OFF);
 }

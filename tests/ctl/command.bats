@@ -387,6 +387,24 @@ ringfence: idle is loaded'
     [[ $output == *"Unknown object"* ]]
 }
 
+@test "busctl asks who has a name" {
+    command -v busctl >/dev/null || skip "busctl is not installed"
+    serve
+    local who=org.freedesktop.DBus method
+    driver() {
+        busctl --address="unix:path=$scratch/run/control" call $who /org/freedesktop/DBus $who "$@"
+    }
+    [ "$(driver NameHasOwner s org.ringfence1)" = "b true" ]
+    [ "$(driver NameHasOwner s com.example.Other)" = "b false" ]
+    [ "$(driver GetNameOwner s org.ringfence1)" = 's ":1.0"' ]
+    [ "$(driver GetConnectionUnixProcessID s org.ringfence1)" = "u $manager" ]
+    for method in GetNameOwner GetConnectionUnixUser GetConnectionUnixProcessID GetConnectionCredentials; do
+        run driver $method s com.example.Other
+        [ "$status" -ne 0 ]
+        [[ $output == *'nobody has the name "com.example.Other"'* ]]
+    done
+}
+
 @test "poweroff, reboot, halt" {
     serve
     run ringfence poweroff

@@ -373,6 +373,32 @@ EOF
         '[null,null] ["idle","loaded"] ["web","ready"] ' ]
 }
 
+@test "events: who does not read wakes nobody up, and misses nothing" {
+    serve env STORM=2000
+    behind events --json >heard
+    local listener=$started
+    eventually sh -c "$RINGFENCE_BUILD/ringfence start idle && grep -q starting heard"
+    kill -STOP "$listener"
+    ringfence start storm --no-wait
+    asleep() { awk '/^voluntary_ctxt/ { print $2 }' "/proc/$manager/status"; }
+    local before
+    eventually quiet
+    before=$(asleep)
+    sleep 1
+    [ $(($(asleep) - before)) -le 1 ] || { echo "woke up $(($(asleep) - before)) times"; false; }
+    kill -CONT "$listener"
+    heard_all() { [ "$(jq -r 'select(.unit == "storm" and .after == "ready") | .unit' heard | wc -l)" -ge 1000 ]; }
+    eventually heard_all
+    kill "$listener"
+}
+# quiet: the manager has slept for a while
+quiet() {
+    local before
+    before=$(asleep)
+    sleep 0.3
+    [ "$(asleep)" = "$before" ]
+}
+
 @test "events: nobody comes after the manager" {
     serve
     behind events --retry 200ms >heard 2>said
