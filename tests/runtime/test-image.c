@@ -1,6 +1,7 @@
 /* Layers from files: each kind of image, what is no image, and the loop devices that go with them.
  */
 
+#include <glob.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 
@@ -39,14 +40,21 @@ static void need_loop(void) {
 
 /* How many loop devices have a file of the scratch directory. */
 static int count_loops(void) {
-    char line[256], output[16] = "";
-    snprintf(line, sizeof line,
-             "cat /sys/block/loop*/loop/backing_file 2>/dev/null | grep -c ^%.150s/",
-             box.directory);
-    FILE *pipe = popen(line, "re");
-    CHECK(pipe && fgets(output, sizeof output, pipe));
-    pclose(pipe);
-    return atoi(output);
+    glob_t found;
+    char path[PATH_MAX];
+    int count = 0;
+    if (glob("/sys/block/loop*/loop/backing_file", GLOB_NOSORT, NULL, &found) != 0)
+        return 0;
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        int fd = open(found.gl_pathv[i], O_RDONLY | O_CLOEXEC);
+        ssize_t length = fd < 0 ? -1 : read(fd, path, sizeof path - 1);
+        close_fd(fd);
+        path[length > 0 ? length : 0] = '\0';
+        const char *rest = path + strlen(box.directory);
+        count += strncmp(path, box.directory, strlen(box.directory)) == 0 && *rest == '/';
+    }
+    globfree(&found);
+    return count;
 }
 
 /* The kernel clears a device a moment after its last user is gone. */
