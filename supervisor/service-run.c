@@ -161,9 +161,21 @@ static void watch_program(struct service *service) {
         log_line(LEVEL_ERROR, "%s: cannot watch its program: %s", service->name, strerror(-error));
 }
 
+/* The logger is told whose words it reads before there are any: a manager that dies meanwhile
+ * leaves none that are nobody's. */
+static void tell_writer(struct service *service, pid_t program) {
+    struct output *output = service->private->output;
+    struct fault fault;
+    if (output && output_update(output, service, program, &fault) < 0)
+        log_line(LEVEL_WARNING, "%s: %s", service->name, fault.text);
+}
+
 /* All is known that a later manager needs to go on with this launch: when that is written, it goes
  * on (state.c). */
 static void prepare_release(struct service *service) {
+    pid_t program = run_program_pid(service->main); /* under an init it is not there yet */
+    if (program > 0)
+        tell_writer(service, program);
     int terminal = run_take_terminal(service->main);
     if (terminal >= 0)
         console_begin(service->private->console, terminal);
@@ -172,14 +184,12 @@ static void prepare_release(struct service *service) {
 
 static void note_begun(struct service *service) {
     struct service_private *own = service->private;
-    struct fault fault;
     own->executed = true;
     if (own->main_pidfd < 0 && !own->reaped)
         service->main_pid = run_program_pid(service->main);
     if (!own->reaped)
         watch_program(service);
-    if (own->output && output_update(own->output, service, service->main_pid, &fault) < 0)
-        log_line(LEVEL_WARNING, "%s: %s", service->name, fault.text);
+    tell_writer(service, service->main_pid);
 }
 
 /* What the report says by now, as of run_advance(). */

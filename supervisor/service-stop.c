@@ -428,7 +428,7 @@ static void run_ends(struct service *service) {
     timers_cancel(timers, &own->idle);
     service_unguard(service);
     thaw(service); /* what was killed while frozen leaves a frozen cgroup to the next run */
-    if (own->output && own->executed && output_update(own->output, service, 0, &fault) < 0)
+    if (own->output && output_update(own->output, service, 0, &fault) < 0)
         warn(service, &fault);
 }
 

@@ -97,7 +97,7 @@ endif()
 
 # The log files.
 if(TESTS)
-    foreach(name test-log test-log-chunks test-log-killed test-log-reader)
+    foreach(name test-log test-log-chunks test-log-killed test-log-listing test-log-reader)
         add_executable(supervisor-${name} tests/supervisor/${name}.c)
         set_target_properties(supervisor-${name} PROPERTIES
                               RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)

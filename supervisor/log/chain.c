@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "units/base/fault.h"
+#include "units/base/file.h"
 #include "units/base/number.h"
 #include "units/base/scoped.h"
 
@@ -73,8 +74,12 @@ static int list_rotated(int directory, struct indices *indices) {
         close_fd(fd);
         return error;
     }
-    for (const struct dirent *entry; !error && (entry = readdir(listing));)
+    const struct dirent *entry;
+    int more = 0;
+    while (!error && (more = directory_next(listing, &entry)) > 0)
         error = add_index(indices, entry->d_name);
+    if (!error && more < 0)
+        error = more;
     closedir(listing);
     if (indices->count > 1)
         qsort(indices->items, indices->count, sizeof *indices->items, compare_descending);

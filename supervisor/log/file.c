@@ -8,6 +8,7 @@
 
 #include "supervisor/log/mend.h"
 #include "units/base/fault.h"
+#include "units/base/file.h"
 #include "units/base/number.h"
 #include "units/base/scoped.h"
 
@@ -79,7 +80,8 @@ static void remove_rotated(const struct log_file *file, unsigned least) {
         close_fd(fd);
         return;
     }
-    for (const struct dirent *entry; (entry = readdir(directory));)
+    const struct dirent *entry;
+    while (directory_next(directory, &entry) > 0) /* what cannot be seen now goes the next time */
         if (log_rotated_index(entry->d_name) >= least)
             unlinkat(fd, entry->d_name, 0);
     closedir(directory);
@@ -93,7 +95,9 @@ int log_file_mend(const struct log_file *file, struct fault *fault) {
         close_fd(fd);
         return 0; /* nothing has been logged yet */
     }
-    for (const struct dirent *entry; (entry = readdir(directory)) && !error;) {
+    const struct dirent *entry;
+    int more = 0;
+    while (!error && (more = directory_next(directory, &entry)) > 0) {
         if (strcmp(entry->d_name, "current") != 0 && log_rotated_index(entry->d_name) == 0)
             continue;
         scoped_fd int log = openat(
@@ -102,6 +106,8 @@ int log_file_mend(const struct log_file *file, struct fault *fault) {
         if (log >= 0 && fstat(log, &status) == 0 && S_ISREG(status.st_mode))
             error = log_mend(log, entry->d_name, fault);
     }
+    if (!error && more < 0)
+        error = fault_set(fault, more, "cannot list its files");
     closedir(directory);
     return error ? fault_prefix(fault, error, "log of %s", file->unit) : 0;
 }

@@ -132,6 +132,13 @@ static void look_at(struct logger *logger, const char *unit) {
         logger_say("%s", fault.text);
 }
 
+/* What it does not know of is never read: another one, which ringfenced starts, tries again, and
+ * goes on where this one was. */
+static _Noreturn void give_up(int error) {
+    logger_say("cannot list the outputs: %s", strerror(abs(error)));
+    exit(EXIT_FAILURE);
+}
+
 static void look_at_all(struct logger *logger) {
     struct output *output, *following;
     list_for_each_safe(output, following, &logger->units, link) {
@@ -144,12 +151,14 @@ static void look_at_all(struct logger *logger) {
     }
     int fd = openat(logger->outputs, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *directory = fd < 0 ? NULL : fdopendir(fd);
-    if (!directory) {
-        close_fd(fd);
-        return;
-    }
-    for (const struct dirent *entry; (entry = readdir(directory));)
+    if (!directory)
+        give_up(errno);
+    const struct dirent *entry;
+    int more;
+    while ((more = directory_next(directory, &entry)) > 0)
         look_at(logger, entry->d_name);
+    if (more < 0)
+        give_up(more);
     closedir(directory);
 }
 

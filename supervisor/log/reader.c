@@ -8,6 +8,7 @@
 
 #include "supervisor/log/chain.h"
 #include "units/base/fault.h"
+#include "units/base/file.h"
 #include "units/base/list.h"
 
 /* One unit's log. */
@@ -94,9 +95,13 @@ static int add_every_source(struct log_reader *reader, struct fault *fault) {
         close_fd(fd);
         return error;
     }
-    for (const struct dirent *entry; !error && (entry = readdir(listing));)
+    const struct dirent *entry;
+    int more = 0;
+    while (!error && (more = directory_next(listing, &entry)) > 0)
         if (*entry->d_name != '.' && entry->d_type != DT_REG)
             error = add_source(reader, entry->d_name, fault);
+    if (!error && more < 0)
+        error = fault_set(fault, more, "cannot list the log directory");
     closedir(listing);
     return error;
 }

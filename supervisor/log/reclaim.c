@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "supervisor/log/file.h"
+#include "units/base/file.h"
 #include "units/base/scoped.h"
 
 struct consumer {
@@ -28,9 +29,11 @@ static DIR *open_listing(int root, const char *path) {
 static void measure(int root, struct consumer *consumer) {
     struct stat status;
     DIR *directory = open_listing(root, consumer->unit);
+    const struct dirent *entry;
+    int more;
     if (!directory)
         return;
-    for (const struct dirent *entry; (entry = readdir(directory));) {
+    while ((more = directory_next(directory, &entry)) > 0) {
         unsigned index = log_rotated_index(entry->d_name);
         if (index == 0 ||
             fstatat(dirfd(directory), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) < 0)
@@ -38,6 +41,8 @@ static void measure(int root, struct consumer *consumer) {
         consumer->oldest = index > consumer->oldest ? index : consumer->oldest;
         consumer->blocks += (unsigned long)status.st_blocks;
     }
+    if (more < 0) /* the oldest may be among those that were not seen */
+        consumer->oldest = 0;
     closedir(directory);
 }
 
@@ -45,9 +50,10 @@ int log_reclaim(int root, char *ret_name, size_t size) {
     char path[NAME_MAX + 32];
     struct consumer most = {0};
     DIR *directory = open_listing(root, ".");
+    const struct dirent *entry;
     if (!directory)
         return 0;
-    for (const struct dirent *entry; (entry = readdir(directory));) {
+    while (directory_next(directory, &entry) > 0) { /* of those that can be seen, where not all */
         struct consumer consumer = {0};
         if (*entry->d_name == '.')
             continue;

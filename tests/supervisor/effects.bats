@@ -286,3 +286,19 @@ taken_over() { [ "$(grep -c 'units found again, 0 lost' "$scratch/stderr")" = "$
     kill "$events"
     finish
 }
+
+@test "the first words of a program are its own, though the manager dies that was to say so" {
+    unit web <<U
+service = { exec = [ "/bin/sh", "-c", "echo hello; exec sleep 1000" ]; };
+install = { enabled = false; };
+U
+    begin_kept
+    eventually settled
+    kill_at pwrite 2 # the first says: nobody
+    ring start web
+    eventually found_again
+    hello() { ring logs web | grep hello; }
+    eventually hello
+    [[ $(hello) == *" web[$(ring inspect web --field pid)] out: hello" ]] || { hello; false; }
+    finish
+}

@@ -21,6 +21,7 @@ static const struct {
     {"renameat", SYS_renameat}, /* facts take their place */
     {"recvfrom", SYS_recvfrom}, /* a message that was handled is taken out */
     {"sendmsg", SYS_sendmsg},   /* somebody is told */
+    {"pwrite", SYS_pwrite64},   /* the logger is told whose output it is */
 };
 
 static unsigned long long number_of(const char *name) {

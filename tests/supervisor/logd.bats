@@ -29,6 +29,17 @@ load logd
     [[ "$output" == "ringfence-logd: cannot make directory \"file/log\": Not a directory" ]]
 }
 
+@test "outputs that cannot be listed: it ends, and another one tries again" {
+    local most found=
+    for most in $(seq 8 30); do
+        run timeout 0.3 prlimit --nofile="$most:$most" "$logd" --runtime-dir run --log-dir log 3>&-
+        [[ $output == *"cannot list the outputs: Too many open files" ]] || continue
+        found=$status
+        break
+    done
+    [ "$found" = 1 ]
+}
+
 @test "a record says when, who, and where" {
     unit web "" "" "" 4711
     begin
