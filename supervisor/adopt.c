@@ -276,6 +276,8 @@ int manager_adopt(struct manager *manager, struct fault *fault) {
     outputs_resume(manager);
     keeping_settle(own->keeping);
     error = listen_to_keeper(manager, fault);
+    if (resumed)
+        manager_resume_boot(manager);
     if (resumed) /* else manager_boot does: one that dies before it is followed by one that boots */
         state_touch_manager(manager);
     manager_event_ended(manager);

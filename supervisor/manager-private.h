@@ -34,6 +34,7 @@ struct manager_private {
     bool check_circles;   /* and those that wait were not looked at since */
     bool sweep;           /* files are gone */
     bool draining;        /* job_drain is at work */
+    bool booting;         /* not all that is wanted at boot is written down yet */
     unsigned mark;        /* of the last walk over the edges */
     struct list dirty;    /* of service_private.dirty */
     struct list execs;    /* of struct exec.link (exec.c) */
@@ -71,6 +72,8 @@ int manager_take_set(struct manager *manager, struct unit_set *set);
 void applies_free(struct manager *manager);
 /* The boot target, and what is enabled for it. */
 bool manager_wants_at_boot(const struct service *service);
+/* Goes on with a boot in which an earlier manager died. */
+void manager_resume_boot(struct manager *manager);
 /* Frees services that are down and whose file is gone. */
 void manager_sweep(struct manager *manager);
 

@@ -297,10 +297,30 @@ bool manager_wants_at_boot(const struct service *service) {
             is_listed(&unit->install.wanted_by, target));
 }
 
-void manager_boot(struct manager *manager) {
-    job_boot(manager, manager_wants_at_boot);
+/* Its own facts are written before those of the units: whoever comes after us in between knows that
+ * some are missing. */
+static void boot(struct manager *manager, bool (*is_wanted)(const struct service *service)) {
+    struct manager_private *own = manager->private;
+    own->booting = true;
+    job_boot(manager, is_wanted);
     if (!manager->continues)
         milestones_begin(manager);
     state_touch_manager(manager);
     manager_event_ended(manager);
+    own->booting = false;
+    state_touch_manager(manager);
+    manager_event_ended(manager);
+}
+
+void manager_boot(struct manager *manager) {
+    boot(manager, manager_wants_at_boot);
+}
+
+static bool is_left_at_boot(const struct service *service) {
+    return state_is_pristine(service) && manager_wants_at_boot(service);
+}
+
+void manager_resume_boot(struct manager *manager) {
+    if (manager->private->booting)
+        boot(manager, is_left_at_boot);
 }

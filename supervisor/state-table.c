@@ -161,6 +161,7 @@ static const struct fact_row manager_rows[] = {
 
 static const struct fact_row engine_rows[] = {
     FACT(manager_private, came_up, FACT_LONG),
+    FACT(manager_private, booting, FACT_BOOL),
     FACT_OF(manager_private, "tries", adoption.tries, FACT_UNSIGNED),
 };
 

@@ -1,6 +1,7 @@
 /* What one manager takes over from another: the rest of a deadline, nothing for a reason that may
  * pass, and what can be known of a unit whose facts are damaged. */
 
+#include "supervisor/state.h"
 #include "tests/supervisor/script.h"
 
 static void boot(struct unit *unit) {
@@ -273,6 +274,47 @@ TEST(what_a_person_stopped_is_not) {
     fake_run(SEC);
     CHECK(state_traits(fake_service("web")->state)->down);
     CHECK_TEXT(fake_service("web")->failure, "could not be found again: it is damaged");
+    end();
+}
+
+/* ---- a boot that nobody has finished ---- */
+
+TEST(what_of_a_boot_is_not_written_is_started_by_the_next_manager) {
+    struct unit *web = fake_unit("web", SERVICE_EXEC), *db = fake_unit("db", SERVICE_EXEC);
+    fake_add(&web->install.wanted_by, "default");
+    fake_add(&db->install.wanted_by, "default");
+    begin(web);
+    manager_boot(fake_manager);
+    fake_run(SEC);
+    CHECK(!fake_manager->private->booting);
+    fake_set(db); /* as if its facts had been the next to be written */
+    fake_apply();
+    CHECK(fake_service("db")->state == SERVICE_LOADED);
+    fake_manager->private->booting = true;
+    state_touch_manager(fake_manager);
+    manager_event_ended(fake_manager);
+    fake_die();
+    fake_revive(false);
+    fake_run(SEC);
+    CHECK(fake_service("db")->state == SERVICE_READY);
+    CHECK(fake_service("web")->state == SERVICE_READY && fake_service("web")->restarts == 0);
+    CHECK(!fake_manager->private->booting);
+    end();
+}
+
+TEST(what_came_after_a_boot_is_not_started_by_the_next_manager) {
+    struct unit *web = fake_unit("web", SERVICE_EXEC), *db = fake_unit("db", SERVICE_EXEC);
+    fake_add(&web->install.wanted_by, "default");
+    fake_add(&db->install.wanted_by, "default");
+    begin(web);
+    manager_boot(fake_manager);
+    fake_run(SEC);
+    fake_set(db);
+    fake_apply();
+    fake_die();
+    fake_revive(false);
+    fake_run(SEC);
+    CHECK(fake_service("db")->state == SERVICE_LOADED);
     end();
 }
 
