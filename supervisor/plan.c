@@ -37,9 +37,23 @@ static int compare_rows(const void *left, const void *right) {
     return strcmp(((const struct plan_row *)left)->name, ((const struct plan_row *)right)->name);
 }
 
+static bool has_alias(const struct plan_row *row, const char *name) {
+    const struct unit *const units[] = {row->now, row->service ? row->service->unit : NULL};
+    for (size_t i = 0; i < 2; i++)
+        if (units[i] && units[i]->install.alias && strcmp(units[i]->install.alias, name) == 0)
+            return true;
+    return false;
+}
+
+/* By its own name, or by its second one. */
 static struct plan_row *find(const struct plan *plan, const char *name) {
     const struct plan_row wanted = {.name = (char *)(uintptr_t)name};
-    return bsearch(&wanted, plan->rows, plan->count, sizeof(*plan->rows), compare_rows);
+    struct plan_row *row =
+        bsearch(&wanted, plan->rows, plan->count, sizeof(*plan->rows), compare_rows);
+    for (size_t i = 0; i < plan->count && !row; i++)
+        if (has_alias(&plan->rows[i], name))
+            row = &plan->rows[i];
+    return row;
 }
 
 /* Runs, or is on its way to. */
@@ -288,36 +302,53 @@ static bool is_left_alone(const struct plan_row *row) {
     return row->action == PLAN_UNCHANGED || row->action == PLAN_UPDATE || row->action == PLAN_LOAD;
 }
 
+static bool comes_up(const struct plan_row *row) {
+    return row->action == PLAN_START || row->action == PLAN_RESTART;
+}
+
 static void follow(struct plan *plan, struct plan_row *row, struct plan_row *other,
                    const char *verb) {
-    bool stops = other->action == PLAN_STOP, restarts = other->action == PLAN_RESTART;
-    if (row->engaged && is_left_alone(row) && (stops || restarts))
-        set_row(plan, row, other->action, "%s %s, which is to %s", verb, other->name,
-                plan_action_word(other->action));
+    bool moves = other->action == PLAN_STOP || other->action == PLAN_RESTART;
+    enum plan_action action = moves ? other->action : other->passed_on;
+    if (action == PLAN_UNCHANGED)
+        return;
+    if (!row->engaged && row->passed_on == PLAN_UNCHANGED)
+        row->passed_on = action;
+    else if (row->engaged && is_left_alone(row))
+        set_row(plan, row, action, "%s %s, which %s %s", verb, other->name,
+                moves ? "is to" : "goes with what is to", plan_action_word(action));
 }
 
 static void pull(struct plan *plan, struct plan_row *row, struct plan_row *other,
                  const char *verb) {
-    bool rises = row->action == PLAN_START || row->action == PLAN_RESTART;
     bool gains = row->engaged && row->action == PLAN_UPDATE && strcmp(verb, "requires") == 0;
     bool idle = other->now && !other->engaged && is_left_alone(other);
-    if ((rises || gains) && idle)
+    if ((comes_up(row) || gains) && idle)
         set_row(plan, other, PLAN_START, "%s %s it", row->name, verb);
+}
+
+/* Whose edges hold while the plan is done: what runs keeps its unit, unless it takes its new one as
+ * it runs. */
+static const struct unit *present_unit(const struct plan_row *row) {
+    bool keeps = row->engaged && row->service && row->service->unit && row->action != PLAN_UPDATE;
+    return keeps ? row->service->unit : row->now;
 }
 
 /* Whoever of the two comes up, the one that is up goes. */
 static void conflict(struct plan *plan, struct plan_row *row, struct plan_row *other,
                      const char *verb) {
-    if (row->action == PLAN_START && other->engaged && is_left_alone(other))
-        set_row(plan, other, PLAN_STOP, "%s, which is to start, %s it", row->name, verb);
-    else if (other->action == PLAN_START && row->engaged && is_left_alone(row))
-        set_row(plan, row, PLAN_STOP, "%s %s, which is to start", verb, other->name);
+    if (comes_up(row) && other->engaged && is_left_alone(other))
+        set_row(plan, other, PLAN_STOP, "%s, which is to %s, %s it", row->name,
+                plan_action_word(row->action), verb);
+    else if (comes_up(other) && row->engaged && is_left_alone(row))
+        set_row(plan, row, PLAN_STOP, "%s %s, which is to %s", verb, other->name,
+                plan_action_word(other->action));
 }
 
 static size_t count_left_alone(const struct plan *plan) {
     size_t count = 0;
     for (size_t i = 0; i < plan->count; i++)
-        count += is_left_alone(&plan->rows[i]);
+        count += is_left_alone(&plan->rows[i]) && plan->rows[i].passed_on == PLAN_UNCHANGED;
     return count;
 }
 
@@ -327,9 +358,11 @@ static void find_followers(struct plan *plan) {
         last = count;
         for (size_t i = 0; i < plan->count; i++) {
             struct plan_row *row = &plan->rows[i];
+            const struct unit *present = present_unit(row);
+            if (present)
+                visit_followed(plan, row, present, follow);
             if (!row->now)
                 continue;
-            visit_followed(plan, row, row->now, follow);
             visit_pulled(plan, row, row->now, pull);
             visit_list(plan, row, &row->now->dependencies.conflicts, "conflicts with", conflict);
         }

@@ -19,6 +19,9 @@ enum seeded_fault {
     SEEDED_AWAKES,       /* what is being stopped, when a connection comes */
     SEEDED_FORGETFUL,    /* facts are written the first time alone */
     SEEDED_KEEPS,        /* descriptors of the sandbox before, for the next one */
+    SEEDED_OUTDATED,     /* what runs is taken for what its file says by now */
+    SEEDED_LITTERS,      /* facts of what was removed stay */
+    SEEDED_MEDDLES,      /* an apply restarts what it need only update */
     SEEDED_FAULTS
 };
 

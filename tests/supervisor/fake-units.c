@@ -90,34 +90,85 @@ void fake_add_command(struct commands *commands, const char *program) {
     fake_add(command, program);
 }
 
+/* All that a unit owns. */
+struct owned {
+    struct strings *lists[13];
+    struct commands *commands[3];
+    char **texts[NAMESPACE_KINDS + 6];
+};
+
+static struct owned owned_by(struct unit *unit) {
+    struct owned owned = {
+        .lists =
+            {
+                &unit->dependencies.requires,
+                &unit->dependencies.wants,
+                &unit->dependencies.after,
+                &unit->dependencies.before,
+                &unit->dependencies.binds_to,
+                &unit->dependencies.part_of,
+                &unit->dependencies.conflicts,
+                &unit->dependencies.on_failure,
+                &unit->condition_path_exists,
+                &unit->install.wanted_by,
+                &unit->container.network.sockets,
+                &unit->service.exec_reload,
+                &unit->service.success_exit_status,
+            },
+        .commands = {&unit->service.exec_pre, &unit->service.exec_post, &unit->service.exec_stop},
+        .texts = {&unit->description, &unit->install.alias, &unit->health.http,
+                  &unit->timer.schedule, &unit->name, &unit->path},
+    };
+    for (int kind = 0; kind < NAMESPACE_KINDS; kind++)
+        owned.texts[6 + kind] = &unit->container.namespaces.choices[kind].name;
+    return owned;
+}
+
 void unit_unref(struct unit *unit) {
     if (!unit || --unit->references > 0)
         return;
-    struct strings *const lists[] = {
-        &unit->dependencies.requires,       &unit->dependencies.wants,
-        &unit->dependencies.after,          &unit->dependencies.before,
-        &unit->dependencies.binds_to,       &unit->dependencies.part_of,
-        &unit->dependencies.conflicts,      &unit->dependencies.on_failure,
-        &unit->condition_path_exists,       &unit->install.wanted_by,
-        &unit->container.network.sockets,   &unit->service.success_exit_status,
-        &unit->restart.prevent_exit_status, &unit->restart.force_exit_status,
-        &unit->service.exec_reload,
-    };
-    struct commands *const commands[] = {&unit->service.exec_pre, &unit->service.exec_post,
-                                         &unit->service.exec_stop};
-    for (size_t i = 0; i < ELEMENTS(lists); i++)
-        strings_free(lists[i]);
-    for (size_t i = 0; i < ELEMENTS(commands); i++)
-        commands_free(commands[i]);
-    for (int kind = 0; kind < NAMESPACE_KINDS; kind++)
-        free(unit->container.namespaces.choices[kind].name);
-    free(unit->description);
-    free(unit->install.alias);
-    free(unit->health.http);
-    free(unit->timer.schedule);
-    free(unit->name);
-    free(unit->path);
+    struct owned owned = owned_by(unit);
+    for (size_t i = 0; i < ELEMENTS(owned.lists); i++)
+        strings_free(owned.lists[i]);
+    strings_free(&unit->restart.prevent_exit_status);
+    strings_free(&unit->restart.force_exit_status);
+    for (size_t i = 0; i < ELEMENTS(owned.commands); i++)
+        commands_free(owned.commands[i]);
+    for (size_t i = 0; i < ELEMENTS(owned.texts); i++)
+        free(*owned.texts[i]);
     free(unit);
+}
+
+static void copy_strings(struct strings *list) {
+    const struct strings old = *list;
+    *list = (struct strings){0};
+    for (size_t i = 0; i < old.count; i++)
+        fake_add(list, old.items[i]);
+}
+
+static void copy_commands(struct commands *commands) {
+    const struct commands old = *commands;
+    *commands = (struct commands){0};
+    for (size_t i = 0; i < old.count; i++)
+        fake_add_command(commands, old.items[i].items[0]);
+}
+
+/* The same to whoever looks at it; of exit statuses no random unit has any. */
+struct unit *fake_copy(const struct unit *unit) {
+    struct unit *copied = malloc(sizeof(*copied));
+    if (!copied)
+        abort();
+    *copied = *unit;
+    copied->references = 1;
+    struct owned owned = owned_by(copied);
+    for (size_t i = 0; i < ELEMENTS(owned.lists); i++)
+        copy_strings(owned.lists[i]);
+    for (size_t i = 0; i < ELEMENTS(owned.commands); i++)
+        copy_commands(owned.commands[i]);
+    for (size_t i = 0; i < ELEMENTS(owned.texts); i++)
+        *owned.texts[i] = *owned.texts[i] ? copy(*owned.texts[i]) : NULL;
+    copied->container.name = copied->name;
+    return copied;
 }
 
 /* Each unit made is another one: to change a file is to make its unit anew. One that is made with
@@ -130,6 +181,7 @@ void keys_visit(const struct unit *unit, key_visitor visitor, void *context) {
                  unit->dependencies.requires.items[i]);
     visitor(context, "description", unit->description ? unit->description : "", true);
     visitor(context, "requires", requires, true);
+    visitor(context, "enabled", unit->install.enabled ? "true" : "false", true);
     visitor(context, "number", number, true);
 }
 
@@ -173,27 +225,49 @@ struct unit_entry *unit_set_find(const struct unit_set *set, const char *name) {
 
 /* What is on the disk where it is not what the manager has read; NULL. */
 static struct unit_set *files;
+static bool files_stay;
 
 static struct unit_set *present(void) {
     return files ? files : fake_manager->set;
 }
 
-void fake_files(void) {
-    const struct unit_set *set = fake_manager->set;
-    unit_set_free(files);
-    files = fake_set_new();
-    files->entries = calloc(set->count + 1, sizeof(*files->entries));
-    if (!files->entries)
+static struct unit_set *copy_set(const struct unit_set *set) {
+    struct unit_set *copied = fake_set_new();
+    copied->entries = calloc(set->count + 1, sizeof(*copied->entries));
+    if (!copied->entries)
         abort();
     for (size_t i = 0; i < set->count; i++) {
         const struct unit_entry *entry = &set->entries[i];
-        files->entries[files->count++] = (struct unit_entry){
+        copied->entries[copied->count++] = (struct unit_entry){
             .name = copy(entry->name),
             .path = copy(entry->path),
             .condition = entry->condition,
             .unit = entry->unit ? unit_ref(entry->unit) : NULL,
         };
     }
+    return copied;
+}
+
+void fake_files(void) {
+    unit_set_free(files);
+    files = copy_set(fake_manager->set);
+}
+
+void fake_keep_files(void) {
+    files_stay = true;
+}
+
+struct unit_set *fake_take_files(void) {
+    return take(files);
+}
+
+bool fake_has_file(const char *name) {
+    return unit_set_find(present(), name) != NULL;
+}
+
+const struct unit *fake_file(const char *name) {
+    const struct unit_entry *entry = unit_set_find(present(), name);
+    return entry ? entry->unit : NULL;
 }
 
 static struct unit_entry *enter(const char *name) {
@@ -252,8 +326,8 @@ int unit_set_load(const struct unit_sources *sources, struct unit_set **ret_set,
     (void)sources, (void)host_complaints;
     if (!files)
         return fault_say(fault, EOPNOTSUPP, "there are no files here");
-    *ret_set = files;
-    files = NULL;
+    *ret_set = files_stay ? copy_set(files) : take(files);
+    files_stay = false;
     return 0;
 }
 

@@ -174,6 +174,84 @@ TEST(what_conflicts_with_a_new_unit_stops) {
     end();
 }
 
+TEST(what_conflicts_with_what_is_restarted_stops) {
+    three();
+    struct unit *db = program("db");
+    fake_add(&db->dependencies.conflicts, "mail");
+    fake_set(db);
+    check_plan("restart db: changed: number\n"
+               "stop mail: db, which is to restart, conflicts with it\n"
+               "restart web: requires db, which is to restart\n");
+    CHECK(fake_service("mail")->state == SERVICE_STOPPED);
+    end();
+}
+
+TEST(who_follows_by_a_second_name_follows) {
+    three();
+    struct unit *db = program("db"), *mail = program("mail");
+    db->install.alias = strdup("store");
+    fake_add(&mail->dependencies.part_of, "store");
+    fake_set(db);
+    fake_set(mail);
+    check_plan("restart db: changed: number\n"
+               "restart mail: changed: number\n"
+               "restart web: requires db, which is to restart\n");
+    fake_files();
+    fake_set(program("db"));
+    check_plan("restart db: changed: number\n"
+               "restart mail: is part of db, which is to restart\n"
+               "restart web: requires db, which is to restart\n");
+    end();
+}
+
+/* A restart reaches those behind one that does not run. */
+TEST(who_follows_what_has_failed_follows) {
+    three();
+    fake_set(needs(program("top"), "web"));
+    check_plan("unchanged db\nunchanged mail\nstart top: new\nunchanged web\n");
+    plan.launch_error = "no such program";
+    fake_service("web")->unit->restart.policy = RESTART_NO;
+    fake_exit("web", EXITED(1));
+    fake_run(SEC);
+    plan.launch_error = NULL;
+    CHECK(fake_service("web")->state == SERVICE_FAILED && service_is_up(fake_service("top")));
+    fake_files();
+    fake_set(program("db"));
+    check_plan("restart db: changed: number\n"
+               "unchanged mail\n"
+               "restart top: requires web, which goes with what is to restart\n"
+               "start web: top requires it\n");
+    end();
+}
+
+TEST(what_needs_it_no_more_comes_up_without_what_goes) {
+    three();
+    fake_set(needs(program("app"), "mail"));
+    check_plan("start app: new\nunchanged db\nunchanged mail\nunchanged web\n");
+    fake_files();
+    fake_set(program("app"));
+    fake_drop("mail");
+    check_plan("restart app: changed: requires, number\n"
+               "unchanged db\n"
+               "stop mail: its file is gone\n"
+               "unchanged web\n");
+    CHECK(service_is_up(fake_service("app")) && !manager_lookup(fake_manager, "mail"));
+    end();
+}
+
+TEST(what_has_no_file_any_more_is_started_by_nobody) {
+    three();
+    fake_drop("mail");
+    fake_set(needs(program("list"), "mail"));
+    CHECK(apply(0) == 0);
+    fake_run(30 * SEC);
+    CHECK(applied == 1 && !manager_lookup(fake_manager, "mail"));
+    CHECK(strstr(told.data, "stop mail: its file is gone"));
+    CHECK_TEXT(fake_service("list")->failure, "requires mail, which is not up");
+    text_free(&told);
+    end();
+}
+
 TEST(a_timed_unit_is_left_to_its_timer) {
     three();
     struct unit *nightly = program("nightly");
@@ -191,7 +269,8 @@ TEST(enabled_and_disabled) {
     three();
     fake_set(unwanted(again("mail")));
     fake_set(unwanted(again("db"))); /* which web requires */
-    check_plan("unchanged db\nstop mail: not wanted at boot any more\nunchanged web\n");
+    check_plan("update db: changed: enabled\nstop mail: not wanted at boot any more\n"
+               "unchanged web\n");
     CHECK(fake_service("mail")->state == SERVICE_STOPPED);
     fake_files();
     fake_set(again("mail"));
