@@ -132,6 +132,14 @@ static void listen_to_all(struct manager *manager) {
     }
 }
 
+/* The program had ended before, and what MAINPID= named in its place is gone too: others are left.
+ */
+static bool has_lost_main(const struct service *service) {
+    const struct service_private *own = service->private;
+    const struct state_traits *traits = state_traits(service->state);
+    return traits->up && traits->running && service->main && own->ended && own->main_pidfd < 0;
+}
+
 /* No event tells of a cgroup that became empty before we watched it. */
 static void look_at_all(struct manager *manager) {
     struct service *service;
@@ -141,6 +149,8 @@ static void look_at_all(struct manager *manager) {
         job_touch(service);
         if (adopted)
             service_look_for_program(service);
+        if (adopted && has_lost_main(service))
+            service_handle(service, EVENT_ENDED);
         if (adopted && service->sandbox && service->private->built &&
             sandbox_is_populated(service->sandbox) == 0)
             service_handle(service, EVENT_EMPTY);

@@ -1,6 +1,7 @@
 /* What a test has services do: they speak, end, and name another process as their main one. */
 
 #include <fcntl.h>
+#include <string.h>
 
 #include "tests/supervisor/fake-sandbox.h"
 
@@ -35,6 +36,14 @@ void fake_move_main(const char *name) {
                                               .main_pidfd = open("/dev/null", O_PATH | O_CLOEXEC)};
     service_notified(service, &notification);
     manager_event_ended(fake_manager);
+}
+
+void fake_end_moved(const char *name) {
+    struct sandbox *sandbox;
+    list_for_each(sandbox, &fake_all, link) {
+        if (strcmp(sandbox->name, name) == 0)
+            sandbox->moved = 0;
+    }
 }
 
 int fake_runtime_signal(int pidfd, int signal) {

@@ -84,6 +84,8 @@ extern bool fake_full;          /* the runtime directory: nothing can be written
 extern bool fake_kernel_is_old; /* it does not tell how other's children ended */
 /* What is written of this service is what it is. */
 void fake_check_saved(struct service *service);
+/* Nothing is left of this one that was removed. */
+void fake_check_removed(const char *name);
 const char *fake_kept(void); /* the name of something that the keeper holds; NULL */
 
 /* One event, or false where none will ever come. */
@@ -105,9 +107,13 @@ void fake_set(struct unit *unit);
 void fake_refuse(const char *name); /* its file is invalid now */
 void fake_drop(const char *name);   /* its file is gone */
 void fake_apply(void);              /* as a reload does */
-/* From now on fake_set and its kin change files that the manager reads only when it is told to
- * apply them, which it can be once. */
+/* From now on fake_set and its kin change files that the manager, or one that comes after it, reads
+ * only when it is told to apply them, which it can be once. */
 void fake_files(void);
+void fake_keep_files(void); /* and once more */
+bool fake_has_file(const char *name);
+const struct unit *fake_file(const char *name); /* what it says; NULL */
+struct unit *fake_copy(const struct unit *unit);
 
 struct service *fake_service(const char *name);
 /* The service says so through its notify socket. */
@@ -119,6 +125,7 @@ bool fake_may_ask_for_time(const struct service *service);
 void fake_exit(const char *name, int wait_status);
 /* One of its children becomes its main process (MAINPID=), where it has one. */
 void fake_move_main(const char *name);
+void fake_end_moved(const char *name); /* that one does, and the others go on */
 
 /* ---- listening sockets ---- */
 extern const char *fake_bind_error;         /* nothing can be bound, for this reason; NULL */

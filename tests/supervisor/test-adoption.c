@@ -195,6 +195,30 @@ TEST(what_only_a_newer_version_can_read_is_left_to_it) {
     end();
 }
 
+/* ---- a main process that was moved ---- */
+
+/* Here while nobody looked, and what ran beside it is left. */
+TEST(what_a_moved_main_process_leaves_behind_is_ended) {
+    struct unit *unit = fake_unit("web", SERVICE_EXEC);
+    unit->container.namespaces.choices[NAMESPACE_PID].mode = NAMESPACE_HOST;
+    boot(unit);
+    plan.children = 2;
+    plan.child_time = plan.stop_time = 5 * SEC;
+    command(COMMAND_START, "web");
+    fake_run(10 * MSEC);
+    fake_move_main("web");
+    fake_exit("web", EXITED(0));
+    fake_run(10 * MSEC);
+    CHECK(fake_service("web")->state == SERVICE_READY && fake_service("web")->private->ended);
+    fake_die();
+    fake_end_moved("web");
+    fake_revive(false);
+    CHECK(fake_service("web")->state == SERVICE_ENDING);
+    fake_run(10 * SEC);
+    CHECK(state_traits(fake_service("web")->state)->down);
+    end();
+}
+
 /* ---- a launch that is begun again ---- */
 
 TEST(what_is_begun_again_waits_for_what_it_requires) {
