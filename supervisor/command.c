@@ -225,6 +225,17 @@ static int remove_volumes(struct service *service, struct fault *fault) {
     return 0;
 }
 
+/* As if it had never been asked for. What was skipped is up to those who need it, and stays so. */
+static void forget_life(struct service *service) {
+    service_forgive(service);
+    service_fail(service, NULL);
+    service->result = RESULT_NONE;
+    service->exit_code = service->exit_signal = 0;
+    service->started_at = service->ready_at = service->ended_at = 0;
+    if (service->state == SERVICE_STOPPED || service->state == SERVICE_FAILED)
+        service_enter(service, SERVICE_LOADED);
+}
+
 int manager_remove(struct manager *manager, const char *name, bool volumes, struct fault *fault) {
     struct service *service = find(manager, name, fault);
     if (!service)
@@ -236,12 +247,14 @@ int manager_remove(struct manager *manager, const char *name, bool volumes, stru
     service->private->console = NULL;
     output_close(service->private->output);
     service->private->output = NULL;
+    forget_life(service);
     state_forget(service);
     int error = runtime_forget_unit(manager->runtime, name, fault);
     if (error >= 0)
         error = stamp_remove(manager, name, fault);
     if (error >= 0 && volumes && service->unit)
         error = remove_volumes(service, fault);
+    state_touch(service); /* its timer goes on */
     manager_event_ended(manager);
     return error;
 }
