@@ -14,6 +14,7 @@
 #include "supervisor/output.h"
 #include "supervisor/passing.h"
 #include "supervisor/schedule.h"
+#include "supervisor/seeded.h"
 #include "supervisor/service-actions.h"
 #include "supervisor/sockets.h"
 #include "supervisor/state-table.h"
@@ -231,7 +232,7 @@ static int find_unit(struct service *service, bool *ret_same, struct fault *faul
         return error;
     if (present)
         unit_print(present, &now);
-    *ret_same = present && strcmp(now.data ? now.data : "", data) == 0;
+    *ret_same = present && (strcmp(now.data ? now.data : "", data) == 0 || SEEDED(OUTDATED));
     if (*ret_same)
         own->held.unit = unit_ref(present);
     if (*ret_same || !needs_unit(service))

@@ -315,7 +315,7 @@ void state_set_saved(struct service *service, const char *text) {
 
 void state_forget(struct service *service) {
     struct service_private *own = service->private;
-    if (own->saved)
+    if (own->saved && !SEEDED(LITTERS))
         facts_file_remove(service->manager, service->name);
     own->saved = 0;
     memset(own->held.needed, 0, sizeof(own->held.needed));

@@ -32,7 +32,7 @@ if(TESTS)
     target_compile_definitions(supervisor-test-facts
                                PRIVATE FACTS_DIRECTORY="${CMAKE_SOURCE_DIR}/tests/supervisor")
     add_executable(supervisor-test-simulation tests/supervisor/test-simulation.c
-                   tests/supervisor/simulation-deaths.c
+                   tests/supervisor/simulation-deaths.c tests/supervisor/simulation-files.c
                    tests/supervisor/simulation-relations.c tests/supervisor/simulation-rules.c
                    tests/supervisor/simulation-runs.c tests/supervisor/simulation-timers.c)
     set_target_properties(supervisor-test-simulation PROPERTIES

@@ -166,6 +166,13 @@ void fake_check_saved(struct service *service) {
     fake_broken(rule);
 }
 
+void fake_check_removed(const char *name) {
+    const struct service *service = manager_lookup(fake_manager, name);
+    const struct file *file = find_file(name);
+    if (service && file && state_is_pristine(service))
+        fake_break("it was removed, and is still known", service);
+}
+
 /* ---- the keeper: descriptors are only counted ---- */
 
 static struct kept {
@@ -519,7 +526,9 @@ static void lose_helpers(void) {
 void fake_die(void) {
     struct sandbox *sandbox;
     fake_dead = true;
-    orphaned = take(fake_manager->set);
+    orphaned = fake_take_files();
+    if (!orphaned)
+        orphaned = take(fake_manager->set);
     fake_manager_close();
     fake_dead = false;
     list_for_each(sandbox, &fake_all, link) {

@@ -28,6 +28,8 @@ void fake_sockets_lose(void);   /* nobody keeps them */
 void fake_sockets_settle(void); /* those that no later manager took are closed */
 /* ---- fake-world.c ---- */
 void fake_manager_open(struct unit_set *set);
+/* ---- fake-units.c ---- */
+struct unit_set *fake_take_files(void); /* those that were not read yet; NULL */
 void fake_manager_close(void);
 /* ---- fake-rules.c ---- */
 void fake_break(const char *rule, const struct service *service);

@@ -243,9 +243,10 @@ int ready_pipe_resume(struct service *service, struct ready_pipe **ret_pipe, str
 void ready_pipe_receive(struct ready_pipe *pipe) {
     if (!pipe || !fake_take_said(pipe->service->name))
         return;
-    service_poll_run(pipe->service);
-    if (pipe->service->main && !pipe->service->private->was_ready)
-        service_handle(pipe->service, EVENT_SAID_READY);
+    struct service *service = pipe->service;
+    service_poll_run(service); /* the pipe may be gone with the run */
+    if (service->main && !service->private->was_ready)
+        service_handle(service, EVENT_SAID_READY);
 }
 
 void ready_pipe_close(struct ready_pipe *pipe) {

@@ -85,6 +85,7 @@ void random_death(void) {
         note(service);
     }
     fake_die();
+    files_forget();
     fake_kernel_is_old = chance(50);
     fake_run(chance(50) ? 0 : fake_random(SEC));
     if (chance(5))

@@ -112,24 +112,3 @@ void random_relations(struct unit *unit, size_t number) {
         fake_add(chance(50) ? &edges->wants : &edges->part_of, alias);
     }
 }
-
-/* ---- files ---- */
-
-/* Some numbers have no unit at first: their files come later. */
-static void change_one(struct unit *(*make)(size_t number)) {
-    size_t number = fake_random(services);
-    const char *name = name_of(number);
-    unsigned what = (unsigned)fake_random(100);
-    if (what < 15)
-        fake_refuse(name);
-    else if (what < 30 && unit_set_find(fake_manager->set, name))
-        fake_drop(name);
-    else
-        fake_set(make(number));
-}
-
-void random_change(struct unit *(*make)(size_t number)) {
-    for (size_t i = chance(80) ? 1 : 1 + fake_random(10); i > 0; i--)
-        change_one(make);
-    fake_apply();
-}

@@ -18,7 +18,7 @@ static void print_edges(struct text *text, const char *word, const struct edges 
     }
 }
 
-static void broken(const char *rule, const struct service *service) {
+void rules_break(const char *rule, const struct service *service) {
     const struct service_private *own = service->private;
     scoped_text struct text text = {0};
     text_format(&text, "%s (%s, goal %d): %s", service->name, service_state_word(service->state),
@@ -43,7 +43,7 @@ static void check_conflicts(const struct service *service) {
     const struct edges *ties = &service->private->ties;
     for (size_t i = 0; i < ties->count && !is_down(service); i++)
         if ((ties->items[i].kinds & EDGE_CONFLICTS) && !is_down(ties->items[i].other))
-            broken("it is there beside one that it conflicts with", service);
+            rules_break("it is there beside one that it conflicts with", service);
 }
 
 static void check_bound(const struct service *service) {
@@ -53,7 +53,7 @@ static void check_bound(const struct service *service) {
     for (size_t i = 0; i < needs->count; i++)
         if ((needs->items[i].kinds & EDGE_BINDS) &&
             !(needs->items[i].other && service_is_up(needs->items[i].other)))
-            broken("it goes on without what it is bound to", service);
+            rules_break("it goes on without what it is bound to", service);
 }
 
 /* Whoever waits for a stop waits for one that is under way. */
@@ -61,7 +61,7 @@ static void check_requests(const struct service *service) {
     const struct request *request;
     list_for_each(request, &service->private->requests, link) {
         if (request->command == COMMAND_STOP && !goes_down(service))
-            broken("a stop is waited for, and nothing stops it", service);
+            rules_break("a stop is waited for, and nothing stops it", service);
     }
 }
 
@@ -69,17 +69,17 @@ static void check_goal(const struct service *service) {
     const struct service_private *own = service->private;
     const struct state_traits *traits = state_traits(service->state);
     if (traits->down && goes_down(service))
-        broken("it is down, and still to go down", service);
+        rules_break("it is down, and still to go down", service);
     if (traits->idle && own->goal == GOAL_UP)
-        broken("it is to come up, and nobody pulls it", service);
+        rules_break("it is to come up, and nobody pulls it", service);
     if (service->main && !service->sandbox)
-        broken("it runs without a sandbox", service);
+        rules_break("it runs without a sandbox", service);
     if (service->paused && !traits->up && service->state != SERVICE_KILLING)
-        broken("it is to end, and nobody can thaw it", service);
+        rules_break("it is to end, and nobody can thaw it", service);
     if (service->state == SERVICE_RESTARTING && own->goal == GOAL_NONE && !own->deadline.slot)
-        broken("it waits for no end of its delay", service);
+        rules_break("it waits for no end of its delay", service);
     if (!list_is_empty(&own->dirty))
-        broken("it was not looked at", service);
+        rules_break("it was not looked at", service);
 }
 
 /* What comes later of a boot is noted later, and nothing of what is no part of it. */
@@ -89,11 +89,11 @@ static void check_milestones(const struct service *service) {
     uint64_t last = 0;
     for (size_t i = 0; i < ELEMENTS(times); i++) {
         if (times[i] && (times[i] < last || times[i] > fake_now || !passed->at_boot))
-            broken("a milestone of its boot is out of order", service);
+            rules_break("a milestone of its boot is out of order", service);
         last = times[i] ? times[i] : last;
     }
     if (passed->at_boot && !passed->ready && service_is_up(service))
-        broken("it is up, and its boot has not ended", service);
+        rules_break("it is up, and its boot has not ended", service);
 }
 
 static void check_one(const struct service *service,
@@ -116,7 +116,7 @@ static size_t changed_count, changed_capacity;
 void rules_note(struct service *service, enum service_state before) {
     (void)before;
     if (changed_count > 100 + 100 * services)
-        broken("one event never ends", service);
+        rules_break("one event never ends", service);
     if (changed_count == changed_capacity) {
         changed_capacity = changed_capacity ? changed_capacity * 2 : 64;
         void *larger = realloc(changed, changed_capacity * sizeof(*changed));
@@ -208,7 +208,7 @@ static void check_waiting(void) {
     }
     list_for_each(service, &fake_manager->services, link) {
         if (service->private->mark != mark && (waits_to_start(service) || waits_to_stop(service)))
-            broken("it waits in vain", service);
+            rules_break("it waits in vain", service);
     }
 }
 
@@ -254,7 +254,7 @@ static void check_followers(const char *rule) {
     for (size_t i = 0; i < follower_count; i++) {
         const struct service *service = manager_lookup(fake_manager, followers[i]);
         if (service && !is_down(service) && !goes_down(service))
-            broken(rule, service);
+            rules_break(rule, service);
     }
 }
 
@@ -266,6 +266,6 @@ void rules_check_command(enum command command, const struct service *service) {
     for (size_t i = 0; i < ties->count && starts; i++)
         if ((ties->items[i].kinds & EDGE_CONFLICTS) && !is_down(ties->items[i].other) &&
             ties->items[i].other->private->goal != GOAL_DOWN)
-            broken("it goes on beside the start of one that it conflicts with",
-                   ties->items[i].other);
+            rules_break("it goes on beside the start of one that it conflicts with",
+                        ties->items[i].other);
 }

@@ -17,8 +17,18 @@ bool may_be_lazy(size_t number);
 /* Edges, conditions, a second name: all but what is in the unit's own sections. */
 void random_relations(struct unit *unit, size_t number);
 bool random_path_exists(const char *path);
-void random_condition(void);                             /* one path comes or goes */
-void random_change(struct unit *(*make)(size_t number)); /* of a file, or of several at once */
+void random_condition(void); /* one path comes or goes */
+
+/* ---- files (simulation-files.c) ---- */
+
+void random_change(struct unit *(*make)(size_t number)); /* of some, which are read at once */
+/* The same as `ringfence apply` does it. False: that is left to the next manager, which is to come.
+ */
+bool random_apply(struct unit *(*make)(size_t number));
+void random_remove(const char *name);
+void files_check(const struct service *service);
+void files_forget(void);      /* the manager who was asked is gone */
+void files_check_ended(void); /* each apply has */
 
 /* ---- runs (simulation-runs.c) ---- */
 
@@ -33,6 +43,7 @@ void random_fullness(void); /* of the runtime directory: it begins, or it ends *
 
 /* ---- rules (simulation-rules.c): each calls fake_broken where it does not hold ---- */
 
+void rules_break(const char *rule, const struct service *service);
 void rules_note(struct service *service, enum service_state before); /* for fake_observe */
 /* Of those that changed since the last time, and their neighbours. */
 void rules_check_changed(void (*check_more)(const struct service *service));

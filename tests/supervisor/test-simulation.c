@@ -285,6 +285,14 @@ static void random_small_act(uint64_t what) {
         fake_move_main(name_of(fake_random(services)));
 }
 
+static void random_files(void) {
+    latest = NULL; /* an apply may start again what was stopped */
+    if (chance(50))
+        random_remove(name_of(fake_random(services)));
+    else if (!random_apply(random_unit))
+        random_end();
+}
+
 static void random_act(void) {
     uint64_t what = fake_random(100);
     struct service *service = fake_service(name_of(fake_random(services)));
@@ -298,6 +306,8 @@ static void random_act(void) {
         random_small_act(what - 75);
     else if (what < 85)
         random_pause();
+    else if (what == 85 && fake_random(1 + services / 32) == 0) /* which asks about all units */
+        random_files();
     else if (what < 88)
         random_change(random_unit);
     else if (what < 94)
@@ -328,8 +338,10 @@ static void check_more(const struct service *service) {
     check_health(service);
     fake_sockets_check(service);
     timers_check(service);
-    if (++checks % 16 == 0) /* it takes as long as the event */
-        fake_check_saved(manager_lookup(fake_manager, service->name));
+    if (++checks % 16 != 0) /* these take as long as the event */
+        return;
+    files_check(service);
+    fake_check_saved(manager_lookup(fake_manager, service->name));
 }
 
 /* All of them again and again, and those that changed after each event. */
@@ -396,6 +408,7 @@ static void rest(void) {
     check_empty();
     if (given != ended)
         fake_broken("a command did not end");
+    files_check_ended();
     if (fake_manager->private->without_pid || fake_manager->private->children.count > 0)
         fake_broken("a child is still waited for");
     fake_close();
