@@ -6,8 +6,8 @@
  * Each service goes on where it was: with its process, its counters, its deadlines. What was under
  * way is finished, also a launch: it waits for its facts before its last step, and who has read
  * them and its report gives the word. A build, and a launch of which no fact or no report is left,
- * are ended and begun again, which counts as no restart. What cannot be found again is ended with its cgroup, and started anew
- * if it was to be up; a line says why.
+ * are ended and begun again, which counts as no restart. What cannot be found again is ended with
+ * its cgroup, and started anew if it was to be up; a line says why.
  *
  * What an earlier manager of a newer version has written in a form of its own is left alone, and so
  * is all that runs: we fail, the keeper says so and tries again, until that version is back.
