@@ -188,7 +188,7 @@ U
 # A program that notes each of its runs.
 counter() {
     unit "$1" <<U
-service = { exec = [ "/bin/sh", "-c", "echo run >> /mnt/runs; exec sleep 1000" ]; stop_signal = "SIGKILL"; };
+service = { exec = [ "/bin/sh", "-c", "echo run | tee -a /mnt/runs; exec sleep 1000" ]; stop_signal = "SIGKILL"; };
 volumes = ( { name = "$1"; target = "/mnt"; } );
 install = { enabled = true; };
 U
@@ -273,6 +273,8 @@ taken_over() { [ "$(grep -c 'units found again, 0 lost' "$scratch/stderr")" = "$
     local events=$!
     ring wait --stopped web 3>&- &
     local wait=$!
+    ring logs -f web >"$scratch/read" 3>&- &
+    local reader=$!
     eventually is web ready
     ring reexec
     eventually grep -q 'another manager goes on' "$scratch/events"
@@ -283,7 +285,9 @@ taken_over() { [ "$(grep -c 'units found again, 0 lost' "$scratch/stderr")" = "$
     ring stop web
     eventually grep -q 'web: stopping -> stopped' "$scratch/events"
     wait "$wait"
-    kill "$events"
+    ring start web
+    eventually sh -c "[ \"\$(grep -c 'out: run' '$scratch/read')\" = 2 ]"
+    kill "$events" "$reader"
     finish
 }
 
