@@ -1,6 +1,7 @@
 #include "supervisor/log/mend.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
