@@ -269,11 +269,11 @@ taken_over() { [ "$(grep -c 'units found again, 0 lost' "$scratch/stderr")" = "$
     counter web
     begin_kept
     eventually has_run web 1
-    ring events web >"$scratch/events" 3>&- &
+    "$RINGFENCE_BUILD/ringfence" --runtime-dir "$scratch/run" events web >"$scratch/events" 3>&- &
     local events=$!
-    ring wait --stopped web 3>&- &
+    "$RINGFENCE_BUILD/ringfence" --runtime-dir "$scratch/run" wait --stopped web 3>&- &
     local wait=$!
-    ring logs -f web >"$scratch/read" 3>&- &
+    "$RINGFENCE_BUILD/ringfence" --runtime-dir "$scratch/run" logs -f web >"$scratch/read" 3>&- &
     local reader=$!
     eventually is web ready
     ring reexec
