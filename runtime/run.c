@@ -188,10 +188,13 @@ static int pid_of(int pidfd, pid_t *ret_pid) {
     return 0;
 }
 
-/* It may be gone, where it is no child of ours; then nobody will look for it either. */
-static void identify(struct identity *identity, pid_t pid, int pidfd) {
-    if (pid > 0 && identity_read(pid, pidfd, identity) < 0)
+/* It may be gone, where it is no child of ours; then nobody will look for it either. Else no later
+ * manager would find what cannot be identified: it does not begin. */
+static int identify(struct identity *identity, pid_t pid, int pidfd) {
+    int error = pid > 0 ? identity_read(pid, pidfd, identity) : 0;
+    if (error)
         *identity = (struct identity){.pid = pid};
+    return error == -ESRCH ? 0 : error;
 }
 
 static int keep_program(struct run *run, const struct report *report) {
@@ -200,9 +203,7 @@ static int keep_program(struct run *run, const struct report *report) {
         return 0;
     run->program_pidfd = report->descriptors[0];
     int error = pid_of(run->program_pidfd, &pid);
-    if (!error)
-        identify(&run->program, pid, run->program_pidfd);
-    return error;
+    return error ? error : identify(&run->program, pid, run->program_pidfd);
 }
 
 void run_become_main(struct run *run) {
@@ -212,13 +213,14 @@ void run_become_main(struct run *run) {
     sandbox->main_pidfd = fcntl(run->pidfd, F_DUPFD_CLOEXEC, 0);
 }
 
-static void keep_process(struct run *run, const struct report *report) {
+static int keep_process(struct run *run, const struct report *report) {
     if (report->descriptor_count != 1)
-        return;
+        return 0;
     run->pidfd = report->descriptors[0];
-    identify(&run->payload, report->sender, run->pidfd);
+    int error = identify(&run->payload, report->sender, run->pidfd);
     if (run->place == RUN_MAIN)
         run_become_main(run);
+    return error;
 }
 
 static void keep_terminal(struct run *run, const struct report *report) {
@@ -275,7 +277,7 @@ int run_advance(struct run *run, struct fault *fault) {
         if (report.kind == REPORT_FAULT) /* it could not be looked at before */
             return fail(run, &report, fault);
         if (report.kind == REPORT_PROCESS)
-            keep_process(run, &report);
+            got = keep_process(run, &report);
         else if (report.kind == REPORT_PROGRAM)
             got = keep_program(run, &report);
         else if (report.kind == REPORT_FOUND)
