@@ -312,7 +312,8 @@ static void follow(struct plan *plan, struct plan_row *row, struct plan_row *oth
     enum plan_action action = moves ? other->action : other->passed_on;
     if (action == PLAN_UNCHANGED)
         return;
-    if (!row->engaged && row->passed_on == PLAN_UNCHANGED)
+    bool passes = !row->engaged || row->action == PLAN_INVALID;
+    if (passes && row->passed_on == PLAN_UNCHANGED)
         row->passed_on = action;
     else if (row->engaged && is_left_alone(row))
         set_row(plan, row, action, "%s %s, which %s %s", verb, other->name,
@@ -345,10 +346,11 @@ static void conflict(struct plan *plan, struct plan_row *row, struct plan_row *o
                 plan_action_word(other->action));
 }
 
-static size_t count_left_alone(const struct plan *plan) {
+static size_t count_unmoved(const struct plan *plan) {
     size_t count = 0;
     for (size_t i = 0; i < plan->count; i++)
-        count += is_left_alone(&plan->rows[i]) && plan->rows[i].passed_on == PLAN_UNCHANGED;
+        count +=
+            (size_t)is_left_alone(&plan->rows[i]) + (plan->rows[i].passed_on == PLAN_UNCHANGED);
     return count;
 }
 
@@ -366,7 +368,7 @@ static void find_followers(struct plan *plan) {
             visit_pulled(plan, row, row->now, pull);
             visit_list(plan, row, &row->now->dependencies.conflicts, "conflicts with", conflict);
         }
-        count = count_left_alone(plan);
+        count = count_unmoved(plan);
     } while (count != last);
 }
 
