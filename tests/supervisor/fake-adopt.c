@@ -13,7 +13,7 @@
 #include "supervisor/state.h"
 #include "tests/supervisor/fake-sandbox.h"
 
-bool fake_dead, fake_resumes, fake_full;
+bool fake_dead, fake_full;
 int fake_facts_error;
 unsigned fake_managers;
 
@@ -552,11 +552,9 @@ void fake_lose_keeper(void) {
 
 int fake_try_revive(struct fault *fault) {
     fake_manager_open(take(orphaned));
-    fake_resumes = true;
     int error = manager_apply_set(fake_manager);
     if (error >= 0)
         error = manager_adopt(fake_manager, fault);
-    fake_resumes = false;
     return error;
 }
 

@@ -30,7 +30,7 @@ void fake_check_requirements(const struct service *service) {
 void fake_check_reverse(const struct service *service) {
     const struct service_private *own = service->private;
     bool commanded = own->goal == GOAL_DOWN || own->goal == GOAL_CYCLE;
-    if (!commanded || own->cause != RESULT_NONE || !own->signalled || own->idled || fake_resumes)
+    if (!commanded || own->cause != RESULT_NONE || !own->signalled || own->idled)
         return;
     for (size_t i = 0; i < own->needed_by.count; i++) {
         const struct service *other = own->needed_by.items[i].other;

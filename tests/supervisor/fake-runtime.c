@@ -244,7 +244,9 @@ static int side_start(struct sandbox *sandbox, const struct run_request *request
     struct service *service = fake_owner(sandbox);
     if (request->place == RUN_ALONE && sandbox->processes > 0)
         fake_break("a command before or after it runs beside it", service);
-    bool gone = service->main && service->main->told; /* while the manager was away */
+    /* One that ended while no manager was there is not known to have: a command that was under way
+     * is begun again beside it, and does not start. */
+    bool gone = service->main && service->main->told;
     if (request->place == RUN_BESIDE && !gone && (!service->main || !sandbox->run))
         fake_break("a command beside it runs without it", service);
     if (commands_run(sandbox))

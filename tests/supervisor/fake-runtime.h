@@ -12,8 +12,7 @@ void fake_fd_fire(int fd); /* calls whoever watches it */
 
 void fake_timers_step(void); /* the first of fake_timers */
 /* ---- fake-adopt.c ---- */
-extern bool fake_dead;    /* the manager is: what its functions do to the world does not happen */
-extern bool fake_resumes; /* what was under way is done again, whatever has changed since */
+extern bool fake_dead; /* the manager is: what its functions do to the world does not happen */
 void fake_keeper_reaps(pid_t pid, int wait_status);
 void fake_say_later(const char *name); /* READY=1, while nobody listens */
 bool fake_take_said(const char *name);

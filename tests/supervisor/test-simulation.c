@@ -447,7 +447,7 @@ enum seeded_fault seeded_fault;
 /* Whether some seed breaks a rule, and how many it took. */
 static bool is_found(enum seeded_fault fault) {
     seeded_fault = fault;
-    for (uint64_t with_seed = 1; with_seed <= 100; with_seed++) {
+    for (uint64_t with_seed = 1; with_seed <= 200; with_seed++) {
         int status = 0;
         fflush(NULL);
         pid_t child = fork();
