@@ -177,8 +177,10 @@ static void prepare_release(struct service *service) {
     if (program > 0)
         tell_writer(service, program);
     int terminal = run_take_terminal(service->main);
-    if (terminal >= 0)
+    if (terminal >= 0 && service->private->console)
         console_begin(service->private->console, terminal);
+    else
+        close_fd(terminal); /* nobody could be let in when it was found again (adopt-unit.c) */
     state_touch(service);
 }
 
