@@ -48,7 +48,8 @@ static void add_cgroup(const struct cgroup *cgroup, struct text *words) {
 
 /* "net:private,..." of all kinds; "net:INODE,..." of those that are held, as their descriptors
  * follow each other; the names of those that are somebody else's. */
-static size_t add_namespaces(const struct sandbox *sandbox, struct text *words, int *fds) {
+static int add_namespaces(const struct sandbox *sandbox, struct text *words, int *fds,
+                          size_t *ret_count) {
     size_t count = 0;
     text_add(words, " modes=");
     for (int kind = 0; kind < NAMESPACE_KINDS; kind++)
@@ -56,10 +57,13 @@ static size_t add_namespaces(const struct sandbox *sandbox, struct text *words, 
                     mode_items[sandbox->modes[kind]]);
     text_add(words, " held=");
     for (int kind = 0; kind < NAMESPACE_KINDS; kind++) {
+        uint64_t inode;
         if (sandbox->namespaces[kind] < 0)
             continue;
-        text_format(words, count ? ",%s:%" PRIu64 : "%s:%" PRIu64, namespace_files[kind],
-                    namespace_inode(sandbox->namespaces[kind]));
+        int error = namespace_identify(sandbox->namespaces[kind], &inode);
+        if (error)
+            return error;
+        text_format(words, count ? ",%s:%" PRIu64 : "%s:%" PRIu64, namespace_files[kind], inode);
         fds[count++] = sandbox->namespaces[kind];
     }
     const char *separator = " joined=";
@@ -68,7 +72,8 @@ static size_t add_namespaces(const struct sandbox *sandbox, struct text *words, 
             text_format(words, "%s%s", separator, namespace_files[kind]);
             separator = ",";
         }
-    return count;
+    *ret_count = count;
+    return 0;
 }
 
 int sandbox_save(const struct sandbox *sandbox, struct text *words,
@@ -78,7 +83,9 @@ int sandbox_save(const struct sandbox *sandbox, struct text *words,
     words_add(words, WORD_BOOT, sandbox->runtime->boot);
     add_cgroup(sandbox->cgroup, words);
     text_format(words, " ids=%" PRIu32 ":%" PRIu32, sandbox->ids.base, sandbox->ids.count);
-    *ret_count = add_namespaces(sandbox, words, fds);
+    int error = add_namespaces(sandbox, words, fds, ret_count);
+    if (error)
+        return error;
     if (sandbox->main_pidfd >= 0)
         identity_print(words, WORD_MAIN, &sandbox->main);
     if (sandbox->notes.length)
@@ -223,6 +230,14 @@ static int all_are_gone(struct fault *fault) {
     return fault_say(fault, -ESTALE, "nobody kept its namespaces, and its main process is gone");
 }
 
+static int compare(enum namespace_kind kind, int fd, uint64_t inode, struct fault *fault) {
+    uint64_t found;
+    int error = namespace_identify(fd, &found);
+    if (error)
+        return fault_set(fault, error, "cannot look at its %s namespace", namespace_files[kind]);
+    return found == inode ? 0 : -ESTALE;
+}
+
 /* One that somebody kept, or one of the main process. Of the mount namespace that has a copy. */
 static int adopt_namespace(enum namespace_kind kind, uint64_t inode, struct handed *handed,
                            pid_t main, struct fault *fault) {
@@ -230,19 +245,25 @@ static int adopt_namespace(enum namespace_kind kind, uint64_t inode, struct hand
     if (handed->count) {
         scoped_fd int fd = handed->fds[handed->taken++];
         int error = namespace_check(kind, fd);
-        if (error || namespace_inode(fd) != inode)
+        if (error && error != -EINVAL)
+            return fault_set(fault, error, "cannot look at its %s namespace",
+                             namespace_files[kind]);
+        if (!error)
+            error = compare(kind, fd, inode, fault);
+        if (error == -EINVAL || error == -ESTALE)
             return fault_say(fault, -ESTALE, "the %s namespace that was kept is another one",
                              namespace_files[kind]);
-        return take_fd(&fd);
+        return error ? error : take_fd(&fd);
     }
     snprintf(path, sizeof path, "/proc/%d/ns/%s", main, namespace_files[kind]);
     scoped_fd int fd = namespace_open(kind, path, fault);
     if (fd == -ENOENT) /* a zombie, of whom a pidfd could be had */
         return all_are_gone(fault);
-    if (fd >= 0 && kind != NAMESPACE_MOUNT && namespace_inode(fd) != inode)
+    int error = fd >= 0 && kind != NAMESPACE_MOUNT ? compare(kind, fd, inode, fault) : 0;
+    if (error == -ESTALE)
         return fault_say(fault, -ESTALE, "process %d is in another %s namespace", main,
                          namespace_files[kind]);
-    return take_fd(&fd);
+    return error ? error : take_fd(&fd);
 }
 
 /* Where no descriptors came: a pidfd of the process whose namespaces are to be had. */

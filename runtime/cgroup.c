@@ -25,6 +25,7 @@ struct cgroup {
     char *path;                     /* of the unit's directory, absolute */
     const char *relative;           /* the part of it that lies below the root */
     int fd, events_fd;              /* the unit's directory; cgroup.events of main */
+    uint64_t id;                    /* the directory's inode */
     unsigned renewed[CGROUP_PARTS]; /* how often something was killed there */
     bool adopted[CGROUP_PARTS];     /* or more often than that: nothing was born there since */
     bool protects;                  /* what lies above has to count its memory.low and memory.min */
@@ -128,6 +129,14 @@ static int open_events(struct cgroup *cgroup) {
     return cgroup->events_fd < 0 ? -errno : 0;
 }
 
+static int identify(struct cgroup *cgroup) {
+    struct stat status;
+    if (fstat(cgroup->fd, &status) < 0)
+        return -errno;
+    cgroup->id = status.st_ino;
+    return 0;
+}
+
 static int make_main(struct cgroup *cgroup) {
     if (mkdirat(cgroup->fd, part_names[CGROUP_MAIN], 0755) < 0)
         return -errno;
@@ -169,7 +178,9 @@ int cgroup_make(struct cgroup_root *root, const char *slice, const char *unit, u
     cgroup->fd = make_unit(parent, name);
     if (cgroup->fd < 0)
         return fault_set(fault, cgroup->fd, "cannot make cgroup \"%s\"", cgroup->path);
-    error = make_main(cgroup);
+    error = identify(cgroup);
+    if (!error)
+        error = make_main(cgroup);
     if (error) {
         cgroup_tree_clear(cgroup->fd);
         unlinkat(parent, name, AT_REMOVEDIR);
@@ -213,8 +224,7 @@ int cgroup_protect(struct cgroup *cgroup, struct fault *fault) {
 /* ---- found again ---- */
 
 uint64_t cgroup_id(const struct cgroup *cgroup) {
-    struct stat status;
-    return fstat(cgroup->fd, &status) == 0 ? status.st_ino : 0;
+    return cgroup->id;
 }
 
 const unsigned *cgroup_kills(const struct cgroup *cgroup) {
@@ -233,7 +243,10 @@ int cgroup_adopt(struct cgroup_root *root, const char *slice, const char *unit, 
         return fault_say(fault, -ESTALE, "cgroup \"%s\" is gone", cgroup->path);
     if (cgroup->fd < 0)
         return fault_set(fault, errno, "cannot open cgroup \"%s\"", cgroup->path);
-    if (cgroup_id(cgroup) != id)
+    error = identify(cgroup);
+    if (error)
+        return fault_set(fault, error, "cannot look at cgroup \"%s\"", cgroup->path);
+    if (cgroup->id != id)
         return fault_say(fault, -ESTALE, "cgroup \"%s\" is another one of that name", cgroup->path);
     error = open_events(cgroup);
     if (error == -ENOENT) /* who removed it did not live to remove the rest */

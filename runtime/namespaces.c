@@ -31,6 +31,8 @@ static_assert(NAMESPACE_KINDS == 8, "a namespace without flag and file");
 
 int namespace_check(enum namespace_kind kind, int fd) {
     int type = ioctl(fd, NS_GET_NSTYPE);
+    if (type < 0 && errno != ENOTTY)
+        return -errno;
     return type >= 0 && (unsigned)type == namespace_flags[kind] ? 0 : -EINVAL;
 }
 
@@ -44,7 +46,15 @@ int namespace_open(enum namespace_kind kind, const char *path, struct fault *fau
     return take_fd(&fd);
 }
 
-uint64_t namespace_inode(int fd) {
+int namespace_identify(int fd, uint64_t *ret_inode) {
     struct stat status;
-    return fd >= 0 && fstat(fd, &status) == 0 ? status.st_ino : 0;
+    if (fstat(fd, &status) < 0)
+        return -errno;
+    *ret_inode = status.st_ino;
+    return 0;
+}
+
+uint64_t namespace_inode(int fd) {
+    uint64_t inode = 0;
+    return fd >= 0 && namespace_identify(fd, &inode) == 0 ? inode : 0;
 }

@@ -14,8 +14,11 @@ extern const char *const namespace_files[NAMESPACE_KINDS];
  * kind; or -errno. Never blocks. */
 int namespace_open(enum namespace_kind kind, const char *path, struct fault *fault);
 
-/* 0 where the descriptor is a namespace of that kind, -EINVAL where it is anything else. */
+/* 0 where the descriptor is a namespace of that kind, -EINVAL where it is anything else, another
+ * -errno where it cannot be told. */
 int namespace_check(enum namespace_kind kind, int fd);
 
-/* 0 where it cannot be told. */
+/* By which a namespace is known as long as it is there; -errno. */
+int namespace_identify(int fd, uint64_t *ret_inode);
+/* The same; 0 where it cannot be told. */
 uint64_t namespace_inode(int fd);
