@@ -38,27 +38,6 @@ static void replace(char **place, char *words) {
     *place = words;
 }
 
-void state_hold(struct service *service, const char *kind, const int *fds, size_t count) {
-    struct fault fault = {{0}};
-    char name[UNIT_NAME_MAX + 16];
-    snprintf(name, sizeof(name), "%s/%s", service->name, kind);
-    if (keeping_store(service->manager->private->keeping, name, fds, count, &fault) < 0)
-        log_line(LEVEL_WARNING, "%s: %s", service->name, fault.text);
-}
-
-void state_release(struct service *service, const char *kind) {
-    char name[UNIT_NAME_MAX + 16];
-    snprintf(name, sizeof(name), "%s/%s", service->name, kind);
-    keeping_drop(service->manager->private->keeping, name);
-}
-
-size_t state_take(struct service *service, const char *kind, int *ret_fds, size_t room) {
-    char name[UNIT_NAME_MAX + 16];
-    snprintf(name, sizeof(name), "%s/%s", service->name, kind);
-    int count = keeping_take(service->manager->private->keeping, name, ret_fds, room);
-    return count < 0 ? 0 : (size_t)count;
-}
-
 static const char *const held_words[] = {
     [HELD_SANDBOX] = "sandbox",
     [HELD_RUN] = "run",
@@ -66,6 +45,37 @@ static const char *const held_words[] = {
     [HELD_COMMAND] = "command",
 };
 static_assert(ELEMENTS(held_words) == HELD_KINDS, "a word for each");
+
+/* Whose it is, too: facts that could not be written name an earlier owner. */
+struct held_name {
+    char text[32];
+};
+static struct held_name name_of(enum held_kind kind, pid_t owner) {
+    struct held_name name;
+    snprintf(name.text, sizeof(name.text), "%s.%d", held_words[kind], (int)owner);
+    return name;
+}
+
+void state_hold(struct service *service, const char *kind, const int *fds, size_t count) {
+    struct fault fault = {{0}};
+    char name[UNIT_NAME_MAX + sizeof(struct held_name) + 1];
+    snprintf(name, sizeof(name), "%s/%s", service->name, kind);
+    if (keeping_store(service->manager->private->keeping, name, fds, count, &fault) < 0)
+        log_line(LEVEL_WARNING, "%s: %s", service->name, fault.text);
+}
+
+void state_release(struct service *service, const char *kind) {
+    char name[UNIT_NAME_MAX + sizeof(struct held_name) + 1];
+    snprintf(name, sizeof(name), "%s/%s", service->name, kind);
+    keeping_drop(service->manager->private->keeping, name);
+}
+
+size_t state_take(struct service *service, const char *kind, int *ret_fds, size_t room) {
+    char name[UNIT_NAME_MAX + sizeof(struct held_name) + 1];
+    snprintf(name, sizeof(name), "%s/%s", service->name, kind);
+    int count = keeping_take(service->manager->private->keeping, name, ret_fds, room);
+    return count < 0 ? 0 : (size_t)count;
+}
 
 /* Before the facts name them; count 0: none are needed. What the facts need no more is kept until
  * that is written (drop_unneeded). */
@@ -77,8 +87,8 @@ static void hold(struct service *service, enum held_kind kind, pid_t owner, cons
     if (!held->needed[kind] || (before == owner && held->stored[kind] == owner))
         return;
     if (held->stored[kind])
-        state_release(service, held_words[kind]);
-    state_hold(service, held_words[kind], fds, count);
+        state_release(service, name_of(kind, held->stored[kind]).text);
+    state_hold(service, name_of(kind, owner).text, fds, count);
     held->stored[kind] = owner;
 }
 
@@ -87,7 +97,7 @@ static void drop_unneeded(struct service *service) {
     for (int kind = 0; kind < HELD_KINDS; kind++) {
         if (!held->stored[kind] || held->needed[kind])
             continue;
-        state_release(service, held_words[kind]);
+        state_release(service, name_of(kind, held->stored[kind]).text);
         held->stored[kind] = 0;
     }
 }
@@ -95,7 +105,7 @@ static void drop_unneeded(struct service *service) {
 size_t state_take_held(struct service *service, enum held_kind kind, pid_t owner, int *ret_fds,
                        size_t room) {
     struct held *held = &service->private->held;
-    size_t count = state_take(service, held_words[kind], ret_fds, room);
+    size_t count = state_take(service, name_of(kind, owner).text, ret_fds, room);
     if (count > 0)
         held->stored[kind] = held->needed[kind] = owner;
     return count;
@@ -108,10 +118,10 @@ static void hold_sandbox(struct service *service) {
     int fds[SANDBOX_SAVED_MAX];
     size_t count = 0;
     scoped_text struct text words = {0};
-    replace(&held->sandbox, NULL);
-    if (service->sandbox && service->private->built &&
-        sandbox_save(service->sandbox, &words, fds, &count) >= 0)
-        replace(&held->sandbox, taken_words(&words));
+    bool there = service->sandbox && service->private->built;
+    if (there && sandbox_save(service->sandbox, &words, fds, &count) < 0)
+        return; /* what was saved of it before holds still */
+    replace(&held->sandbox, there ? taken_words(&words) : NULL);
     hold(service, HELD_SANDBOX, STATE_SANDBOX, fds, held->sandbox ? count : 0);
 }
 
