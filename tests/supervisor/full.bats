@@ -40,7 +40,7 @@ goes_on() {
     [ "$status" -eq 1 ]
     [[ "$output" == *"No space left on device"* ]]
     [ "$(web_pid)" = "$pid" ]
-    kill -KILL "$(main_pids web)" # also what crashes meanwhile comes back in the end
+    kill -KILL $(main_pids web) # also what crashes meanwhile comes back in the end
     rm "$scratch/run/fill"*
     eventually ring is-active db
     eventually ring is-active web
@@ -85,7 +85,7 @@ fill_names() {
     [ "$status" -eq 1 ]
     [[ "$output" == *"Resource temporarily unavailable"* ]]
     [ "$(web_pid)" = "$pid" ]
-    kill -KILL "$(main_pids web)"
+    kill -KILL $(main_pids web)
     eventually said 'web: .*Resource temporarily unavailable'
     echo max >"$processes/pids.max"
     eventually ring is-active web

@@ -260,7 +260,7 @@ U
     net() { readlink "/proc/$(main_pids "$1" | head -n 1)/ns/net"; }
     [ "$(net db)" = "$(net side)" ]
     before=$(net db)
-    kill -KILL "$(main_pids db)" # a restart of its own enters the same sandbox
+    kill -KILL $(main_pids db) # a restart of its own enters the same sandbox
     eventually said "db: was ended by SIGKILL; restart 1"
     eventually times 2 "db: ready"
     [ "$(net db)" = "$before" ]

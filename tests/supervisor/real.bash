@@ -18,7 +18,8 @@ setup() {
 }
 
 teardown() {
-    [ -z "${logger:-}" ] || kill -KILL "$logger" 2>/dev/null || true
+    local helper
+    for helper in ${logger:-} ${client:-}; do kill -KILL "$helper" 2>/dev/null || true; done
     if [ -n "$manager" ]; then
         kill -KILL "$manager" 2>/dev/null || true
         echo 1 >"$cgroup/cgroup.kill" 2>/dev/null || true
@@ -79,6 +80,7 @@ finish() {
 }
 state() { ring list --json | perl -0777 -ne '/"name":"'"$1"'".*?"state":"([a-z]+)"/ and print $1'; }
 is() { [ "$(state "$1")" = "$2" ]; }
+# All in there; for a moment after its start, what has launched it is among them.
 main_pids() { cat "$cgroup/unit-$1/main/cgroup.procs"; }
 
 # logger: the output goes into logs; teardown ends it where the test did not.

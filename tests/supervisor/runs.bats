@@ -15,7 +15,7 @@ U
     eventually said 'web: ready'
     log=$scratch/state/volumes/data/log
     [ "$(cat "$log")" = $'one 1\ntwo\nmain 1' ]
-    kill -KILL "$(main_pids web)"
+    kill -KILL $(main_pids web)
     eventually grep -q 'post signal killed KILL' "$log"
     eventually times 2 'web: ready'
     ring stop web

@@ -123,7 +123,7 @@ is() { [ "$(ring list "$1" | awk 'NR == 2 { sub(",", ""); print $2 }')" = "$2" ]
     eventually is web listening
     eventually test ! -e "$cgroup/unit-web"
     peer ask "$address:80"
-    kill -KILL "$(main_pids web)"
+    kill -KILL $(main_pids web)
     eventually said "web: was ended by SIGKILL; restart 1"
     peer ask "$address:80"
     is web ready
@@ -183,7 +183,7 @@ is() { [ "$(ring list "$1" | awk 'NR == 2 { sub(",", ""); print $2 }')" = "$2" ]
     client=$!
     for i in $(seq 50); do
         ring restart web
-        kill -KILL "$(main_pids web)"
+        kill -KILL $(main_pids web)
         eventually times $((2 * i + 1)) "web: ready"
     done
     touch "$scratch/end"
