@@ -78,8 +78,9 @@ struct held {
     char *sandbox, *run, *command, *execs; /* NULL: none */
     char *descriptors;                     /* of the store, by name */
     char *unit_path;
-    /* Whose descriptors the keeper has, and whose the present words need: pids, 0: nobody's. */
-    pid_t stored[HELD_KINDS], needed[HELD_KINDS];
+    /* Whose descriptors the keeper has of late, whose the present words need, and whose the facts
+     * name that were written: pids, 0: nobody's. */
+    pid_t stored[HELD_KINDS], needed[HELD_KINDS], named[HELD_KINDS];
     uint64_t main_began; /* start time of the process that MAINPID= named */
     struct unit *unit;   /* that lies beside the facts; owned reference */
     bool wanted;         /* and the word that it is to be up */

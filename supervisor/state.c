@@ -77,7 +77,7 @@ size_t state_take(struct service *service, const char *kind, int *ret_fds, size_
     return count < 0 ? 0 : (size_t)count;
 }
 
-/* Before the facts name them; count 0: none are needed. What the facts need no more is kept until
+/* Before the facts name them; count 0: none are needed. What the facts name no more is kept until
  * that is written (drop_unneeded). */
 static void hold(struct service *service, enum held_kind kind, pid_t owner, const int *fds,
                  size_t count) {
@@ -86,7 +86,8 @@ static void hold(struct service *service, enum held_kind kind, pid_t owner, cons
     held->needed[kind] = count > 0 ? owner : 0;
     if (!held->needed[kind] || (before == owner && held->stored[kind] == owner))
         return;
-    if (held->stored[kind])
+    if (held->stored[kind] &&
+        (held->stored[kind] == owner || held->stored[kind] != held->named[kind]))
         state_release(service, name_of(kind, held->stored[kind]).text);
     state_hold(service, name_of(kind, owner).text, fds, count);
     held->stored[kind] = owner;
@@ -95,10 +96,12 @@ static void hold(struct service *service, enum held_kind kind, pid_t owner, cons
 static void drop_unneeded(struct service *service) {
     struct held *held = &service->private->held;
     for (int kind = 0; kind < HELD_KINDS; kind++) {
-        if (!held->stored[kind] || held->needed[kind])
-            continue;
-        state_release(service, name_of(kind, held->stored[kind]).text);
-        held->stored[kind] = 0;
+        pid_t needed = held->needed[kind], stored = held->stored[kind], named = held->named[kind];
+        if (named && named != needed)
+            state_release(service, name_of(kind, named).text);
+        if (stored && stored != needed && stored != named)
+            state_release(service, name_of(kind, stored).text);
+        held->stored[kind] = held->named[kind] = stored == needed ? stored : 0;
     }
 }
 
@@ -107,7 +110,7 @@ size_t state_take_held(struct service *service, enum held_kind kind, pid_t owner
     struct held *held = &service->private->held;
     size_t count = state_take(service, name_of(kind, owner).text, ret_fds, room);
     if (count > 0)
-        held->stored[kind] = held->needed[kind] = owner;
+        held->stored[kind] = held->needed[kind] = held->named[kind] = owner;
     return count;
 }
 
