@@ -95,7 +95,7 @@ static void hold(struct service *service, enum held_kind kind, pid_t owner, cons
 
 static void drop_unneeded(struct service *service) {
     struct held *held = &service->private->held;
-    for (int kind = 0; kind < HELD_KINDS; kind++) {
+    for (enum held_kind kind = 0; kind < HELD_KINDS; kind++) {
         pid_t needed = held->needed[kind], stored = held->stored[kind], named = held->named[kind];
         if (named && named != needed)
             state_release(service, name_of(kind, named).text);
