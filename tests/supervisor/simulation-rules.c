@@ -110,7 +110,11 @@ static void check_one(const struct service *service,
 /* ---- those that changed ---- */
 
 /* By name: a service whose file is gone is freed within the event. */
-static char (*changed)[32];
+struct change {
+    char name[32];
+    bool down; /* it was by then */
+};
+static struct change *changed;
 static size_t changed_count, changed_capacity;
 
 void rules_note(struct service *service, enum service_state before) {
@@ -124,7 +128,9 @@ void rules_note(struct service *service, enum service_state before) {
             abort();
         changed = larger;
     }
-    snprintf(changed[changed_count++], sizeof(changed[0]), "%s", service->name);
+    struct change *change = &changed[changed_count++];
+    change->down = is_down(service);
+    snprintf(change->name, sizeof(change->name), "%s", service->name);
 }
 
 static void check_neighbours(const struct edges *edges,
@@ -138,7 +144,7 @@ void rules_check_changed(void (*check_more)(const struct service *service)) {
     if (fake_manager->private->graph_stale)
         fake_broken("edges may lead to what is gone");
     for (size_t i = 0; i < changed_count; i++) {
-        const struct service *service = manager_lookup(fake_manager, changed[i]);
+        const struct service *service = manager_lookup(fake_manager, changed[i].name);
         if (!service)
             continue;
         check_one(service, check_more);
@@ -229,6 +235,7 @@ void rules_check_all(void) {
 /* By name; a file that changed may make others of them within the event. */
 static char (*followers)[32];
 static size_t follower_count;
+static size_t changed_before; /* the command */
 
 static void note_followers(const struct edges *edges, unsigned kind) {
     for (size_t i = 0; i < edges->count; i++) {
@@ -244,16 +251,25 @@ static void note_followers(const struct edges *edges, unsigned kind) {
 
 void rules_before_command(const struct service *service) {
     follower_count = 0;
+    changed_before = changed_count;
     if (!service)
         return;
     note_followers(&service->private->needed_by, EDGE_REQUIRES);
     note_followers(&service->private->ties, EDGE_FOLLOWS);
 }
 
+static bool went_down(const char *name) {
+    for (size_t i = changed_before; i < changed_count; i++)
+        if (changed[i].down && strcmp(changed[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* A group is down at once, and what is started within the same event may bring it up again. */
 static void check_followers(const char *rule) {
     for (size_t i = 0; i < follower_count; i++) {
         const struct service *service = manager_lookup(fake_manager, followers[i]);
-        if (service && !is_down(service) && !goes_down(service))
+        if (service && !is_down(service) && !goes_down(service) && !went_down(followers[i]))
             rules_break(rule, service);
     }
 }

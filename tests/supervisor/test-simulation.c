@@ -484,6 +484,51 @@ TEST(every_seeded_fault_is_found) {
 #define THOUSAND 1000
 #endif
 
+static void busy(const char *name, struct fake_plan *plan) {
+    (void)name;
+    *plan = (struct fake_plan){.ready_after = NEVER, .exit_after = NEVER, .busy_removals = 2};
+}
+
+static void command(enum command kind, const char *name) {
+    struct fault fault;
+    rules_before_command(fake_service(name));
+    CHECK(manager_command(fake_manager, kind, name, NULL, NULL, &fault) >= 0);
+    rules_check_command(kind, fake_service(name));
+}
+
+/* Who is being restarted waits for the kernel alone; the event that stops "part" goes on with that,
+ * and so pulls "part" again. */
+TEST(what_is_stopped_may_be_started_in_the_same_event) {
+    fake_open(1);
+    fake_choose = busy;
+    fake_observe = observe;
+    struct unit *part = fake_unit("part", SERVICE_GROUP),
+                *between = fake_unit("between", SERVICE_GROUP),
+                *user = fake_unit("user", SERVICE_EXEC);
+    fake_add(&part->dependencies.part_of, "whole");
+    fake_add(&part->dependencies.on_failure, "user"); /* which is looked at after it */
+    fake_add(&between->dependencies.requires, "part");
+    fake_add(&user->dependencies.wants, "between");
+    fake_set(fake_unit("whole", SERVICE_GROUP));
+    fake_set(part);
+    fake_set(between);
+    fake_set(user);
+    fake_apply();
+    command(COMMAND_START, "user");
+    fake_run(SEC);
+    command(COMMAND_STOP, "between");
+    command(COMMAND_RESTART, "user");
+    while (fake_service("user")->state != SERVICE_REMOVING)
+        CHECK(fake_step());
+    command(COMMAND_STOP, "whole");
+    CHECK(fake_service("part")->state == SERVICE_READY);
+    CHECK(fake_service("between")->state == SERVICE_READY);
+    manager_stop_all(fake_manager);
+    fake_run(SEC);
+    CHECK(fake_finished);
+    fake_close();
+}
+
 TEST(few_services_many_events) {
     simulate(1, 200 * THOUSAND, 12);
 }
