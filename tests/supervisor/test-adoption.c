@@ -342,4 +342,31 @@ TEST(what_came_after_a_boot_is_not_started_by_the_next_manager) {
     end();
 }
 
+/* It is known until it is seen to be down, and the second half of a restart that the last manager
+ * began comes before that. */
+TEST(what_has_no_file_any_more_is_not_pulled) {
+    struct unit *web = fake_unit("web", SERVICE_EXEC);
+    fake_add(&web->dependencies.wants, "db");
+    begin(web);
+    fake_set(fake_unit("db", SERVICE_EXEC));
+    fake_apply();
+    manager_boot(fake_manager);
+    plan.busy_removals = 2;
+    command(COMMAND_START, "web");
+    fake_run(SEC);
+    command(COMMAND_STOP, "db");
+    fake_run(SEC);
+    command(COMMAND_RESTART, "web");
+    while (fake_service("web")->state != SERVICE_REMOVING)
+        CHECK(fake_step());
+    fake_files();
+    fake_drop("db");
+    fake_die();
+    fake_revive(false);
+    CHECK(!fake_service("db"));
+    fake_run(SEC);
+    CHECK(fake_service("web")->state == SERVICE_READY);
+    end();
+}
+
 TEST_MAIN
