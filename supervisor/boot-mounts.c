@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 #include "supervisor/boot-steps.h"
-#include "supervisor/keeper/block.h"
-#include "supervisor/keeper/uevents.h"
+#include "supervisor/device/block.h"
+#include "supervisor/device/uevents.h"
 #include "units/base/fault.h"
 #include "units/base/file.h"
 #include "units/base/number.h"

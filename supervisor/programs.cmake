@@ -25,7 +25,7 @@ target_link_libraries(logs PUBLIC base)
 # The keeper: static, with musl where musl-gcc is there (28 KB of memory instead of 700).
 include(CheckCSourceCompiles)
 set(RINGFENCE_LIBEXEC ${CMAKE_INSTALL_FULL_LIBEXECDIR}/ringfence)
-file(GLOB KEEPER_SOURCES CONFIGURE_DEPENDS supervisor/keeper/*.c)
+file(GLOB_RECURSE KEEPER_SOURCES CONFIGURE_DEPENDS supervisor/keeper/*.c supervisor/device/*.c)
 list(APPEND KEEPER_SOURCES ${CMAKE_SOURCE_DIR}/units/base/names.c)
 find_program(MUSL_GCC musl-gcc)
 if(MUSL_GCC AND NOT SANITIZE)
@@ -33,7 +33,8 @@ if(MUSL_GCC AND NOT SANITIZE)
     set(KEEPER_FLAGS -std=gnu11 -Os -g -static -D_GNU_SOURCE -Wall -Wextra -Wshadow
                      $<$<BOOL:${STRICT}>:-Werror> -ffunction-sections -fdata-sections
                      -Wl,--gc-sections)
-    file(GLOB KEEPER_HEADERS CONFIGURE_DEPENDS supervisor/keeper/*.h units/base/line.h units/base/*.h)
+    file(GLOB_RECURSE KEEPER_HEADERS CONFIGURE_DEPENDS supervisor/keeper/*.h supervisor/device/*.h
+         units/base/*.h)
     add_custom_command(
         OUTPUT ${CMAKE_BINARY_DIR}/ringfenced
         COMMAND ${MUSL_GCC} ${KEEPER_FLAGS} -DRINGFENCE_VERSION="${PROJECT_VERSION}"
@@ -76,7 +77,7 @@ add_library(policy STATIC
 target_link_libraries(policy PUBLIC base)
 file(GLOB BOOT_SOURCES CONFIGURE_DEPENDS supervisor/boot*.c)
 add_library(world STATIC
-    ${BOOT_SOURCES} supervisor/keeper/block.c supervisor/keeper/uevents.c
+    ${BOOT_SOURCES} supervisor/device/block.c supervisor/device/uevents.c
     supervisor/console.c supervisor/facts-file.c supervisor/host-terminal.c supervisor/keeping.c supervisor/logger.c
     supervisor/machine.c supervisor/membership.c supervisor/reexec.c
     supervisor/notify-message.c supervisor/notify.c supervisor/output.c

@@ -54,8 +54,9 @@ floors() {
     floor 'units/base/.*' 'units/base/.*' $nothing
     floor 'units/[^/]*' 'units/.*' libconfig
     floor 'runtime/.*' 'units/base/.*|units/spec\.h|runtime/.*' 'seccomp|sys/capability'
-    floor 'supervisor/[^/]*' 'units/.*|runtime/.*|supervisor/[^/]*|supervisor/keeper/(protocol|block|uevents)\.h' systemd/
-    floor 'supervisor/keeper/.*' 'units/base/.*|supervisor/keeper/.*' $nothing
+    floor 'supervisor/[^/]*' 'units/.*|runtime/.*|supervisor/[^/]*|supervisor/keeper/protocol\.h|supervisor/device/.*' systemd/
+    floor 'supervisor/device/.*' 'units/base/.*|supervisor/device/.*' $nothing
+    floor 'supervisor/keeper/.*' 'units/base/.*|supervisor/device/.*|supervisor/keeper/.*' $nothing
     floor 'supervisor/log/.*' 'units/base/.*|supervisor/log/.*' $nothing
     floor 'supervisor/ctl/.*' 'units/.*|supervisor/ctl/.*|supervisor/bus-protocol\.h|supervisor/log/.*\.h' \
         systemd/

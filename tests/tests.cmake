@@ -123,7 +123,7 @@ endif()
 
 # Devices by name, with what makes file systems.
 if(TESTS)
-    add_executable(supervisor-test-block tests/supervisor/test-block.c supervisor/keeper/block.c)
+    add_executable(supervisor-test-block tests/supervisor/test-block.c supervisor/device/block.c)
     target_link_libraries(supervisor-test-block PRIVATE base)
     set_target_properties(supervisor-test-block PROPERTIES
                           RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)

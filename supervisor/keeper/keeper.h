@@ -9,7 +9,7 @@
 #include <sys/types.h>
 #include <sys/un.h>
 
-#include "supervisor/keeper/machine.h"
+#include "supervisor/keeper/machine/machine.h"
 #include "supervisor/keeper/protocol.h"
 #include "supervisor/keeper/store.h"
 

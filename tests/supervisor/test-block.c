@@ -1,11 +1,11 @@
-/* What the makers of file systems write, read back by supervisor/keeper/block.c. */
+/* What the makers of file systems write, read back by supervisor/device/block.c. */
 
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-#include "supervisor/keeper/block.h"
+#include "supervisor/device/block.h"
 #include "tests/test.h"
 #include "units/base/scoped.h"
 

@@ -1,4 +1,4 @@
-#include "supervisor/keeper/watchdog.h"
+#include "supervisor/keeper/machine/watchdog.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-#include "supervisor/keeper/machine.h"
+#include "supervisor/keeper/machine/machine.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,11 +14,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "supervisor/keeper/console.h"
+#include "supervisor/keeper/initramfs/root-overlay.h"
+#include "supervisor/keeper/initramfs/switch-root.h"
 #include "supervisor/keeper/keeper.h"
-#include "supervisor/keeper/mounts.h"
-#include "supervisor/keeper/root-overlay.h"
-#include "supervisor/keeper/switch-root.h"
+#include "supervisor/keeper/machine/console.h"
+#include "supervisor/keeper/machine/mounts.h"
 #include "units/base/scoped.h"
 
 enum {

@@ -1,4 +1,4 @@
-#include "supervisor/keeper/command-line.h"
+#include "supervisor/keeper/machine/command-line.h"
 
 #include <fcntl.h>
 #include <stdlib.h>

@@ -7,10 +7,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "supervisor/keeper/buttons.h"
-#include "supervisor/keeper/command-line.h"
-#include "supervisor/keeper/shutdown.h"
-#include "supervisor/keeper/watchdog.h"
+#include "supervisor/keeper/machine/buttons.h"
+#include "supervisor/keeper/machine/command-line.h"
+#include "supervisor/keeper/machine/shutdown.h"
+#include "supervisor/keeper/machine/watchdog.h"
 
 struct keeper;
 struct signalfd_siginfo;

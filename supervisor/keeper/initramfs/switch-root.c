@@ -1,4 +1,4 @@
-#include "supervisor/keeper/switch-root.h"
+#include "supervisor/keeper/initramfs/switch-root.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,12 +14,12 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include "supervisor/keeper/block.h"
-#include "supervisor/keeper/command-line.h"
-#include "supervisor/keeper/console.h"
+#include "supervisor/device/block.h"
+#include "supervisor/device/uevents.h"
+#include "supervisor/keeper/initramfs/root-overlay.h"
 #include "supervisor/keeper/keeper.h"
-#include "supervisor/keeper/root-overlay.h"
-#include "supervisor/keeper/uevents.h"
+#include "supervisor/keeper/machine/command-line.h"
+#include "supervisor/keeper/machine/console.h"
 #include "units/base/scoped.h"
 
 #define PLACE "/sysroot"

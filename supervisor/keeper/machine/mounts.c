@@ -1,4 +1,4 @@
-#include "supervisor/keeper/mounts.h"
+#include "supervisor/keeper/machine/mounts.h"
 
 #include <errno.h>
 #include <stdbool.h>

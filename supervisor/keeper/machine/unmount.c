@@ -1,4 +1,4 @@
-#include "supervisor/keeper/unmount.h"
+#include "supervisor/keeper/machine/unmount.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -14,8 +14,8 @@
 #include <sys/swap.h>
 #include <unistd.h>
 
-#include "supervisor/keeper/console.h"
-#include "supervisor/keeper/root-overlay.h"
+#include "supervisor/keeper/initramfs/root-overlay.h"
+#include "supervisor/keeper/machine/console.h"
 #include "units/base/mountinfo.h"
 #include "units/base/scoped.h"
 

@@ -1,4 +1,4 @@
-#include "supervisor/keeper/shutdown.h"
+#include "supervisor/keeper/machine/shutdown.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -13,10 +13,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "supervisor/keeper/console.h"
 #include "supervisor/keeper/keeper.h"
-#include "supervisor/keeper/unmount.h"
-#include "supervisor/keeper/watchdog.h"
+#include "supervisor/keeper/machine/console.h"
+#include "supervisor/keeper/machine/unmount.h"
+#include "supervisor/keeper/machine/watchdog.h"
 #include "units/base/scoped.h"
 
 enum {

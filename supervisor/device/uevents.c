@@ -1,4 +1,4 @@
-#include "supervisor/keeper/uevents.h"
+#include "supervisor/device/uevents.h"
 
 #include <errno.h>
 #include <linux/netlink.h>

@@ -1,4 +1,4 @@
-#include "supervisor/keeper/console.h"
+#include "supervisor/keeper/machine/console.h"
 
 #include <errno.h>
 #include <fcntl.h>

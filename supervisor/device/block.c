@@ -1,4 +1,4 @@
-#include "supervisor/keeper/block.h"
+#include "supervisor/device/block.h"
 
 #include <dirent.h>
 #include <errno.h>

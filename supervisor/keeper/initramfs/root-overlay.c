@@ -1,4 +1,4 @@
-#include "supervisor/keeper/root-overlay.h"
+#include "supervisor/keeper/initramfs/root-overlay.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -13,11 +13,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "supervisor/keeper/block.h"
-#include "supervisor/keeper/command-line.h"
-#include "supervisor/keeper/console.h"
+#include "supervisor/device/block.h"
+#include "supervisor/keeper/initramfs/switch-root.h"
 #include "supervisor/keeper/keeper.h"
-#include "supervisor/keeper/switch-root.h"
+#include "supervisor/keeper/machine/command-line.h"
+#include "supervisor/keeper/machine/console.h"
 #include "units/base/scoped.h"
 
 #define UPPER OVERLAY_DATA "/root"  /* what is written to the root */

@@ -1,4 +1,4 @@
-#include "supervisor/keeper/buttons.h"
+#include "supervisor/keeper/machine/buttons.h"
 
 #include <errno.h>
 #include <fcntl.h>
