@@ -56,7 +56,11 @@ floors() {
     floor 'runtime/.*' 'units/base/.*|units/spec\.h|runtime/.*' 'seccomp|sys/capability'
     floor 'supervisor/[^/]*' 'units/.*|runtime/.*|supervisor/[^/]*|supervisor/keeper/protocol\.h|supervisor/device/.*' systemd/
     floor 'supervisor/device/.*' 'units/base/.*|supervisor/device/.*' $nothing
-    floor 'supervisor/keeper/.*' 'units/base/.*|supervisor/device/.*|supervisor/keeper/.*' $nothing
+    floor 'supervisor/keeper/[^/]*' \
+        'units/base/.*|supervisor/keeper/[^/]*|supervisor/keeper/machine/machine\.h' $nothing
+    floor 'supervisor/keeper/machine/.*' 'units/base/.*|supervisor/keeper/.*' $nothing
+    floor 'supervisor/keeper/initramfs/.*' \
+        'units/base/.*|supervisor/device/.*|supervisor/keeper/(plain|machine/[^/]*|initramfs/[^/]*)\.h' $nothing
     floor 'supervisor/log/.*' 'units/base/.*|supervisor/log/.*' $nothing
     floor 'supervisor/ctl/.*' 'units/.*|supervisor/ctl/.*|supervisor/bus-protocol\.h|supervisor/log/.*\.h' \
         systemd/

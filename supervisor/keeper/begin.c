@@ -18,65 +18,28 @@
 #include "units/base/scoped.h"
 
 enum {
-    EXITS_BYTES = 4 * 1048576,     /* in the kernel, of records that nobody has read yet */
+    EXITS_BYTES = 4 * 1048576, /* in the kernel, of some 5,000 records that nobody has read yet */
     DESCRIPTORS = STORE_MOST + 256 /* as many as may be open */
-};                                 /* in the kernel, of records that are not read yet: some 5,000 */
+};
 
-/* ---- the place ---- */
-
-/* mkdir -p; RUNTIME_DIR is 0755, for everybody may see who owns the sockets in it. */
-static int make_directory(const char *path) {
-    char part[PATH_MAX];
-    if ((size_t)snprintf(part, sizeof part, "%s", path) >= sizeof part)
-        return -ENAMETOOLONG;
-    for (char *at = part + 1; *at; at++)
-        if (*at == '/') {
-            *at = '\0';
-            if (mkdir(part, 0755) < 0 && errno != EEXIST)
-                return -errno;
-            *at = '/';
-        }
-    return mkdir(part, 0755) < 0 && errno != EEXIST ? -errno : 0;
-}
-
-int begin_place(struct keeper *keeper, const char *directory) {
-    char absolute[PATH_MAX];
-    const int one = 1;
-    int error = make_directory(directory);
-    if (error || !realpath(directory, absolute)) {
-        error = error ? error : -errno;
-        say("cannot make directory \"%s\": %s", directory, strerror(-error));
-        return error;
-    }
-    keeper->lock = open(absolute, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (keeper->lock < 0 || flock(keeper->lock, LOCK_EX | LOCK_NB) < 0) {
-        error = -errno;
-        if (error == -EWOULDBLOCK)
-            say("another ringfenced serves \"%s\"; --runtime-dir names another place", absolute);
-        else
-            say("cannot lock \"%s\": %s", absolute, strerror(-error));
-        return error;
-    }
-    size_t most = sizeof keeper->address.sun_path;
-    keeper->address.sun_family = AF_UNIX;
-    if ((size_t)snprintf(keeper->address.sun_path, most, "%s/keeper", absolute) >= most) {
-        say("the runtime directory \"%s\" has too long a name: a socket in it may have %zu bytes",
-            absolute, most - 1);
-        return -ENAMETOOLONG;
-    }
-    unlink(keeper->address.sun_path); /* of a keeper that was killed */
-    keeper->notifications = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    mode_t mask = umask(0177);
-    error = keeper->notifications < 0 ||
-                    bind(keeper->notifications, (const struct sockaddr *)&keeper->address,
-                         sizeof keeper->address) < 0 ||
-                    setsockopt(keeper->notifications, SOL_SOCKET, SO_PASSCRED, &one, sizeof one) < 0
-                ? -errno
-                : 0;
-    umask(mask);
-    if (error)
-        say("cannot make the socket \"%s\": %s", keeper->address.sun_path, strerror(-error));
-    return error;
+void begin_blank(struct keeper *keeper, const struct options *options) {
+    keeper->foreground = options->foreground;
+    keeper->may_end = keeper->machine.place < PLACE_NAMESPACE;
+    keeper->runtime_directory = options->runtime_directory;
+    keeper->upward = getenv("NOTIFY_SOCKET");
+    keeper->arguments = options->again;
+    keeper->notifications = keeper->signals = keeper->lock = keeper->exits = -EBADF;
+    keeper->deadline = keeper->untold_from = NEVER;
+    keeper->manager = (struct child){.name = "ringfence-manager",
+                                     .arguments = options->passed_on,
+                                     .death_signal = SIGKILL,
+                                     .limit = NEVER};
+    keeper->logd = (struct child){.name = "ringfence-logd",
+                                  .arguments = options->logd,
+                                  .death_signal = SIGTERM,
+                                  .limit = NEVER};
+    if (readlink("/proc/self/exe", keeper->self, sizeof keeper->self - 1) < 0)
+        say("cannot tell my own path: %s", strerror(errno));
 }
 
 /* ---- the process ---- */
@@ -125,14 +88,6 @@ static void open_streams(bool kernel_log) {
     }
 }
 
-/* The out-of-memory killer shall not come for those who restart what it killed. The children
- * inherit it; a run sets its own. Lowering it takes CAP_SYS_RESOURCE. */
-static void protect(void) {
-    scoped_fd int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-    if (fd >= 0 && write(fd, "-900", 4) < 0)
-        return;
-}
-
 /* For a full store. PID 1 of a machine begins with 4,096; raising that takes CAP_SYS_RESOURCE. The
  * manager raises its own anyway, and a run gets the usual one. */
 static void raise_descriptor_limit(void) {
@@ -145,42 +100,117 @@ static void raise_descriptor_limit(void) {
         say("cannot raise the limit of open files: %s", strerror(errno));
 }
 
-/* To its fixed number, which was reserved. */
-static int place(int fd, int number) {
-    int error = fd < 0 || dup3(fd, number, O_CLOEXEC) < 0 ? -errno : 0;
-    close_fd(fd);
-    return error;
-}
-
-/* What we were started with beside the standard streams is nobody's. Both ends of the stream of
- * exits are ours: what is in it outlives every manager. */
+/* What we were started with beside the standard streams is nobody's: its numbers are free, and
+ * taken in order. Both ends of the stream of exits are ours: what is in it outlives every manager.
+ */
 static int open_handed_over(struct keeper *keeper) {
     const int bytes = EXITS_BYTES;
-    int pair[2] = {-EBADF, -EBADF};
-    syscall(SYS_close_range, STDERR_FILENO + 1, UINT_MAX, 0);
-    for (int number = KEEPER_EXITS; number <= KEEPER_STATE; number++)
-        if (dup3(STDERR_FILENO, number, O_CLOEXEC) < 0)
-            return -errno;
+    int pair[2];
+    syscall(SYS_close_range, KEEPER_EXITS, UINT_MAX, 0);
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
         return -errno;
-    keeper->exits = pair[1];
-    if (setsockopt(pair[1], SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes) < 0)
-        setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes); /* as much as we may */
-    int error = place(pair[0], KEEPER_EXITS);
-    if (!error)
-        error = place(memfd_create("names", MFD_CLOEXEC), KEEPER_NAMES);
-    if (!error)
-        error = place(memfd_create("state", MFD_CLOEXEC), KEEPER_STATE);
-    return error;
+    keeper->exits = fcntl(pair[1], F_DUPFD_CLOEXEC, KEEPER_STATE + 1);
+    close(pair[1]);
+    if (keeper->exits < 0 || memfd_create("names", MFD_CLOEXEC) != KEEPER_NAMES ||
+        memfd_create("state", MFD_CLOEXEC) != KEEPER_STATE)
+        return -errno;
+    if (setsockopt(keeper->exits, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes) < 0)
+        setsockopt(keeper->exits, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes); /* what we may */
+    return 0;
 }
 
-int begin_process(struct keeper *keeper, bool kernel_log, bool resumed) {
+int begin_process(struct keeper *keeper, bool kernel_log) {
     open_streams(kernel_log);
-    int error = resumed ? 0 : open_handed_over(keeper);
+    int error = keeper->lock >= 0 ? 0 : open_handed_over(keeper);
     if (error)
         say("cannot open what the manager is to be given: %s", strerror(-error));
     prctl(PR_SET_CHILD_SUBREAPER, 1);
-    protect();
+    /* The out-of-memory killer shall not come for those who restart what it killed. The children
+     * inherit it; a run sets its own. Lowering it takes CAP_SYS_RESOURCE. */
+    write_text("/proc/self/oom_score_adj", "-900");
     raise_descriptor_limit();
     return error ? error : open_signals(keeper);
+}
+
+/* ---- the place ---- */
+
+static int lock_directory(struct keeper *keeper, const char *absolute) {
+    keeper->lock = open(absolute, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (keeper->lock >= 0 && flock(keeper->lock, LOCK_EX | LOCK_NB) == 0)
+        return 0;
+    int error = -errno;
+    if (error == -EWOULDBLOCK)
+        say("another ringfenced serves \"%s\"; --runtime-dir names another place", absolute);
+    else
+        say("cannot lock \"%s\": %s", absolute, strerror(-error));
+    return error;
+}
+
+/* Root's alone, like all that is said there. */
+static int open_notifications(struct keeper *keeper) {
+    const struct sockaddr_un *address = &keeper->address;
+    const int one = 1;
+    unlink(address->sun_path); /* of a keeper that was killed */
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    keeper->notifications = fd;
+    mode_t mask = umask(0177);
+    int error = bind(fd, (const struct sockaddr *)address, sizeof *address) < 0 ? -errno : 0;
+    umask(mask);
+    if (!error && setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &one, sizeof one) < 0)
+        error = -errno;
+    if (error)
+        say("cannot make the socket \"%s\": %s", address->sun_path, strerror(-error));
+    return error;
+}
+
+static int open_place(struct keeper *keeper) {
+    const char *directory = keeper->runtime_directory;
+    size_t most = sizeof keeper->address.sun_path;
+    char absolute[PATH_MAX];
+    int error = make_directories(directory); /* everybody may see who owns the sockets in it */
+    if (!error && !realpath(directory, absolute))
+        error = -errno;
+    if (error) {
+        say("cannot make directory \"%s\": %s", directory, strerror(-error));
+        return error;
+    }
+    error = lock_directory(keeper, absolute);
+    if (error)
+        return error;
+    keeper->address.sun_family = AF_UNIX;
+    if ((size_t)snprintf(keeper->address.sun_path, most, "%s/keeper", absolute) >= most) {
+        say("the runtime directory \"%s\" has too long a name: a socket in it may have %zu bytes",
+            absolute, most - 1);
+        return -ENAMETOOLONG;
+    }
+    return open_notifications(keeper);
+}
+
+/* ---- all of it ---- */
+
+static int try_to_begin(struct keeper *keeper) {
+    int error = child_find(&keeper->manager);
+    if (!error)
+        error = child_find(&keeper->logd);
+    if (!error)
+        error = open_place(keeper);
+    if (error) {
+        keeper->lock = close_fd(keeper->lock);
+        keeper->notifications = close_fd(keeper->notifications);
+    }
+    return error;
+}
+
+uint64_t begin(struct keeper *keeper) {
+    if (keeper->phase > PHASE_KEEPING) {
+        keeper->phase = PHASE_ENDED; /* there is nothing to stop */
+    } else if (now() >= keeper->manager.due) {
+        if (try_to_begin(keeper) == 0)
+            return 0;
+        if (!keeper->may_end)
+            return machine_cannot_begin(keeper);
+        keeper->phase = PHASE_ENDED;
+        keeper->exit_code = EXIT_FAILURE;
+    }
+    return keeper->manager.due;
 }

@@ -1,77 +1,40 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/mount.h>
+#include <sched.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "supervisor/keeper/keeper.h"
-#include "units/base/line.h"
 #include "units/base/scoped.h"
 
 enum { DELAY_LEAST = 100, DELAY_MOST = 10000, LIFE_THAT_RESETS = 1000 };
 
-/* musl has no sigabbrev_np. */
-static const char *const signal_names[] = {
-    [SIGHUP] = "SIGHUP",   [SIGINT] = "SIGINT",       [SIGQUIT] = "SIGQUIT", [SIGILL] = "SIGILL",
-    [SIGTRAP] = "SIGTRAP", [SIGABRT] = "SIGABRT",     [SIGBUS] = "SIGBUS",   [SIGFPE] = "SIGFPE",
-    [SIGKILL] = "SIGKILL", [SIGUSR1] = "SIGUSR1",     [SIGSEGV] = "SIGSEGV", [SIGUSR2] = "SIGUSR2",
-    [SIGPIPE] = "SIGPIPE", [SIGALRM] = "SIGALRM",     [SIGTERM] = "SIGTERM", [SIGXCPU] = "SIGXCPU",
-    [SIGXFSZ] = "SIGXFSZ", [SIGVTALRM] = "SIGVTALRM", [SIGPROF] = "SIGPROF", [SIGIO] = "SIGIO",
-    [SIGPWR] = "SIGPWR",   [SIGSYS] = "SIGSYS",       [SIGSTOP] = "SIGSTOP",
-};
-
-void say(const char *format, ...) {
-    char line[1024] = "ringfenced: ";
-    size_t length = strlen(line);
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(line + length, sizeof line - length - 1, format, arguments);
-    va_end(arguments);
-    length = strlen(line);
-    line[length++] = '\n';
-    line_put(STDERR_FILENO, line, length); /* who does not read is told nothing */
-}
-
-uint64_t now(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
-}
-
-void note_time(const char *variable) {
-    struct timespec time;
-    char text[24];
-    clock_gettime(CLOCK_BOOTTIME, &time);
-    snprintf(text, sizeof text, "%lld", (long long)time.tv_sec * 1000000 + time.tv_nsec / 1000);
-    if (setenv(variable, text, 0) < 0)
-        say("cannot note the time: %s", strerror(errno));
-}
-
 int child_find(struct child *child) {
-    char self[PATH_MAX] = "";
+    char self[PATH_MAX] = "", path[PATH_MAX + 64];
     ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
     char *slash = length > 0 ? strrchr(self, '/') : NULL;
-    if (slash) {
+    if (slash)
         *slash = '\0';
-        int written = snprintf(child->path, sizeof child->path, "%s/%s", self, child->name);
-        if ((size_t)written < sizeof child->path && access(child->path, X_OK) == 0)
+    const char *const places[] = {self, RINGFENCE_LIBEXEC};
+    for (size_t i = slash ? 0 : 1; i < ELEMENTS(places); i++) {
+        int written = snprintf(path, sizeof path, "%s/%s", places[i], child->name);
+        if ((size_t)written < sizeof child->path && access(path, X_OK) == 0) {
+            memcpy(child->path, path, (size_t)written + 1);
             return 0;
+        }
     }
-    snprintf(child->path, sizeof child->path, "%s/%s", RINGFENCE_LIBEXEC, child->name);
-    if (access(child->path, X_OK) == 0)
-        return 0;
     say("cannot find the program %s, neither in \"%s\" nor in \"%s\"", child->name, self,
         RINGFENCE_LIBEXEC);
     return -ENOENT;
 }
+
+/* ---- in the child, between fork and exec ---- */
 
 /* What the manager alone gets: all that its predecessor stored. */
 static int hand_over(const struct keeper *keeper) {
@@ -97,15 +60,12 @@ static void exec_sealed(const struct child *child) {
         syscall(SYS_execveat, tree, "", child->arguments, environ, AT_EMPTY_PATH);
 }
 
-/* Between fork and exec. A session of its own keeps Ctrl-C on the terminal from children: only the
- * keeper is told, and tells them in the right order. The signals that both read stay blocked: what
- * they are told before they read is not lost, nor their death. */
+/* A session of its own keeps Ctrl-C on the terminal from children: only the keeper is told, and
+ * tells them in the right order. The signals that both read stay blocked: what they are told before
+ * they read is not lost, nor their death. */
 static _Noreturn void become(const struct keeper *keeper, const struct child *child, pid_t parent) {
     sigset_t read;
-    for (int signal = 1; signal < NSIG; signal++) {
-        struct sigaction usual = {.sa_handler = SIG_DFL};
-        sigaction(signal, &usual, NULL);
-    }
+    signals_restore();
     sigemptyset(&read);
     sigaddset(&read, SIGCHLD);
     sigaddset(&read, SIGTERM);
@@ -116,21 +76,20 @@ static _Noreturn void become(const struct keeper *keeper, const struct child *ch
     prctl(PR_SET_PDEATHSIG, child->death_signal);
     if (getppid() != parent)
         _exit(EXIT_FAILURE); /* the keeper died before the prctl */
-    int null = open("/dev/null", O_RDONLY);
-    if (null > STDIN_FILENO) {
-        dup2(null, STDIN_FILENO);
-        close(null);
-    }
+    dup2(open("/dev/null", O_RDONLY | O_CLOEXEC), STDIN_FILENO);
     int error = setenv("NOTIFY_SOCKET", keeper->address.sun_path, 1);
-    if (!error && child == &keeper->manager)
+    if (!error && child == &keeper->manager) {
         error = hand_over(keeper);
-    if (!error && child == &keeper->manager)
-        exec_sealed(child);
+        if (!error)
+            exec_sealed(child);
+    }
     if (!error)
         execv(child->path, child->arguments);
     say("cannot run \"%s\": %s", child->path, strerror(errno));
     _exit(127);
 }
+
+/* ---- its life ---- */
 
 /* The next time to try; the delay grows until a life lasted long enough. */
 static void schedule(struct child *child) {
@@ -149,42 +108,30 @@ static int write_names(const struct keeper *keeper) {
     return store_write(&keeper->store, KEEPER_NAMES, "");
 }
 
-/* A keeper that crashes before it has noted the pid of its new child would start another: the child
- * goes on when it is told to, and ends when the pipe is closed, as exec closes it. */
+/* fork(2) that has the kernel note the pid before either of the two goes on: a keeper that crashes
+ * right then would start another. */
 static int fork_noted(struct keeper *keeper, struct child *child) {
-    scoped_fd int hold = -EBADF, release = -EBADF;
     pid_t parent = getpid();
-    int pipe_ends[2];
-    char byte = 0;
-    if (pipe2(pipe_ends, O_CLOEXEC) < 0)
-        return -errno;
-    hold = pipe_ends[0];
-    release = pipe_ends[1];
-    pid_t pid = fork();
-    if (pid < 0)
-        return -errno;
-    if (pid == 0) {
-        release = close_fd(release);
-        if (read(hold, &byte, 1) != 1)
-            _exit(EXIT_FAILURE);
+    long pid = syscall(SYS_clone, SIGCHLD | CLONE_PARENT_SETTID, NULL, &child->pid, NULL, 0);
+    if (pid == 0)
         become(keeper, child, parent);
-    }
-    child->pid = pid;
-    return write(release, &byte, 1) == 1 ? 0 : -errno;
+    return pid < 0 ? -errno : 0;
 }
 
+/* Its path was found when the keeper began: PID 1 itself does not look at a disk, which might not
+ * answer. */
 void child_start(struct keeper *keeper, struct child *child) {
-    int error = child_find(child);
+    int error = *child->path ? 0 : child_find(child);
     child->started = now();
     child->starts++;
-    child->asked = false;
+    child->asked = child->killed = false;
     child->limit = NEVER;
     if (!error && child == &keeper->manager)
         error = write_names(keeper);
     if (!error)
         error = fork_noted(keeper, child);
-    if (!error || child->pid > 0)
-        return; /* a child that was not released ends, and is started again */
+    if (!error)
+        return;
     schedule(child);
     say("cannot start %s: %s; trying again in %u ms", child->name, strerror(-error), child->delay);
 }
@@ -199,27 +146,10 @@ void child_signal(const struct child *child, int signal) {
         kill(child->pid, signal);
 }
 
-void signal_describe(int signal, char *ret_text, size_t size) {
-    if ((size_t)signal < ELEMENTS(signal_names) && signal_names[signal])
-        snprintf(ret_text, size, "%s", signal_names[signal]);
-    else
-        snprintf(ret_text, size, "signal %d", signal);
-}
-
-void child_describe_status(int wait_status, char *ret_text, size_t size) {
-    char name[32];
-    if (WIFEXITED(wait_status)) {
-        snprintf(ret_text, size, "exit status %d", WEXITSTATUS(wait_status));
-        return;
-    }
-    signal_describe(WTERMSIG(wait_status), name, sizeof name);
-    snprintf(ret_text, size, "%s%s", name, WCOREDUMP(wait_status) ? " (core dumped)" : "");
-}
-
 void child_ended(struct child *child, int wait_status, bool again) {
     char how[64];
     pid_t pid = child->pid;
-    child_describe_status(wait_status, how, sizeof how);
+    status_describe(wait_status, how, sizeof how);
     child->pid = 0;
     child->limit = NEVER;
     if (again && child->asked) {
@@ -231,44 +161,4 @@ void child_ended(struct child *child, int wait_status, bool again) {
     } else if (wait_status != 0) {
         say("%s (pid %d) ended: %s", child->name, (int)pid, how);
     }
-}
-
-uint64_t process_field(pid_t pid, unsigned field) {
-    char path[64], stat[1024];
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    scoped_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t length = fd < 0 ? -1 : read(fd, stat, sizeof stat - 1);
-    if (length <= 0)
-        return 0;
-    stat[length] = '\0';
-    const char *at = strrchr(stat, ')'); /* field 2 may hold anything */
-    for (unsigned i = 2; at && i < field; i++)
-        at = strchr(at + 1, ' ');
-    return at ? strtoull(at, NULL, 10) : 0;
-}
-
-/* As of getdents64(2); readdir(3) would allocate. */
-struct entry {
-    uint64_t inode, offset;
-    uint16_t length;
-    uint8_t type;
-    char name[];
-};
-
-unsigned children_kill(pid_t spared) {
-    _Alignas(struct entry) char entries[4096];
-    scoped_fd int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    unsigned count = 0;
-    for (long length; (length = syscall(SYS_getdents64, proc, entries, sizeof entries)) > 0;) {
-        const struct entry *entry;
-        for (const char *at = entries; at < entries + length; at += entry->length) {
-            entry = (const struct entry *)(const void *)at;
-            pid_t pid = (pid_t)strtol(entry->name, NULL, 10);
-            if (pid <= 0 || pid == spared || (pid_t)process_field(pid, 4) != getpid())
-                continue;
-            kill(pid, SIGKILL);
-            count++;
-        }
-    }
-    return count;
 }

@@ -1,30 +1,21 @@
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "supervisor/keeper/keeper.h"
 
 enum {
+    REAPED_A_TURN = 256,   /* so that a fork bomb in a service delays nothing else */
     LAST_MESSAGES = 65536, /* of a manager that ended: more than any queue holds */
     NOBODY_READS = 60000 /* ms after which zombies are reaped untold, so that pids do not run out */
 };
 
-static int status_of(const siginfo_t *info) {
-    if (info->si_code == CLD_EXITED)
-        return (info->si_status & 0xff) << 8;
-    return (info->si_status & 0x7f) | (info->si_code == CLD_DUMPED ? 0x80 : 0);
-}
-
-/* Looked at while it is a zombie: its number is nobody else's yet. Never half a record: the kernel
- * takes so few bytes whole or not at all. */
-static bool tell(const struct keeper *keeper, const siginfo_t *info) {
-    struct keeper_exit record = {.pid = info->si_pid,
-                                 .wait_status = status_of(info),
-                                 .start_time = process_field(info->si_pid, 22)};
-    return send(keeper->exits, &record, sizeof record, MSG_DONTWAIT | MSG_NOSIGNAL) ==
-           (ssize_t)sizeof record;
-}
+/* ---- its own two ---- */
 
 /* The manager's last words are heard before its end is known: they are its own only until then. */
 static void reap_own(struct keeper *keeper, struct child *child) {
@@ -39,38 +30,93 @@ static void reap_own(struct keeper *keeper, struct child *child) {
         keeper_child_ended(keeper, child, status);
 }
 
-static void wait_for_reader(struct keeper *keeper) {
-    if (keeper->untold_from == NEVER)
-        keeper->untold_from = now();
-    keeper_listen(keeper, keeper->exits, POLLOUT);
+/* ---- all others ---- */
+
+/* Field 22 of /proc/PID/stat; 0 where it cannot be read. */
+static uint64_t start_time(pid_t pid) {
+    char path[64], stat[1024];
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    read_text(path, stat, sizeof stat);
+    const char *at = strrchr(stat, ')'); /* field 2 may hold anything */
+    for (unsigned field = 2; at && field < 22; field++)
+        at = strchr(at + 1, ' ');
+    return at ? strtoull(at, NULL, 10) : 0;
+}
+
+static int status_of(const siginfo_t *info) {
+    if (info->si_code == CLD_EXITED)
+        return (info->si_status & 0xff) << 8;
+    return (info->si_status & 0x7f) | (info->si_code == CLD_DUMPED ? 0x80 : 0);
+}
+
+/* Looked at while it is a zombie: its number is nobody else's yet. Never half a record: the kernel
+ * takes so few bytes whole or not at all. */
+static bool tell(const struct keeper *keeper, const siginfo_t *info) {
+    struct keeper_exit record = {.pid = info->si_pid,
+                                 .wait_status = status_of(info),
+                                 .start_time = start_time(info->si_pid)};
+    return send(keeper->exits, &record, sizeof record, MSG_DONTWAIT | MSG_NOSIGNAL) ==
+           (ssize_t)sizeof record;
+}
+
+/* The next zombie that is neither of the two; one of these ended since then, and its SIGCHLD brings
+ * us back. */
+static bool find_zombie(const struct keeper *keeper, siginfo_t *ret_info) {
+    *ret_info = (siginfo_t){0};
+    return waitid(P_ALL, 0, ret_info, WEXITED | WNOHANG | WNOWAIT) == 0 && ret_info->si_pid > 0 &&
+           ret_info->si_pid != keeper->manager.pid && ret_info->si_pid != keeper->logd.pid;
+}
+
+/* Nobody needs to hear of it, or somebody will. */
+static bool is_settled(struct keeper *keeper, const siginfo_t *info) {
+    return keeper->phase >= PHASE_KILLING || machine_child_ended(keeper, info->si_pid) ||
+           tell(keeper, info);
 }
 
 void reap(struct keeper *keeper) {
-    unsigned untold = 0;
+    bool given_up = keeper->untold_from != NEVER && now() - keeper->untold_from >= NOBODY_READS;
+    bool full = false;
+    unsigned count = 0, untold = 0;
+    siginfo_t info;
     reap_own(keeper, &keeper->manager);
     reap_own(keeper, &keeper->logd);
-    for (;;) {
-        siginfo_t info = {0};
-        if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0)
-            break;
-        if (info.si_pid == keeper->manager.pid || info.si_pid == keeper->logd.pid)
-            break; /* it ended since; its SIGCHLD brings us back */
-        if (keeper->phase < PHASE_KILLING && !machine_child_ended(keeper, info.si_pid) &&
-            !tell(keeper, &info)) {
-            if (now() < reap_deadline(keeper)) {
-                wait_for_reader(keeper);
-                return;
-            }
-            untold++;
-        }
-        waitpid(info.si_pid, NULL, WNOHANG);
+    while ((keeper->unreaped = find_zombie(keeper, &info)) && !full && count++ < REAPED_A_TURN) {
+        bool settled = is_settled(keeper, &info);
+        full = !settled && !given_up;
+        untold += !settled && given_up;
+        if (!full)
+            waitpid(info.si_pid, NULL, WNOHANG);
     }
-    keeper->untold_from = NEVER;
-    keeper_listen(keeper, keeper->exits, 0);
+    if (full && keeper->untold_from == NEVER)
+        keeper->untold_from = now();
+    else if (!full && !(given_up && keeper->unreaped))
+        keeper->untold_from = NEVER;
     if (untold)
         say("how %u processes ended is lost: no manager has asked for a minute", untold);
 }
 
-uint64_t reap_deadline(const struct keeper *keeper) {
-    return keeper->untold_from == NEVER ? NEVER : keeper->untold_from + NOBODY_READS;
+uint64_t reap_due(const struct keeper *keeper) {
+    if (keeper->untold_from != NEVER)
+        return keeper->untold_from + NOBODY_READS;
+    return keeper->unreaped ? 0 : NEVER;
+}
+
+/* ---- the last resort ---- */
+
+/* Numbers, each with a blank behind it; of very many some, and the others when these are gone. */
+unsigned children_kill(pid_t spared) {
+    char path[64], pids[4096], *end = NULL;
+    unsigned count = 0;
+    snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+    read_text(path, pids, sizeof pids);
+    for (const char *at = pids; *at; at = end) {
+        pid_t pid = (pid_t)strtol(at, &end, 10);
+        if (*end++ != ' ')
+            break; /* cut in the middle */
+        if (pid == spared)
+            continue;
+        kill(pid, SIGKILL);
+        count++;
+    }
+    return count;
 }

@@ -5,20 +5,22 @@
 #include "supervisor/keeper/keeper.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "units/base/scoped.h"
 
 enum {
     MESSAGES_A_TURN = 64,  /* so that a child that never stops talking delays nothing else */
+    SIGNALS_A_TURN = 16,   /* the same of somebody who never stops signalling */
     LAST_WORDS = 10000,    /* ms that logd has for draining, and killed processes for dying */
+    DEATH_THROES = 5000,   /* ms that one that was killed has for dying while all ends */
     STOP_PATIENCE = 90000, /* ms that a manager has for stopping all where it tells no other time */
     STOPS_MOST = 5,        /* managers that may try to */
     UNREADY_PATIENCE = 90000 /* ms between two signs of life of a manager that is not ready */
@@ -83,7 +85,7 @@ static void replace_all(struct keeper *keeper) {
 /* While it is kept. Services do not need it to go on. */
 static void manager_crashed(struct keeper *keeper, int wait_status) {
     char how[64], status[160];
-    child_describe_status(wait_status, how, sizeof how);
+    status_describe(wait_status, how, sizeof how);
     snprintf(status, sizeof status, "STATUS=the manager ended by itself (%s), starting it again",
              how);
     if (keeper->unready > 1)
@@ -100,7 +102,7 @@ static void manager_crashed(struct keeper *keeper, int wait_status) {
 static void ended_while_kept(struct keeper *keeper, int wait_status) {
     struct child *manager = &keeper->manager;
     int status = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1;
-    bool first = manager->starts == 1 && !keeper->was_ready;
+    bool first = manager->starts == 1 && !keeper->ready;
     bool refused = first && (status == EXIT_USAGE || status == EXIT_CONFIG);
 
     keeper->unready += !keeper->ready;
@@ -144,40 +146,7 @@ void keeper_child_ended(struct keeper *keeper, struct child *child, int wait_sta
         child_ended(child, wait_status, keeper->phase < PHASE_DRAINING);
 }
 
-/* ---- the loop ---- */
-
-static void heed_signal(struct keeper *keeper, const struct signalfd_siginfo *signal) {
-    int number = (int)signal->ssi_signo;
-    bool hung_up = number == SIGHUP && signal->ssi_code == SI_KERNEL && keeper->foreground;
-
-    if (number == SIGCHLD) {
-        reap(keeper);
-    } else if (machine_signalled(keeper, signal)) {
-        return;
-    } else if (number == SIGHUP && !hung_up) {
-        child_signal(&keeper->manager, SIGHUP);
-    } else if (keeper->phase == PHASE_KEEPING) {
-        keeper_stop(keeper);
-    } else {
-        child_signal(&keeper->manager, hung_up ? SIGTERM : number);
-    }
-}
-
-static void signals_came(struct keeper *keeper, int fd) {
-    struct signalfd_siginfo signal;
-    while (read(fd, &signal, sizeof signal) == (ssize_t)sizeof signal)
-        heed_signal(keeper, &signal);
-}
-
-static void messages_came(struct keeper *keeper, int fd) {
-    (void)fd;
-    receive(keeper, MESSAGES_A_TURN);
-}
-
-static void exits_are_read(struct keeper *keeper, int fd) {
-    (void)fd;
-    reap(keeper);
-}
+/* ---- what is due ---- */
 
 /* One that is not ready reads files and finds services again, and cannot say so meanwhile. */
 void keeper_await_sign(struct keeper *keeper) {
@@ -197,22 +166,69 @@ static void start(struct keeper *keeper, struct child *child) {
         begin_killing(keeper);
 }
 
-/* Starts what is due, kills what is overdue; returns when that is to be looked at again. */
+/* Its time is over. One that waits for a disk that does not answer outlives even SIGKILL: while all
+ * is kept it is waited for, but nothing keeps the end from coming. */
+static void overdue(struct keeper *keeper, struct child *child) {
+    bool ending = keeper->phase > PHASE_KEEPING;
+    if (child->killed) {
+        say("%s (pid %d) does not even die, and is given up", child->name, (int)child->pid);
+        keeper_child_ended(keeper, child, SIGKILL);
+        return;
+    }
+    say("%s (pid %d) has not %s in %u ms and is killed", child->name, (int)child->pid,
+        child->asked || ending ? "ended" : "shown that it is alive", child->patience);
+    child_signal(child, SIGKILL);
+    child->killed = true;
+    child->limit = NEVER;
+    if (ending)
+        child_limit(child, DEATH_THROES);
+}
+
+/* Starts what is due; returns when that is to be looked at again. */
 static uint64_t keep(struct keeper *keeper, struct child *child, bool wanted) {
     if (child->pid == 0 && wanted && now() >= child->due)
         start(keeper, child);
-    if (child->pid > 0 && now() >= child->limit) {
-        say("%s (pid %d) has not %s in %u ms and is killed", child->name, (int)child->pid,
-            child->asked || keeper->phase > PHASE_KEEPING ? "ended" : "shown that it is alive",
-            child->patience);
-        child_signal(child, SIGKILL);
-        child->limit = NEVER;
-    }
+    if (child->pid > 0 && now() >= child->limit)
+        overdue(keeper, child);
     return child->pid > 0 ? child->limit : wanted ? child->due : NEVER;
 }
 
 static uint64_t sooner(uint64_t one, uint64_t other) {
     return one < other ? one : other;
+}
+
+/* ---- the loop ---- */
+
+static void heed_signal(struct keeper *keeper, const struct signalfd_siginfo *signal) {
+    int number = (int)signal->ssi_signo;
+    bool hung_up = number == SIGHUP && signal->ssi_code == SI_KERNEL && keeper->foreground;
+
+    if (number == SIGCHLD) {
+        reap(keeper);
+    } else if (machine_signalled(keeper, signal)) {
+        return;
+    } else if (number == SIGHUP && !hung_up) {
+        child_signal(&keeper->manager, SIGHUP);
+    } else if (keeper->phase == PHASE_KEEPING) {
+        keeper_stop(keeper);
+    } else {
+        child_signal(&keeper->manager, hung_up ? SIGTERM : number);
+    }
+}
+
+static void read_signals(struct keeper *keeper) {
+    struct signalfd_siginfo signals[SIGNALS_A_TURN];
+    ssize_t length = read(keeper->signals, signals, sizeof signals);
+    for (size_t i = 0; length > 0 && i < (size_t)length / sizeof *signals; i++)
+        heed_signal(keeper, &signals[i]);
+}
+
+static uint64_t keep_both(struct keeper *keeper) {
+    uint64_t logd = keep(keeper, &keeper->logd, keeper->phase < PHASE_DRAINING);
+    uint64_t manager = keep(keeper, &keeper->manager, keeper->phase < PHASE_KILLING);
+    if (keeper->phase == PHASE_DRAINING && keeper->logd.pid == 0)
+        keeper->phase = PHASE_ENDED;
+    return sooner(logd, manager);
 }
 
 /* Does what is due. Returns when to be called again at the latest; NEVER: after an event. */
@@ -222,109 +238,60 @@ static uint64_t advance(struct keeper *keeper) {
         keeper->deadline = NEVER;
         begin_draining(keeper);
     }
-    if (now() >= reap_deadline(keeper))
+    if (now() >= reap_due(keeper))
         reap(keeper);
-    uint64_t next = sooner(keeper->deadline, reap_deadline(keeper));
-    next = sooner(next, keep(keeper, &keeper->logd, keeper->phase < PHASE_DRAINING));
-    next = sooner(next, keep(keeper, &keeper->manager, keeper->phase < PHASE_KILLING));
-    next = sooner(next, machine_advance(keeper));
-    if (keeper->phase == PHASE_DRAINING && keeper->logd.pid == 0)
-        keeper->phase = PHASE_ENDED;
-    return next;
+    uint64_t next = keeper->lock < 0 ? begin(keeper) : keep_both(keeper);
+    next = sooner(next, sooner(keeper->deadline, reap_due(keeper)));
+    return sooner(next, machine_advance(keeper));
 }
 
-void keeper_watch(struct keeper *keeper, int fd, short events, watch_ready ready) {
-    if (keeper->watches == WATCHES_MAX)
+/* Sleeps until something happens or that time has come, and heeds what happened. */
+static void await(struct keeper *keeper, uint64_t until) {
+    if (keeper->phase == PHASE_ENDED)
         return;
-    keeper->polled[keeper->watches] = (struct pollfd){.fd = fd, .events = events};
-    keeper->ready_calls[keeper->watches++] = ready;
-}
-
-void keeper_listen(struct keeper *keeper, int fd, short events) {
-    for (unsigned i = 0; i < keeper->watches; i++)
-        if (keeper->polled[i].fd == fd)
-            keeper->polled[i].events = events;
-}
-
-static void run(struct keeper *keeper) {
-    keeper_watch(keeper, keeper->notifications, POLLIN, messages_came);
-    keeper_watch(keeper, keeper->signals, POLLIN, signals_came);
-    keeper_watch(keeper, keeper->exits, 0, exits_are_read);
-    reap(keeper); /* of a predecessor */
-    for (;;) {
-        uint64_t next = advance(keeper), time = now();
-        if (keeper->phase == PHASE_ENDED)
-            return;
-        uint64_t rest = next <= time ? 0 : next - time;
-        int timeout = next == NEVER ? -1 : rest > INT_MAX ? INT_MAX : (int)rest;
-        if (poll(keeper->polled, keeper->watches, timeout) <= 0)
-            continue;
-        for (unsigned i = 0; i < keeper->watches; i++)
-            if (keeper->polled[i].revents)
-                keeper->ready_calls[i](keeper, keeper->polled[i].fd);
-    }
-}
-
-/* ---- beginning ---- */
-
-static int prepare(struct keeper *keeper, const char *runtime_directory) {
-    int error = child_find(&keeper->manager);
-    if (!error)
-        error = child_find(&keeper->logd);
-    if (!error)
-        error = begin_place(keeper, runtime_directory);
-    if (error) {
-        keeper->lock = close_fd(keeper->lock);
-        keeper->notifications = close_fd(keeper->notifications);
-    }
-    return error;
-}
-
-/* As it is when nothing has happened yet. */
-static void set_up(struct keeper *keeper, const struct options *options) {
-    keeper->foreground = options->foreground;
-    keeper->may_end = keeper->machine.place < PLACE_NAMESPACE;
-    keeper->upward = getenv("NOTIFY_SOCKET");
-    keeper->arguments = options->again;
-    keeper->notifications = keeper->signals = keeper->lock = keeper->exits = -EBADF;
-    keeper->deadline = keeper->untold_from = NEVER;
-    keeper->manager = (struct child){.name = "ringfence-manager",
-                                     .arguments = options->passed_on,
-                                     .death_signal = SIGKILL,
-                                     .limit = NEVER};
-    keeper->logd = (struct child){.name = "ringfence-logd",
-                                  .arguments = options->logd,
-                                  .death_signal = SIGTERM,
-                                  .limit = NEVER};
-    if (readlink("/proc/self/exe", keeper->self, sizeof keeper->self - 1) < 0)
-        say("cannot tell my own path: %s", strerror(errno));
+    uint64_t time = now(), rest = until > time ? until - time : 0;
+    int timeout = until == NEVER ? -1 : rest > INT_MAX ? INT_MAX : (int)rest;
+    enum { MESSAGES, SIGNALS, EXITS, BUTTONS };
+    struct pollfd polled[] = {
+        [MESSAGES] = {keeper->notifications, POLLIN, 0},
+        [SIGNALS] = {keeper->signals, POLLIN, 0},
+        [EXITS] = {keeper->exits, keeper->untold_from == NEVER ? 0 : POLLOUT, 0},
+        [BUTTONS] = {keeper->machine.buttons.epoll, POLLIN, 0},
+    };
+    if (poll(polled, ELEMENTS(polled), timeout) <= 0)
+        return;
+    if (polled[MESSAGES].revents)
+        receive(keeper, MESSAGES_A_TURN);
+    if (polled[SIGNALS].revents)
+        read_signals(keeper);
+    if (polled[EXITS].revents)
+        reap(keeper);
+    if (polled[BUTTONS].revents)
+        machine_touched(keeper);
 }
 
 int main(int argc, char **argv) {
     static struct keeper keeper;
-    note_time("RINGFENCE_BEGAN");
-    bool first = getpid() == 1;
     struct options options;
+    bool first = getpid() == 1;
+    note_time("RINGFENCE_BEGAN");
     machine_begin(&keeper.machine, &argc, &argv);
     int result = options_parse(argc, argv, first, &options);
     if (result)
         return result < 0 ? EXIT_USAGE : fflush(stdout) ? EXIT_FAILURE : 0;
 
-    set_up(&keeper, &options);
-    bool resumed = options.resumed && resume_read(&keeper) == 0;
-    if (options.resumed && !resumed)
-        set_up(&keeper, &options);
-    if (begin_process(&keeper, first && !options.foreground, resumed) < 0 && keeper.may_end)
+    begin_blank(&keeper, &options);
+    if (options.resumed && resume_read(&keeper) < 0)
+        begin_blank(&keeper, &options);
+    if (begin_process(&keeper, first && !options.foreground) < 0 && keeper.may_end)
         return EXIT_FAILURE;
     machine_open(&keeper);
     resume_catch_crashes(&keeper);
-    while (!resumed && prepare(&keeper, options.runtime_directory) < 0) {
-        if (keeper.may_end)
-            return EXIT_FAILURE;
-        machine_cannot_begin(&keeper);
-    }
-    run(&keeper);
-    unlink(keeper.address.sun_path);
+    reap(&keeper); /* what a predecessor has left */
+    while (keeper.phase != PHASE_ENDED)
+        await(&keeper, advance(&keeper));
+    if (keeper.lock >= 0)
+        unlink(keeper.address.sun_path);
     machine_end(&keeper);
     return keeper.exit_code;
 }

@@ -38,7 +38,7 @@ static void alive(struct keeper *keeper, const char *value) {
 
 /* A sign of life too: from now on it has the patience for one that is ready. */
 static void ready(struct keeper *keeper, const char *value) {
-    keeper->ready = keeper->was_ready = true;
+    keeper->ready = true;
     keeper->unready = 0;
     alive(keeper, value);
 }
@@ -136,34 +136,37 @@ static void keep(struct store *store, struct message *message, const char *name)
     }
 }
 
+/* What stands behind the word in a line that begins with it; NULL: it does not. */
+static const char *find_value(const char *line, const char *word) {
+    size_t size = strlen(word);
+    bool whole = word[size - 1] != '=' && line[size] != '\0';
+    return strncmp(line, word, size) == 0 && !whole ? line + size : NULL;
+}
+
 /* The manager's words, line by line. The text is taken apart in place. */
 static void heed(struct keeper *keeper, struct message *message) {
-    char told[MESSAGE_MOST + 1], *rest = message->text;
-    const char *name = "";
+    char told[MESSAGE_MOST + 1] = "", *end = told, *rest = message->text;
+    const char *name = "", *value;
     bool store = false, drop = false;
-    size_t length = 0;
     for (char *line; (line = strsep(&rest, "\n"));) {
-        store |= strcmp(line, "FDSTORE=1") == 0;
-        drop |= strcmp(line, "FDSTOREREMOVE=1") == 0;
-        if (strncmp(line, "FDNAME=", 7) == 0)
-            name = line + 7;
+        store |= find_value(line, "FDSTORE=1") != NULL;
+        drop |= find_value(line, "FDSTOREREMOVE=1") != NULL;
+        if ((value = find_value(line, "FDNAME=")))
+            name = value;
         for (size_t i = 0; i < ELEMENTS(words); i++) {
-            size_t size = strlen(words[i].word);
-            if (strncmp(line, words[i].word, size) != 0 ||
-                (words[i].word[size - 1] != '=' && line[size]))
+            if (!(value = find_value(line, words[i].word)))
                 continue;
-            if (words[i].upward && length + strlen(line) + 2 <= sizeof told)
-                length += (size_t)snprintf(told + length, sizeof told - length, "%s%s",
-                                           length ? "\n" : "", line);
+            if (words[i].upward) /* the lines are no longer than the message that they are from */
+                end += sprintf(end, "%s%s", end > told ? "\n" : "", line);
             if (words[i].heed)
-                words[i].heed(keeper, line + size);
+                words[i].heed(keeper, value);
         }
     }
     if (store && (message->count > 0 || message->lost))
         keep(&keeper->store, message, name);
     if (drop && *name)
         store_drop(&keeper->store, name);
-    if (length > 0)
+    if (end > told)
         tell_upward(keeper, told);
 }
 

@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -33,80 +34,56 @@ static const char magic[] = "ringfenced-state ";
 
 /* ---- the table ---- */
 
-enum kind { KIND_NUMBER, KIND_TIME, KIND_FLAG, KIND_PATH, KIND_DESCRIPTOR };
-
 struct row {
     const char *name;
-    enum kind kind;
-    size_t offset;
+    size_t offset, size;
 };
 
-#define ROW(kind, member)                                                                          \
-    { #member, KIND_##kind, offsetof(struct keeper, member) }
+#define ROW(member)                                                                                \
+    { #member, offsetof(struct keeper, member), sizeof((struct keeper *)0)->member }
 #define CHILD(child)                                                                               \
-    ROW(NUMBER, child.pid), ROW(NUMBER, child.starts), ROW(TIME, child.started),                   \
-        ROW(TIME, child.due), ROW(NUMBER, child.delay), ROW(FLAG, child.asked),                    \
-        ROW(TIME, child.limit), ROW(NUMBER, child.patience)
+    ROW(child.pid), ROW(child.starts), ROW(child.started), ROW(child.due), ROW(child.delay),       \
+        ROW(child.asked), ROW(child.killed), ROW(child.limit), ROW(child.patience)
 
 static const struct row rows[] = {
-    ROW(NUMBER, phase),
-    ROW(NUMBER, exit_code),
-    CHILD(manager),
-    CHILD(logd),
-    ROW(FLAG, ready),
-    ROW(FLAG, was_ready),
-    ROW(FLAG, replacing),
-    ROW(NUMBER, unready),
-    ROW(NUMBER, stops),
-    ROW(NUMBER, watchdog),
-    ROW(TIME, deadline),
-    ROW(NUMBER, crashes),
-    ROW(NUMBER, crash_signal),
-    ROW(TIME, crashed),
-    ROW(DESCRIPTOR, lock),
-    ROW(DESCRIPTOR, notifications),
-    ROW(DESCRIPTOR, exits),
-    ROW(PATH, self),
-    ROW(NUMBER, machine.ending),
-    ROW(NUMBER, machine.rescue),
-    ROW(NUMBER, machine.deaths),
+    ROW(phase),          ROW(exit_code),      CHILD(manager),      CHILD(logd),
+    ROW(ready),          ROW(replacing),      ROW(unready),        ROW(stops),
+    ROW(watchdog),       ROW(deadline),       ROW(crashes),        ROW(crash_signal),
+    ROW(crashed),        ROW(lock),           ROW(notifications),  ROW(exits),
+    ROW(machine.ending), ROW(machine.rescue), ROW(machine.deaths), ROW(machine.watchdog.seconds),
 };
 
-/* int, unsigned, enum and pid_t alike. */
-static_assert(sizeof(pid_t) == sizeof(int) && sizeof(enum phase) == sizeof(int), "KIND_NUMBER");
+/* bool, uint64_t, or int, unsigned, enum and pid_t alike; none is less than 0 in a keeper that has
+ * begun. */
+static_assert(sizeof(pid_t) == sizeof(int) && sizeof(enum phase) == sizeof(int), "int");
 
-static void *member(const struct keeper *keeper, const struct row *row) {
-    return (char *)keeper + row->offset;
+static uint64_t row_get(const struct keeper *keeper, const struct row *row) {
+    const void *member = (const char *)keeper + row->offset;
+    if (row->size == sizeof(bool))
+        return *(const bool *)member;
+    return row->size == sizeof(int) ? *(const unsigned *)member : *(const uint64_t *)member;
+}
+
+static void row_set(struct keeper *keeper, const struct row *row, uint64_t value) {
+    void *member = (char *)keeper + row->offset;
+    if (row->size == sizeof(bool))
+        *(bool *)member = value;
+    else if (row->size == sizeof(int))
+        *(unsigned *)member = (unsigned)value;
+    else
+        *(uint64_t *)member = value;
 }
 
 /* ---- writing ---- */
 
-static size_t print(const struct keeper *keeper, const struct row *row, char *text, size_t size) {
-    const void *value = member(keeper, row);
-    switch (row->kind) {
-    case KIND_NUMBER:
-    case KIND_DESCRIPTOR:
-        return (size_t)snprintf(text, size, "%s %d\n", row->name, *(const int *)value);
-    case KIND_TIME:
-        return (size_t)snprintf(text, size, "%s %llu\n", row->name,
-                                (unsigned long long)*(const uint64_t *)value);
-    case KIND_FLAG:
-        return (size_t)snprintf(text, size, "%s %d\n", row->name, *(const bool *)value);
-    case KIND_PATH:
-        return (size_t)snprintf(text, size, "%s %s\n", row->name, (const char *)value);
-    }
-    return 0;
-}
-
 /* Called by a signal handler too: no allocation, no lock. */
-int resume_save(struct keeper *keeper) {
-    static char text[PATH_MAX + ELEMENTS(rows) * 64];
-    size_t length =
-        (size_t)snprintf(text, sizeof text, "%s%d %s\n", magic, STATE_VERSION, RINGFENCE_VERSION);
-    for (size_t i = 0; i < ELEMENTS(rows) && length < sizeof text; i++)
-        length += print(keeper, &rows[i], text + length, sizeof text - length);
-    if (length >= sizeof text)
-        return -ENOSPC;
+static int save(const struct keeper *keeper) {
+    char text[PATH_MAX + ELEMENTS(rows) * 64];
+    size_t length = (size_t)snprintf(text, sizeof text, "%s%d %s\nself %s\n", magic, STATE_VERSION,
+                                     RINGFENCE_VERSION, keeper->self);
+    for (size_t i = 0; i < ELEMENTS(rows); i++)
+        length += (size_t)snprintf(text + length, sizeof text - length, "%s %llu\n", rows[i].name,
+                                   (unsigned long long)row_get(keeper, &rows[i]));
     if (ftruncate(KEEPER_STATE, 0) < 0 || lseek(KEEPER_STATE, 0, SEEK_SET) < 0 ||
         write(KEEPER_STATE, text, length) != (ssize_t)length)
         return -errno;
@@ -114,35 +91,14 @@ int resume_save(struct keeper *keeper) {
 }
 
 static void hand_over(const struct keeper *keeper, bool handed_over) {
-    int flag = handed_over ? 0 : FD_CLOEXEC;
-    for (int fd = KEEPER_EXITS; fd <= KEEPER_STATE; fd++)
-        fcntl(fd, F_SETFD, flag);
-    for (size_t i = 0; i < ELEMENTS(rows); i++)
-        if (rows[i].kind == KIND_DESCRIPTOR)
-            fcntl(*(const int *)member(keeper, &rows[i]), F_SETFD, flag);
+    const int fds[] = {KEEPER_EXITS, KEEPER_NAMES,          KEEPER_STATE,
+                       keeper->lock, keeper->notifications, keeper->exits};
+    for (size_t i = 0; i < ELEMENTS(fds); i++)
+        fcntl(fds[i], F_SETFD, handed_over ? 0 : FD_CLOEXEC);
     store_hand_over(&keeper->store, handed_over);
 }
 
 /* ---- reading ---- */
-
-static void parse(struct keeper *keeper, const struct row *row, const char *text) {
-    void *value = member(keeper, row);
-    switch (row->kind) {
-    case KIND_NUMBER:
-    case KIND_DESCRIPTOR:
-        *(int *)value = (int)strtol(text, NULL, 10);
-        break;
-    case KIND_TIME:
-        *(uint64_t *)value = strtoull(text, NULL, 10);
-        break;
-    case KIND_FLAG:
-        *(bool *)value = *text == '1';
-        break;
-    case KIND_PATH:
-        snprintf(value, PATH_MAX, "%s", text);
-        break;
-    }
-}
 
 static void take_stored(struct keeper *keeper, char *text) {
     char *name = NULL;
@@ -154,31 +110,27 @@ static void take_stored(struct keeper *keeper, char *text) {
 }
 
 static void take_line(struct keeper *keeper, char *line) {
-    char *value = strchr(line, ' ');
-    if (!value)
-        return;
-    *value++ = '\0';
+    char *value = line + strcspn(line, " ");
+    line[strcspn(line, "\n")] = '\0';
+    if (*value)
+        *value++ = '\0';
     if (strcmp(line, "fd") == 0)
         take_stored(keeper, value);
+    if (strcmp(line, "self") == 0)
+        snprintf(keeper->self, sizeof keeper->self, "%s", value);
     for (size_t i = 0; i < ELEMENTS(rows); i++)
         if (strcmp(line, rows[i].name) == 0)
-            parse(keeper, &rows[i], value);
+            row_set(keeper, &rows[i], strtoull(value, NULL, 10));
 }
 
-static int take_lines(struct keeper *keeper, const char *text, size_t size) {
+static int take_lines(struct keeper *keeper) {
     char line[PATH_MAX + 64];
-    const char *end = text + size;
-    if (size < sizeof magic || memcmp(text, magic, sizeof magic - 1) != 0)
+    scoped_file FILE *file = fdopen(fcntl(KEEPER_STATE, F_DUPFD_CLOEXEC, KEEPER_STATE), "r");
+    if (!file || fseek(file, 0, SEEK_SET) < 0 || !fgets(line, sizeof line, file) ||
+        strncmp(line, magic, sizeof magic - 1) != 0)
         return -EINVAL;
-    for (const char *at = text, *stop; at < end && (stop = memchr(at, '\n', (size_t)(end - at)));
-         at = stop + 1) {
-        size_t length = (size_t)(stop - at);
-        if (length >= sizeof line)
-            continue;
-        memcpy(line, at, length);
-        line[length] = '\0';
+    while (fgets(line, sizeof line, file))
         take_line(keeper, line);
-    }
     return 0;
 }
 
@@ -205,31 +157,15 @@ static int check(struct keeper *keeper) {
     return 0;
 }
 
-/* All that may have been read of a state that turned out to be none. */
-static void forget(struct keeper *keeper) {
-    static const size_t sizes[] = {[KIND_NUMBER] = sizeof(int),
-                                   [KIND_TIME] = sizeof(uint64_t),
-                                   [KIND_FLAG] = sizeof(bool),
-                                   [KIND_PATH] = PATH_MAX,
-                                   [KIND_DESCRIPTOR] = sizeof(int)};
-    for (size_t i = 0; i < ELEMENTS(rows); i++)
-        memset(member(keeper, &rows[i]), 0, sizes[rows[i].kind]);
-    keeper->store.length = keeper->store.count = 0;
-}
-
 int resume_read(struct keeper *keeper) {
-    struct stat file = {0};
-    void *text = MAP_FAILED;
-    if (fstat(KEEPER_STATE, &file) == 0 && file.st_size > 0)
-        text = mmap(NULL, (size_t)file.st_size, PROT_READ, MAP_SHARED, KEEPER_STATE, 0);
-    int error = text == MAP_FAILED ? -EINVAL : take_lines(keeper, text, (size_t)file.st_size);
-    if (text != MAP_FAILED)
-        munmap(text, (size_t)file.st_size);
+    int error = take_lines(keeper);
     if (!error)
         error = check(keeper);
     if (error) {
         say("the state of a predecessor cannot be taken over: %s", strerror(-error));
-        forget(keeper);
+        for (size_t i = 0; i < ELEMENTS(rows); i++)
+            row_set(keeper, &rows[i], 0);
+        keeper->store.length = keeper->store.count = 0;
     }
     return error;
 }
@@ -240,30 +176,26 @@ int resume_read(struct keeper *keeper) {
 static bool try_program(const struct keeper *keeper) {
     int status = 0;
     uint64_t end = now() + TRIAL;
-    pid_t pid = fork();
+    pid_t pid = fork(), ended = 0;
     if (pid == 0) {
-        int null = open("/dev/null", O_WRONLY);
-        if (null >= 0)
-            dup2(null, STDOUT_FILENO);
+        dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), STDOUT_FILENO);
         execl(keeper->self, keeper->self, "--resume", "--version", NULL);
         say("cannot run \"%s\": %s", keeper->self, strerror(errno));
         _exit(127);
     }
-    while (pid > 0 && waitpid(pid, &status, WNOHANG) == 0) {
-        if (now() >= end)
-            kill(pid, SIGKILL);
+    while (pid > 0 && (ended = waitpid(pid, &status, WNOHANG)) == 0 && now() < end)
         poll(NULL, 0, 5);
-    }
-    return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    if (pid > 0 && ended == 0)
+        kill(pid, SIGKILL); /* not waited for: its disk may not answer; reaped like any other */
+    return ended > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 void resume_replace(struct keeper *keeper) {
-    int error = 0;
     if (!try_program(keeper)) {
         say("\"%s\" does not tell its version and is not what I become", keeper->self);
         return;
     }
-    error = resume_save(keeper);
+    int error = save(keeper);
     if (!error) {
         hand_over(keeper, true);
         execv(keeper->self, keeper->arguments);
@@ -283,7 +215,7 @@ static pid_t crashing_pid;
 static _Noreturn void give_up(int number) {
     if (crashing->may_end || getpid() != crashing_pid) {
         signal(number, SIG_DFL);
-        raise(number);
+        kill(getpid(), number); /* raise(3) may take us for our parent */
         _exit(128 + number);
     }
     say("I give up, but reap; nothing that ends is started again");
@@ -306,7 +238,7 @@ static void crash(int number) {
     keeper->crashes++;
     keeper->crashed = now();
     keeper->crash_signal = number;
-    if (keeper->crashes <= CRASHES_MOST && resume_save(keeper) == 0) {
+    if (keeper->crashes <= CRASHES_MOST && save(keeper) == 0) {
         hand_over(keeper, true);
         execv("/proc/self/exe", keeper->arguments); /* the one on disk may be another by now */
         execv(keeper->self, keeper->arguments);

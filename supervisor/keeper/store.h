@@ -13,13 +13,12 @@ enum {
  * Zero-initialised is empty. */
 struct store {
     size_t length, count; /* bytes, descriptors */
-    size_t last;          /* where the last record begins, if there is one */
     bool complained;      /* that it is full */
     unsigned char records[STORE_BYTES];
 };
 
 /* The descriptors are the store's from now on; -ENOSPC: there is no room for them, and they are
- * still the caller's. At most 255 at once. */
+ * still the caller's. */
 int store_add(struct store *store, const char *name, const int *fds, size_t count);
 
 /* Closes all of that name; a "*" at its end stands for anything. */

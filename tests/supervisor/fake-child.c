@@ -5,10 +5,10 @@
  *     note TEXT      notify TEXT (| is a newline)      stray TEXT (a notification by its child)
  *     sleep MS       orphan MS (a grandchild)          wait (until SIGTERM or SIGINT)
  *     exit STATUS    raise SIGNAL                      large (a notification of 8,000 bytes)
- *     hang (deaf to all)    orphans COUNT (that end at once)    told NAME (of the environment)
- *     store COUNT NAME TEXT (a file with this text, so many times)    drop NAME
- *     held (notes what the keeper handed over)    exits (notes who ended)    count N (until so many
- * did) flood COUNT TEXT (so many notifications, then SIGKILL)
+ *     hang (deaf to all)    write PATH    orphans COUNT (that end at once)    told NAME (of the
+ * environment) store COUNT NAME TEXT (a file with this text, so many times)    drop NAME held
+ * (notes what the keeper handed over)    exits (notes who ended)    count N (until so many did)
+ * flood COUNT TEXT (so many notifications, then SIGKILL)
  *
  * `fake-child listen PATH` prints notifications, one a line, until it is ended.
  *
@@ -230,6 +230,10 @@ static void obey(char *command, const sigset_t *set) {
     } else if (strcmp(word, "hang") == 0) {
         for (;;)
             pause();
+    } else if (strcmp(word, "write") == 0) {
+        scoped_fd int fd = open(rest, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        if (fd < 0 || write(fd, "x", 1) < 0)
+            note("cannot write");
     } else if (strcmp(word, "note") == 0) {
         note(rest);
     } else if (strcmp(word, "notify") == 0) {

@@ -41,6 +41,7 @@ is_resumed() { tr '\0' ' ' <"/proc/$keeper/cmdline" | grep -q "^./ringfenced --r
 }
 
 @test "what cannot be run is not become" {
+    has_no_third() { [ "$(wc -w <"/proc/$keeper/task/$keeper/children")" -eq 2 ]; }
     replaced
     script manager "note next" "notify READY=1" wait "notify REEXEC=1" "exit 75"
     rounds=0
@@ -63,6 +64,9 @@ is_resumed() { tr '\0' ' ' <"/proc/$keeper/cmdline" | grep -q "^./ringfenced --r
     refused older
     half() { head -c 30000 "$RINGFENCE_BUILD/ringfenced" >ringfenced; chmod +x ringfenced; }
     refused half
+    mute() { printf '#!/bin/sh\nexec sleep 1000\n' >ringfenced; chmod +x ringfenced; } # for five seconds
+    refused mute
+    eventually has_no_third
     rm ringfenced
     cp "$RINGFENCE_BUILD/ringfenced" .
     script manager held "note last" wait "exit 0"

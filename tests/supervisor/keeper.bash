@@ -20,8 +20,12 @@ teardown() {
     for pid in $keeper $listener; do
         kill -KILL "$pid" 2>/dev/null
     done
+    thaw
     eventually gone || true
     cd / && rm -rf "$scratch"
+}
+thaw() {
+    [ ! -d disk ] || { fsfreeze -u disk; umount disk; rmdir disk; } 2>/dev/null || true
 }
 gone() { ! grep -slx "$scratch/ringfence-.*" /proc/[0-9]*/cmdline; }
 

@@ -115,10 +115,10 @@ listen() {
     begin env NOTIFY_SOCKET="$scratch/upward.socket"
     eventually said "in 400 ms"
     grep -E "^ringfenced: ringfence-manager \(pid [0-9]+\) ended by itself: SIGSEGV( \(core dumped\))?; starting it again in 100 ms$" stderr
-    [ "$(grep -o 'in [0-9]* ms' stderr)" = $'in 100 ms\nin 200 ms\nin 400 ms' ]
+    [ "$(grep -o 'in [0-9]* ms' stderr | head -n 3)" = $'in 100 ms\nin 200 ms\nin 400 ms' ]
     script manager "note recovered" wait "exit 0"
     eventually event "ringfence-manager recovered"
-    [ "$(grep -c started events)" -eq 4 ] # three, and the logger
+    [ "$(grep -c started events)" -ge 4 ] # three, and the logger
     grep -q '^STATUS=the manager ended by itself (SIGSEGV.*), starting it again$' upward
     kill -TERM $keeper
     finish 0
@@ -230,6 +230,28 @@ listen() {
     said "^ringfenced: ringfence-manager (pid [0-9]*) has not ended in 300 ms and is killed$"
 }
 
+@test "one that waits for a disk outlives even SIGKILL, but nothing keeps the end from coming" {
+    [ "$(id -u)" = 0 ] || skip "needs root"
+    truncate -s 8M image && mke2fs -qF image && mkdir disk
+    mount -o loop image disk || skip "no loop device can be had"
+    script manager "notify READY=1" "note ready" wait "notify EXTEND_TIMEOUT_USEC=100000" \
+        "write $scratch/disk/file" "note written"
+    begin
+    eventually event "ringfence-manager ready"
+    script manager "note next" wait "exit 0"
+    manager=$(child ringfence-manager)
+    fsfreeze -f disk
+    kill -TERM "$keeper"
+    finish 0
+    said "^ringfenced: ringfence-manager (pid $manager) has not ended in 100 ms and is killed$"
+    said "^ringfenced: ringfence-manager (pid $manager) does not even die, and is given up$"
+    event "ringfence-manager next"
+    event "ringfence-logd SIGTERM"
+    grep "^State:.D" "/proc/$manager/status"
+    thaw
+    ! event "ringfence-manager written"
+}
+
 @test "a manager is watched if it asks for it" {
     script manager "told RINGFENCE_WATCHDOG_USEC" "notify READY=1" "notify WATCHDOG_USEC=400000" \
         "sleep 300" "notify WATCHDOG=1" "sleep 300" "notify WATCHDOG=1" "note lives" hang
@@ -293,11 +315,12 @@ listen() {
 @test "descriptors are kept by name, in order, for the next manager" {
     script manager "store 1 web/socket one" "store 2 web/sandbox two" "store 1 db/socket three" \
         "store 1 web/socket four" "drop web/sandbox" "store 1 db/store five" "store 1 web/sandbox six" \
-        "store 1 old/a seven" "store 1 old/b eight" "drop old/*" held "exit 1"
+        "store 1 old/a seven" "store 1 old/b eight" "drop old/*" held wait "exit 1"
     begin
     eventually event "ringfence-manager holds no more"
     [ "$(grep -c held events)" -eq 0 ] # it began with nothing
     script manager held "drop *" "note told" wait held "exit 0"
+    kill -TERM "$(child ringfence-manager)"
     eventually event "ringfence-manager told"
     [ "$(grep held events)" = "ringfence-manager held web/socket=one
 ringfence-manager held db/socket=three

@@ -110,7 +110,7 @@ TEST(as_much_as_there_may_be) {
         name[1] = (char)('a' + count % 2); /* so that each has a record of its own */
         count++;
     }
-    CHECK(count == STORE_BYTES / (2 + 255 + sizeof(int)));
+    CHECK(count == STORE_BYTES / (1 + 255 + sizeof(int)));
     CHECK(store.length <= STORE_BYTES);
     CHECK(add("short", -2) == 0); /* what still fits */
     store_drop(&store, "x*");

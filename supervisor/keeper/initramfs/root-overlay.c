@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
 #include <sched.h>
 #include <stdio.h>
@@ -15,9 +14,9 @@
 
 #include "supervisor/device/block.h"
 #include "supervisor/keeper/initramfs/switch-root.h"
-#include "supervisor/keeper/keeper.h"
 #include "supervisor/keeper/machine/command-line.h"
 #include "supervisor/keeper/machine/console.h"
+#include "supervisor/keeper/plain.h"
 #include "units/base/scoped.h"
 
 #define UPPER OVERLAY_DATA "/root"  /* what is written to the root */
@@ -27,9 +26,8 @@
 #define RESET "factory-reset" /* a file there: all else is to be deleted */
 
 enum {
-    DESCRIPTORS = 32, /* of nftw(3), for a directory each; where one is deeper it opens anew */
-    REPAIRED = 3      /* fsck(8): 1 is repaired, 2 with a wish for a reboot of who had it mounted */
-};
+    REPAIRED = 3
+}; /* fsck(8): 1 is repaired, 2 with a wish for a reboot of who had it mounted */
 
 /* The lower one may be another at the next boot, after an update. So nothing of the upper one may
  * refer to it: a directory that is renamed is copied, a file that changes is copied whole. */
@@ -100,11 +98,6 @@ static int mount_data(const struct command_line *line) {
 
 /* ---- back to how it was delivered ---- */
 
-static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *place) {
-    (void)status, (void)place;
-    return kind == FTW_DP || kind == FTW_DNR ? rmdir(path) : unlink(path);
-}
-
 /* The file that asks for it goes last: a reset that the power ended is finished at the next boot.
  */
 static int remove_all(void) {
@@ -117,8 +110,8 @@ static int remove_all(void) {
         for (size_t i = 0; i < ELEMENTS(kept); i++)
             keep |= strcmp(entry->d_name, kept[i]) == 0;
         snprintf(path, sizeof path, OVERLAY_DATA "/%s", entry->d_name);
-        if (!keep && nftw(path, remove_one, DESCRIPTORS, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) < 0)
-            error = -errno;
+        if (!keep)
+            error = tree_remove(path);
     }
     if (directory)
         closedir(directory);
@@ -143,7 +136,7 @@ static void reset(const struct command_line *line) {
 
 /* ---- both together ---- */
 
-static int make_directories(void) {
+static int make_layers(void) {
     static const char *const paths[] = {UPPER, WORK, STATE};
     for (size_t i = 0; i < ELEMENTS(paths); i++)
         if (mkdir(paths[i], 0755) < 0 && errno != EEXIST)
@@ -156,18 +149,13 @@ static int make_directories(void) {
 static int mount_state(const char *target) {
     char path[PATH_MAX];
     snprintf(path, sizeof path, "%s" STATE_TARGET, target);
-    for (char *slash = path + strlen(target); (slash = strchr(slash + 1, '/'));) {
-        *slash = '\0';
-        mkdir(path, 0755);
-        *slash = '/';
-    }
-    mkdir(path, 0755);
+    make_directories(path);
     return mount(STATE, path, NULL, MS_BIND, NULL) < 0 ? -errno : 0;
 }
 
 static int mount_layers(const char *target) {
     char options[512];
-    int error = make_directories();
+    int error = make_layers();
     snprintf(options, sizeof options,
              "lowerdir=" OVERLAY_LOWER ",upperdir=" UPPER ",workdir=" WORK ",%s", features);
     if (error == 0 && mount("overlay", target, "overlay", MS_NOATIME, options) < 0)

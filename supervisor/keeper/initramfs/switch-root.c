@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/reboot.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
@@ -17,9 +18,9 @@
 #include "supervisor/device/block.h"
 #include "supervisor/device/uevents.h"
 #include "supervisor/keeper/initramfs/root-overlay.h"
-#include "supervisor/keeper/keeper.h"
 #include "supervisor/keeper/machine/command-line.h"
 #include "supervisor/keeper/machine/console.h"
+#include "supervisor/keeper/plain.h"
 #include "units/base/scoped.h"
 
 #define PLACE "/sysroot"
@@ -62,7 +63,7 @@ static int pause_after(int seconds, uint64_t waited, bool told) {
     return end == NEVER ? -1 : (int)(end - waited);
 }
 
-int root_await(const char *name, int seconds, char *ret_path, size_t size) {
+static int await_device(const char *name, int seconds, char *ret_path, size_t size) {
     scoped_fd int uevents = uevents_open();
     uint64_t begun = now();
     bool told = false;
@@ -77,6 +78,14 @@ int root_await(const char *name, int seconds, char *ret_path, size_t size) {
         }
         uevents_await(uevents, pause_after(seconds, waited, told));
     }
+}
+
+/* Nobody reads signals yet: meanwhile the kernel itself obeys Ctrl-Alt-Del, at once. */
+int root_await(const char *name, int seconds, char *ret_path, size_t size) {
+    reboot((int)RB_ENABLE_CAD);
+    int error = await_device(name, seconds, ret_path, size);
+    reboot(RB_DISABLE_CAD);
+    return error;
 }
 
 /* ---- mounting ---- */
@@ -188,19 +197,21 @@ static void move_mounts(void) {
 }
 
 static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *place) {
-    (void)status, (void)place;
-    if (kind == FTW_DP || kind == FTW_DNR)
-        rmdir(path);
-    else
-        unlink(path);
+    (void)status, (void)kind, (void)place;
+    remove(path);
     return 0;
+}
+
+int tree_remove(const char *path) {
+    nftw(path, remove_one, DESCRIPTORS, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+    return remove(path) < 0 && errno != ENOENT ? -errno : 0;
 }
 
 static _Noreturn void enter(const char *init, char **arguments) {
     char *path = strdup(init);
     move_mounts();
     /* It is memory that nobody could reach any more. */
-    nftw("/", remove_one, DESCRIPTORS, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+    tree_remove("/");
     if (chdir(PLACE) == 0 && mount(".", "/", NULL, MS_MOVE, NULL) == 0 && chroot(".") == 0 &&
         chdir("/") == 0 && path) {
         note_time("RINGFENCE_SWITCHED");

@@ -12,7 +12,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "supervisor/keeper/keeper.h"
+#include "supervisor/keeper/plain.h"
 #include "units/base/scoped.h"
 
 #define DIRECTORY "/dev/input"
@@ -86,30 +86,28 @@ void buttons_open(struct buttons *buttons) {
     look(buttons);
 }
 
-/* 1: pressed. 0: nothing (more) to read. -errno: the device is gone. */
+/* What is left over makes epoll readable again. 1: pressed. 0: not. -ENODEV: the device is gone. */
 static int read_button(int fd) {
     struct input_event events[16];
     int pressed = 0;
-    ssize_t length;
-    while ((length = read(fd, events, sizeof events)) > 0)
-        for (size_t i = 0; i < (size_t)length / sizeof *events; i++)
-            pressed |=
-                events[i].type == EV_KEY && events[i].code == KEY_POWER && events[i].value == 1;
-    return pressed ? 1 : length < 0 && errno == EAGAIN ? 0 : -ENODEV;
+    ssize_t length = read(fd, events, sizeof events);
+    if (length <= 0)
+        return length < 0 && errno == EAGAIN ? 0 : -ENODEV;
+    for (size_t i = 0; i < (size_t)length / sizeof *events; i++)
+        pressed |= events[i].type == EV_KEY && events[i].code == KEY_POWER && events[i].value == 1;
+    return pressed;
 }
 
 bool buttons_pressed(struct buttons *buttons) {
     char news[4096];
-    bool pressed = false, changed = false;
-    while (buttons->watch >= 0 && read(buttons->watch, news, sizeof news) > 0)
-        changed = true;
+    bool pressed = false;
     for (size_t i = 0; i < BUTTONS_MOST; i++) {
         int result = buttons->fds[i] < 0 ? 0 : read_button(buttons->fds[i]);
         if (result < 0)
             buttons->fds[i] = close_fd(buttons->fds[i]);
         pressed |= result > 0;
     }
-    if (changed)
+    if (read(buttons->watch, news, sizeof news) > 0)
         look(buttons);
     return pressed;
 }

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "supervisor/keeper/keeper.h"
+#include "supervisor/keeper/plain.h"
 #include "units/base/names.h"
 #include "units/base/scoped.h"
 
@@ -195,11 +195,7 @@ static char *end_word(char *from) {
 
 void command_line_read(struct command_line *ret_line) {
     *ret_line = (struct command_line){.watchdog = -1, .root_wait = ROOT_WAIT};
-    scoped_fd int fd = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
-    ssize_t length = fd < 0 ? 0 : read(fd, ret_line->text, sizeof ret_line->text - 1);
-    if (length <= 0)
-        return;
-    ret_line->text[length] = '\0';
+    read_text("/proc/cmdline", ret_line->text, sizeof ret_line->text);
     for (char *word = ret_line->text, *rest; *word; word = rest) {
         rest = end_word(word);
         /* What follows is the init's own, and the kernel gives it to us as arguments. */

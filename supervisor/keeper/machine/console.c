@@ -11,7 +11,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "supervisor/keeper/keeper.h"
+#include "supervisor/keeper/plain.h"
 #include "units/base/scoped.h"
 
 #define CONSOLE "/dev/console"
@@ -54,10 +54,7 @@ static _Noreturn void become(const char *program) {
     sigset_t none;
     snprintf(name, sizeof name, "%s", slash ? slash + 1 : program);
     sigemptyset(&none);
-    for (int signal = 1; signal < NSIG; signal++) {
-        struct sigaction usual = {.sa_handler = SIG_DFL};
-        sigaction(signal, &usual, NULL);
-    }
+    signals_restore();
     sigprocmask(SIG_SETMASK, &none, NULL);
     setsid();
     int fd = open(CONSOLE, O_RDWR | O_APPEND | O_NOCTTY);

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +10,6 @@
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "supervisor/keeper/initramfs/root-overlay.h"
@@ -55,12 +53,6 @@ static void join_arguments(struct command_line *line, int *argc, char ***argv) {
     *argv = joined;
 }
 
-static void write_file(const char *path, const char *text) {
-    scoped_fd int fd = open(path, O_WRONLY | O_CLOEXEC);
-    if (fd >= 0 && write(fd, text, strlen(text)) < 0)
-        return; /* a kernel without it does as it always did */
-}
-
 void machine_begin(struct machine *machine, int *argc, char ***argv) {
     machine->place = find_place();
     machine->buttons.epoll = machine->watchdog.fd = -EBADF;
@@ -87,7 +79,7 @@ void machine_begin(struct machine *machine, int *argc, char ***argv) {
     }
     /* It would drop most of what we say while many units come up. */
     if (machine->place == PLACE_MACHINE)
-        write_file("/proc/sys/kernel/printk_devkmsg", "on\n");
+        write_text("/proc/sys/kernel/printk_devkmsg", "on\n");
 }
 
 /* ---- what ends it ---- */
@@ -188,8 +180,7 @@ void machine_told_alive(struct keeper *keeper) {
     watchdog_feed(&keeper->machine.watchdog);
 }
 
-static void buttons_came(struct keeper *keeper, int fd) {
-    (void)fd;
+void machine_touched(struct keeper *keeper) {
     if (buttons_pressed(&keeper->machine.buttons))
         begin_ending(keeper, ENDING_POWEROFF, false);
 }
@@ -199,9 +190,11 @@ void machine_open(struct keeper *keeper) {
     if (machine->place != PLACE_MACHINE)
         return;
     buttons_open(&machine->buttons);
-    keeper_watch(keeper, machine->buttons.epoll, POLLIN, buttons_came);
     if (machine->line.watchdog > 0)
         keeper->watchdog = machine_told_watchdog(keeper, 0);
+    else if (machine->watchdog
+                 .seconds) /* armed by a predecessor; the manager will not say it again */
+        watchdog_arm(&machine->watchdog, machine->watchdog.seconds);
 }
 
 /* A person at the rescue shell, and what is left of the keeper's own work, need the machine. */
@@ -251,25 +244,12 @@ void machine_manager_crashed(struct keeper *keeper) {
         keeper->manager.due = NEVER;
 }
 
-/* Signals are heeded as ever: with nothing to stop, the end is near. */
-static void await_second(struct keeper *keeper) {
-    struct pollfd polled = {.fd = keeper->signals, .events = POLLIN};
-    struct signalfd_siginfo signal;
-    poll(&polled, 1, 1000);
-    while (read(keeper->signals, &signal, sizeof signal) == (ssize_t)sizeof signal)
-        machine_signalled(keeper, &signal);
-    for (pid_t pid; (pid = waitpid(-1, NULL, WNOHANG)) > 0;)
-        machine_child_ended(keeper, pid);
-    if (keeper->phase != PHASE_KEEPING)
-        machine_end(keeper);
-}
-
-void machine_cannot_begin(struct keeper *keeper) {
+uint64_t machine_cannot_begin(struct keeper *keeper) {
     struct machine *machine = &keeper->machine;
-    if (machine->failures++ == 0)
-        offer_rescue(machine, "ringfenced cannot begin");
-    for (unsigned i = 0; machine->rescue > 0 || (i < machine->failures && i < PAUSE_MOST); i++)
-        await_second(keeper);
+    unsigned pause = ++machine->failures < PAUSE_MOST ? machine->failures : PAUSE_MOST;
+    bool rescued = machine->failures == 1 && offer_rescue(machine, "ringfenced cannot begin");
+    keeper->manager.due = rescued ? NEVER : now() + pause * 1000;
+    return keeper->manager.due;
 }
 
 bool machine_child_ended(struct keeper *keeper, pid_t pid) {

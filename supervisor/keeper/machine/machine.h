@@ -62,8 +62,11 @@ void machine_told_alive(struct keeper *keeper);
 /* It will be started again, and may be put off. */
 void machine_manager_crashed(struct keeper *keeper);
 
-/* A PID 1 has no better place to go: to be called until what failed succeeds. */
-void machine_cannot_begin(struct keeper *keeper);
+/* A PID 1 has no better place to go: when what failed is to be tried again. */
+uint64_t machine_cannot_begin(struct keeper *keeper);
+
+/* buttons.epoll is readable. */
+void machine_touched(struct keeper *keeper);
 
 /* Does what is due; when to be called again. */
 uint64_t machine_advance(struct keeper *keeper);

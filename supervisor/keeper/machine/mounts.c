@@ -9,7 +9,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "supervisor/keeper/keeper.h"
+#include "supervisor/keeper/plain.h"
 #include "units/base/scoped.h"
 
 enum need { NEEDED, IF_KNOWN }; /* the kernel makes the directory of what it knows itself */

@@ -13,10 +13,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "supervisor/keeper/keeper.h"
 #include "supervisor/keeper/machine/console.h"
 #include "supervisor/keeper/machine/unmount.h"
 #include "supervisor/keeper/machine/watchdog.h"
+#include "supervisor/keeper/plain.h"
 #include "units/base/scoped.h"
 
 enum {
@@ -95,9 +95,7 @@ static unsigned long unwritten(void) {
     static const char *const rows[] = {"\nDirty:", "\nWriteback:"};
     char text[4096];
     unsigned long sum = 0;
-    scoped_fd int fd = open("/proc/meminfo", O_RDONLY | O_CLOEXEC);
-    ssize_t length = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
-    text[length > 0 ? length : 0] = '\0';
+    read_text("/proc/meminfo", text, sizeof text);
     for (size_t i = 0; i < ELEMENTS(rows); i++) {
         const char *row = strstr(text, rows[i]);
         sum += row ? strtoul(row + strlen(rows[i]), NULL, 10) : 0;

@@ -103,7 +103,7 @@ static bool step(struct unmounting *unmounting, const char *path) {
 
 static bool swap_off(struct unmounting *unmounting) {
     scoped_file FILE *file = fopen("/proc/swaps", "re");
-    char line[PATH_MAX + 128];
+    char line[PATH_MAX];
     bool changed = false;
     while (file && fgets(line, sizeof line, file)) {
         line[strcspn(line, " \t\n")] = '\0';

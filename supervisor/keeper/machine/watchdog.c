@@ -7,7 +7,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "supervisor/keeper/keeper.h"
+#include "supervisor/keeper/plain.h"
 #include "units/base/scoped.h"
 
 #define DEVICE "/dev/watchdog"
