@@ -8,14 +8,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "supervisor/foreign.h"
+#include "supervisor/keeper/protocol.h"
 #include "supervisor/service.h"
 #include "supervisor/state.h"
 #include "supervisor/world.h"
+#include "units/base/foreign.h"
 #include "units/base/scoped.h"
 #include "units/base/text.h"
 
-#define KEPT "store" /* the keeper's copies, in the order of ours */
+#define KEPT KEEPER_FOREIGN /* the keeper's copies, in the order of ours */
 
 struct item {
     struct fd_store *store;

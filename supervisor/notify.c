@@ -9,7 +9,6 @@
 #include <sys/un.h>
 
 #include "supervisor/fd-store.h"
-#include "supervisor/foreign.h"
 #include "supervisor/log.h"
 #include "supervisor/manager-private.h"
 #include "supervisor/membership.h"
@@ -17,6 +16,7 @@
 #include "supervisor/state.h"
 #include "supervisor/world.h"
 #include "units/base/file.h"
+#include "units/base/foreign.h"
 #include "units/base/number.h"
 #include "units/base/text.h"
 

@@ -26,7 +26,8 @@ target_link_libraries(logs PUBLIC base)
 include(CheckCSourceCompiles)
 set(RINGFENCE_LIBEXEC ${CMAKE_INSTALL_FULL_LIBEXECDIR}/ringfence)
 file(GLOB_RECURSE KEEPER_SOURCES CONFIGURE_DEPENDS supervisor/keeper/*.c supervisor/device/*.c)
-list(APPEND KEEPER_SOURCES ${CMAKE_SOURCE_DIR}/units/base/names.c)
+list(APPEND KEEPER_SOURCES ${CMAKE_SOURCE_DIR}/units/base/foreign.c
+     ${CMAKE_SOURCE_DIR}/units/base/names.c)
 find_program(MUSL_GCC musl-gcc)
 if(MUSL_GCC AND NOT SANITIZE)
     find_path(KERNEL_HEADERS linux/watchdog.h) # musl brings none
@@ -67,7 +68,7 @@ target_link_libraries(ringfence-logd PRIVATE logs)
 file(GLOB SERVICE_SOURCES CONFIGURE_DEPENDS supervisor/service*.c)
 add_library(policy STATIC
     supervisor/adopt.c supervisor/adopt-unit.c supervisor/alive.c supervisor/apply.c supervisor/change.c supervisor/children.c supervisor/command.c
-    supervisor/condition.c supervisor/digest.c supervisor/exec.c supervisor/facts.c supervisor/fd-store.c supervisor/foreign.c
+    supervisor/condition.c supervisor/digest.c supervisor/exec.c supervisor/facts.c supervisor/fd-store.c
     supervisor/gate.c
     supervisor/graph.c supervisor/health.c supervisor/job.c supervisor/log.c supervisor/manager.c
     supervisor/orders.c supervisor/passing.c supervisor/plan.c supervisor/plan-action.c supervisor/restart.c supervisor/schedule.c

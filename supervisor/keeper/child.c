@@ -158,7 +158,7 @@ void child_ended(struct child *child, int wait_status, bool again) {
         schedule(child);
         say("%s (pid %d) ended by itself: %s; starting it again in %u ms", child->name, (int)pid,
             how, child->delay);
-    } else if (wait_status != 0) {
+    } else if (wait_status != 0 && !child->killed) {
         say("%s (pid %d) ended: %s", child->name, (int)pid, how);
     }
 }

@@ -1,4 +1,3 @@
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,11 +75,14 @@ static bool is_settled(struct keeper *keeper, const siginfo_t *info) {
 void reap(struct keeper *keeper) {
     bool given_up = keeper->untold_from != NEVER && now() - keeper->untold_from >= NOBODY_READS;
     bool full = false;
-    unsigned count = 0, untold = 0;
+    unsigned untold = 0;
     siginfo_t info;
     reap_own(keeper, &keeper->manager);
     reap_own(keeper, &keeper->logd);
-    while ((keeper->unreaped = find_zombie(keeper, &info)) && !full && count++ < REAPED_A_TURN) {
+    for (unsigned count = 0; !full && count < REAPED_A_TURN; count++) {
+        keeper->unreaped = find_zombie(keeper, &info);
+        if (!keeper->unreaped)
+            break;
         bool settled = is_settled(keeper, &info);
         full = !settled && !given_up;
         untold += !settled && given_up;
@@ -89,7 +91,7 @@ void reap(struct keeper *keeper) {
     }
     if (full && keeper->untold_from == NEVER)
         keeper->untold_from = now();
-    else if (!full && !(given_up && keeper->unreaped))
+    if (!full && !(given_up && keeper->unreaped)) /* who gave up does so to the last one */
         keeper->untold_from = NEVER;
     if (untold)
         say("how %u processes ended is lost: no manager has asked for a minute", untold);

@@ -4,12 +4,10 @@
 
 #include "supervisor/keeper/keeper.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -172,6 +170,7 @@ static void overdue(struct keeper *keeper, struct child *child) {
     bool ending = keeper->phase > PHASE_KEEPING;
     if (child->killed) {
         say("%s (pid %d) does not even die, and is given up", child->name, (int)child->pid);
+        child->asked = true; /* its successor begins at once */
         keeper_child_ended(keeper, child, SIGKILL);
         return;
     }
@@ -195,6 +194,28 @@ static uint64_t keep(struct keeper *keeper, struct child *child, bool wanted) {
 
 static uint64_t sooner(uint64_t one, uint64_t other) {
     return one < other ? one : other;
+}
+
+static uint64_t keep_both(struct keeper *keeper) {
+    uint64_t logd = keep(keeper, &keeper->logd, keeper->phase < PHASE_DRAINING);
+    uint64_t manager = keep(keeper, &keeper->manager, keeper->phase < PHASE_KILLING);
+    if (keeper->phase == PHASE_DRAINING && keeper->logd.pid == 0)
+        keeper->phase = PHASE_ENDED;
+    return sooner(logd, manager);
+}
+
+/* Does what is due. Returns when to be called again at the latest; NEVER: after an event. */
+static uint64_t advance(struct keeper *keeper) {
+    if (keeper->phase == PHASE_KILLING &&
+        (children_kill(keeper->logd.pid) == 0 || now() >= keeper->deadline)) {
+        keeper->deadline = NEVER;
+        begin_draining(keeper);
+    }
+    if (now() >= reap_due(keeper))
+        reap(keeper);
+    uint64_t next = keeper->lock < 0 ? begin(keeper) : keep_both(keeper);
+    next = sooner(next, sooner(keeper->deadline, reap_due(keeper)));
+    return sooner(next, machine_advance(keeper));
 }
 
 /* ---- the loop ---- */
@@ -223,28 +244,6 @@ static void read_signals(struct keeper *keeper) {
         heed_signal(keeper, &signals[i]);
 }
 
-static uint64_t keep_both(struct keeper *keeper) {
-    uint64_t logd = keep(keeper, &keeper->logd, keeper->phase < PHASE_DRAINING);
-    uint64_t manager = keep(keeper, &keeper->manager, keeper->phase < PHASE_KILLING);
-    if (keeper->phase == PHASE_DRAINING && keeper->logd.pid == 0)
-        keeper->phase = PHASE_ENDED;
-    return sooner(logd, manager);
-}
-
-/* Does what is due. Returns when to be called again at the latest; NEVER: after an event. */
-static uint64_t advance(struct keeper *keeper) {
-    if (keeper->phase == PHASE_KILLING &&
-        (children_kill(keeper->logd.pid) == 0 || now() >= keeper->deadline)) {
-        keeper->deadline = NEVER;
-        begin_draining(keeper);
-    }
-    if (now() >= reap_due(keeper))
-        reap(keeper);
-    uint64_t next = keeper->lock < 0 ? begin(keeper) : keep_both(keeper);
-    next = sooner(next, sooner(keeper->deadline, reap_due(keeper)));
-    return sooner(next, machine_advance(keeper));
-}
-
 /* Sleeps until something happens or that time has come, and heeds what happened. */
 static void await(struct keeper *keeper, uint64_t until) {
     if (keeper->phase == PHASE_ENDED)
@@ -267,7 +266,7 @@ static void await(struct keeper *keeper, uint64_t until) {
     if (polled[EXITS].revents)
         reap(keeper);
     if (polled[BUTTONS].revents)
-        machine_touched(keeper);
+        machine_heed_buttons(keeper);
 }
 
 int main(int argc, char **argv) {

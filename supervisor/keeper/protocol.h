@@ -18,6 +18,9 @@ enum {
     KEEPER_REEXEC = 75       /* exit status of a manager that wants all programs started anew */
 };
 
+/* What follows the "/" in the name of descriptors that came from a service. */
+#define KEEPER_FOREIGN "store"
+
 /* A child of the keeper's that ended and is neither its manager nor its logger. */
 struct keeper_exit {
     int32_t pid;

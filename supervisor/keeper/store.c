@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "supervisor/keeper/protocol.h"
+#include "units/base/foreign.h"
 #include "units/base/scoped.h"
 
 /* A record: a byte that counts the name, the descriptor, the name. */
@@ -54,21 +56,36 @@ static bool is_meant(const struct record *record, const char *name) {
     return record->name_length == length && memcmp(record->name, name, length) == 0;
 }
 
+/* Came from a service. */
+static bool is_foreign(const struct record *record) {
+    static const char end[] = "/" KEEPER_FOREIGN;
+    size_t length = sizeof end - 1;
+    return record->name_length > length &&
+           memcmp(record->name + record->name_length - length, end, length) == 0;
+}
+
+/* The list comes first, in no time. To close takes long: what a crash leaves open then is in no
+ * list, and exec closes it. */
 void store_drop(struct store *store, const char *name) {
-    size_t kept = 0;
+    size_t kept = 0, dropped = 0;
+    bool foreign = false;
     struct record record;
     for (size_t at = 0; record_next(store, at, &record); at += record.size) {
-        if (is_meant(&record, name)) {
-            close_fd(record.fd);
-            store->count--;
+        if (is_meant(&record, name) && dropped < STORE_MOST) {
+            store->dropped[dropped++] = record.fd;
+            foreign |= is_foreign(&record);
         } else {
-            if (kept != at)
-                memmove(store->records + kept, store->records + at, record.size);
+            memmove(store->records + kept, store->records + at, record.size);
             kept += record.size;
         }
     }
     store->length = kept;
+    store->count -= dropped;
     store->complained = false;
+    if (foreign)
+        foreign_close(store->dropped, dropped);
+    for (size_t i = 0; i < dropped && !foreign; i++)
+        close_fd(store->dropped[i]);
 }
 
 int store_write(const struct store *store, int file, const char *before) {

@@ -12,8 +12,9 @@ enum {
 /* Records lie one behind the other, so that only memory which holds something is ever touched.
  * Zero-initialised is empty. */
 struct store {
-    size_t length, count; /* bytes, descriptors */
-    bool complained;      /* that it is full */
+    size_t length, count;    /* bytes, descriptors */
+    bool complained;         /* that it is full */
+    int dropped[STORE_MOST]; /* of store_drop() alone */
     unsigned char records[STORE_BYTES];
 };
 
@@ -21,7 +22,7 @@ struct store {
  * still the caller's. */
 int store_add(struct store *store, const char *name, const int *fds, size_t count);
 
-/* Closes all of that name; a "*" at its end stands for anything. */
+/* Closes all of that name, without ever waiting; a "*" at its end stands for anything. */
 void store_drop(struct store *store, const char *name);
 
 /* A line for each descriptor: its number, a blank, its name, after what stands before each. */

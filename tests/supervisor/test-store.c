@@ -1,7 +1,11 @@
 /* The keeper's store of descriptors (supervisor/keeper/store.h). */
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
 
 #include "supervisor/keeper/store.h"
 #include "tests/test.h"
@@ -88,6 +92,38 @@ TEST(what_is_dropped_is_closed_and_what_is_kept_is_no_childs) {
     store_drop(&store, "b");
     CHECK(fcntl(kept, F_GETFD) == FD_CLOEXEC);
     CHECK(fcntl(dropped, F_GETFD) < 0 && errno == EBADF);
+}
+
+/* A connection whose last words nobody reads, and which lingers for ten seconds when it is closed.
+ */
+static int lingering(int *ret_peer) {
+    static char words[1 << 20];
+    const struct linger linger = {.l_onoff = 1, .l_linger = 10};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof(address);
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK(bind(listener, (struct sockaddr *)&address, size) == 0 && listen(listener, 1) == 0);
+    CHECK(getsockname(listener, (struct sockaddr *)&address, &size) == 0);
+    CHECK(connect(fd, (struct sockaddr *)&address, size) == 0);
+    *ret_peer = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    CHECK(*ret_peer >= 0);
+    while (send(fd, words, sizeof(words), MSG_DONTWAIT) > 0)
+        ;
+    CHECK(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)) == 0);
+    close(listener);
+    return fd;
+}
+
+TEST(what_a_service_has_left_lingering_holds_up_nobody) {
+    int peer = -1, other = memfd_create("other", MFD_CLOEXEC), fd = lingering(&peer);
+    time_t begun = time(NULL);
+    CHECK(add("web/store", fd) == 0 && add("web/output", other) == 0);
+    store_drop(&store, "web/*");
+    CHECK(time(NULL) - begun < 5);
+    CHECK(fcntl(fd, F_GETFD) < 0 && fcntl(other, F_GETFD) < 0);
+    CHECK(wait(NULL) > 0); /* who held it to the end */
+    close(peer);
 }
 
 TEST(as_many_as_there_may_be) {

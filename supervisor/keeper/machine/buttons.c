@@ -5,14 +5,11 @@
 #include <linux/input.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "supervisor/keeper/plain.h"
 #include "units/base/scoped.h"
 
 #define DIRECTORY "/dev/input"

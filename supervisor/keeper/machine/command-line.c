@@ -1,9 +1,7 @@
 #include "supervisor/keeper/machine/command-line.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "supervisor/keeper/plain.h"
 #include "units/base/names.h"

@@ -1,8 +1,6 @@
 #include "supervisor/keeper/machine/machine.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -180,7 +178,7 @@ void machine_told_alive(struct keeper *keeper) {
     watchdog_feed(&keeper->machine.watchdog);
 }
 
-void machine_touched(struct keeper *keeper) {
+void machine_heed_buttons(struct keeper *keeper) {
     if (buttons_pressed(&keeper->machine.buttons))
         begin_ending(keeper, ENDING_POWEROFF, false);
 }

@@ -66,7 +66,7 @@ void machine_manager_crashed(struct keeper *keeper);
 uint64_t machine_cannot_begin(struct keeper *keeper);
 
 /* buttons.epoll is readable. */
-void machine_touched(struct keeper *keeper);
+void machine_heed_buttons(struct keeper *keeper);
 
 /* Does what is due; when to be called again. */
 uint64_t machine_advance(struct keeper *keeper);

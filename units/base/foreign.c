@@ -1,4 +1,4 @@
-#include "supervisor/foreign.h"
+#include "units/base/foreign.h"
 
 #include <signal.h>
 #include <stdbool.h>
@@ -24,6 +24,6 @@ void foreign_close(const int *descriptors, size_t count) {
     }
     for (size_t i = 0; i < count; i++)
         close_fd(descriptors[i]);
-    if (holder > 0) /* the reaper knows it as one of the helpers, of which nobody wants to hear */
+    if (holder > 0) /* whoever reaps knows it for one of which nobody wants to hear */
         kill(holder, SIGKILL);
 }

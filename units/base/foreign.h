@@ -1,5 +1,6 @@
 #pragma once
-/* Descriptors that came from a service: it may have laid something into them. */
+/* Descriptors that came from a service, which may have laid something into them: for the manager,
+ * and for ringfenced with another libc. */
 
 #include <stddef.h>
 
