@@ -1,7 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/mount.h>
-#include <sched.h>
+#include <linux/sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -111,8 +111,10 @@ static int write_names(const struct keeper *keeper) {
 /* fork(2) that has the kernel note the pid before either of the two goes on: a keeper that crashes
  * right then would start another. */
 static int fork_noted(struct keeper *keeper, struct child *child) {
+    struct clone_args arguments = {
+        .flags = CLONE_PARENT_SETTID, .parent_tid = (uintptr_t)&child->pid, .exit_signal = SIGCHLD};
     pid_t parent = getpid();
-    long pid = syscall(SYS_clone, SIGCHLD | CLONE_PARENT_SETTID, NULL, &child->pid, NULL, 0);
+    long pid = syscall(SYS_clone3, &arguments, sizeof arguments);
     if (pid == 0)
         become(keeper, child, parent);
     return pid < 0 ? -errno : 0;
