@@ -37,7 +37,7 @@ int child_find(struct child *child) {
 /* ---- in the child, between fork and exec ---- */
 
 /* What the manager alone gets: all that its predecessor stored. */
-static int hand_over(const struct keeper *keeper) {
+static int equip_manager(const struct keeper *keeper) {
     char period[32];
     fcntl(KEEPER_EXITS, F_SETFD, 0);
     fcntl(KEEPER_NAMES, F_SETFD, 0);
@@ -79,7 +79,7 @@ static _Noreturn void become(const struct keeper *keeper, const struct child *ch
     dup2(open("/dev/null", O_RDONLY | O_CLOEXEC), STDIN_FILENO);
     int error = setenv("NOTIFY_SOCKET", keeper->address.sun_path, 1);
     if (!error && child == &keeper->manager) {
-        error = hand_over(keeper);
+        error = equip_manager(keeper);
         if (!error)
             exec_sealed(child);
     }

@@ -46,11 +46,12 @@ static void begin_killing(struct keeper *keeper) {
     keeper->exit_code = EXIT_FAILURE;
 }
 
-/* What the manager is told, or told itself. A hung one is killed, and its successor goes on. */
+/* A hung one is killed, and its successor goes on. */
 static void tell_manager_to_stop(struct keeper *keeper) {
+    struct child *manager = &keeper->manager;
     keeper->stops++;
-    child_signal(&keeper->manager, SIGTERM);
-    child_limit(&keeper->manager, STOP_PATIENCE);
+    child_signal(manager, SIGTERM);
+    child_limit(manager, manager->killed ? DEATH_THROES : STOP_PATIENCE);
 }
 
 void keeper_stop(struct keeper *keeper) {

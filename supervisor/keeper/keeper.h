@@ -15,7 +15,6 @@
  * What PID 1 does besides lies in machine/, behind machine.h; what it does once, before there is a
  * root, in initramfs/. */
 
-#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>

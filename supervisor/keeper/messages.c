@@ -123,7 +123,7 @@ struct message {
 };
 
 /* The descriptors are the store's, or stay in the message. */
-static void keep(struct store *store, struct message *message, const char *name) {
+static void keep_descriptors(struct store *store, struct message *message, const char *name) {
     if (strlen(name) > KEEPER_NAME_MAX || !*name) {
         say("%zu descriptors without a proper name are not kept", message->count);
     } else if (!message->lost && store_add(store, name, message->fds, message->count) == 0) {
@@ -162,7 +162,7 @@ static void heed(struct keeper *keeper, struct message *message) {
         }
     }
     if (store && (message->count > 0 || message->lost))
-        keep(&keeper->store, message, name);
+        keep_descriptors(&keeper->store, message, name);
     if (drop && *name)
         store_drop(&keeper->store, name);
     if (end > told)

@@ -190,8 +190,7 @@ void machine_open(struct keeper *keeper) {
     buttons_open(&machine->buttons);
     if (machine->line.watchdog > 0)
         keeper->watchdog = machine_told_watchdog(keeper, 0);
-    else if (machine->watchdog
-                 .seconds) /* armed by a predecessor; the manager will not say it again */
+    else if (machine->watchdog.seconds) /* a predecessor was told, and is not told again */
         watchdog_arm(&machine->watchdog, machine->watchdog.seconds);
 }
 
