@@ -75,17 +75,12 @@ static int open_signals(struct keeper *keeper) {
     return 0;
 }
 
-/* Standard descriptors exist; PID 1 speaks to the kernel log, which a serial console shows. */
-static void open_streams(bool kernel_log) {
+/* The standard ones exist from here on, whoever started us. */
+static void open_streams(void) {
     int null = open("/dev/null", O_RDWR);
     while (null >= 0 && null <= STDERR_FILENO)
         null = dup(null);
     close_fd(null);
-    int log = kernel_log ? open("/dev/kmsg", O_WRONLY | O_CLOEXEC) : -1;
-    if (log >= 0) {
-        dup2(log, STDERR_FILENO);
-        close_fd(log);
-    }
 }
 
 /* For a full store. PID 1 of a machine begins with 4,096; raising that takes CAP_SYS_RESOURCE. The
@@ -119,8 +114,8 @@ static int open_handed_over(struct keeper *keeper) {
     return 0;
 }
 
-int begin_process(struct keeper *keeper, bool kernel_log) {
-    open_streams(kernel_log);
+int begin_process(struct keeper *keeper) {
+    open_streams();
     int error = keeper->lock >= 0 ? 0 : open_handed_over(keeper);
     if (error)
         say("cannot open what the manager is to be given: %s", strerror(-error));

@@ -273,17 +273,16 @@ static void await(struct keeper *keeper, uint64_t until) {
 int main(int argc, char **argv) {
     static struct keeper keeper;
     struct options options;
-    bool first = getpid() == 1;
     note_time("RINGFENCE_BEGAN");
     machine_begin(&keeper.machine, &argc, &argv);
-    int result = options_parse(argc, argv, first, &options);
+    int result = options_parse(argc, argv, getpid() == 1, &options);
     if (result)
         return result < 0 ? EXIT_USAGE : fflush(stdout) ? EXIT_FAILURE : 0;
 
     begin_blank(&keeper, &options);
     if (options.resumed && resume_read(&keeper) < 0)
         begin_blank(&keeper, &options);
-    if (begin_process(&keeper, first && !options.foreground) < 0 && keeper.may_end)
+    if (begin_process(&keeper) < 0 && keeper.may_end)
         return EXIT_FAILURE;
     machine_open(&keeper);
     resume_catch_crashes(&keeper);

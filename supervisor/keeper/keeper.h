@@ -148,7 +148,7 @@ int options_parse(int argc, char **argv, bool lenient, struct options *ret_optio
 void begin_blank(struct keeper *keeper, const struct options *options);
 /* Streams, signals, and the descriptors that have fixed numbers; one that goes on in the place of
  * another has these already. It says what went wrong. */
-int begin_process(struct keeper *keeper, bool kernel_log);
+int begin_process(struct keeper *keeper);
 /* The two programs, and the runtime directory, which is ours alone as long as we hold its lock;
  * without that a keeper has not begun. It says what went wrong; a PID 1 is to try again then, at
  * the time that is returned, any other ends. */

@@ -85,35 +85,31 @@ int options_parse(int argc, char **argv, bool lenient, struct options *ret_optio
     again[repeated++] = argv[0];
     again[repeated++] = "--resume";
 
-    for (int i = 1; i < argc; i++) {
-        int option = find(argv[i]);
-        if (lenient && (option < 0 || option == HELP || option == VERSION))
+    for (int at = 1, next; at < argc; at = next) {
+        char *value = NULL, *word = argv[at];
+        int option = find(word);
+        next = at + 1;
+        if (option >= 0 && table[option].value) {
+            char *sign = strchr(word, '=');
+            value = sign ? sign + 1 : next < argc ? argv[next++] : "";
+        }
+        bool empty = value && !*value, asked = option == HELP || option == VERSION;
+        if (lenient && (option < 0 || empty || asked))
             continue;
         if (option < 0)
-            return complain(*argv[i] == '-' ? "unknown option" : "unexpected argument", argv[i]);
-        if (option == HELP || option == VERSION)
-            return answer(option);
-        if (option == RESUME) {
-            options.resumed = true;
-            continue;
-        }
-        char *word = argv[i], *value = strchr(word, '=');
-        bool apart = !value && table[option].value && i + 1 < argc;
-        value = value ? value + 1 : apart ? argv[++i] : NULL;
-        if (table[option].value && (!value || !*value)) {
-            if (lenient)
-                continue;
+            return complain(*word == '-' ? "unknown option" : "unexpected argument", word);
+        if (empty)
             return complain("a value is missing", table[option].name);
-        }
-        words[passed++] = again[repeated++] = word;
-        if (apart)
-            words[passed++] = again[repeated++] = value;
-        if (option == FOREGROUND)
-            options.foreground = true;
-        else if (option == RUNTIME)
+        if (asked)
+            return answer(option);
+        options.foreground |= option == FOREGROUND;
+        options.resumed |= option == RESUME;
+        if (option == RUNTIME)
             options.runtime_directory = value;
-        else if (option == LOG)
+        if (option == LOG)
             options.log_directory = value;
+        for (int i = at; i < next && option != RESUME; i++)
+            words[passed++] = again[repeated++] = argv[i];
     }
     options.passed_on = take(words);
     options.again = take(again);

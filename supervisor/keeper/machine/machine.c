@@ -1,6 +1,7 @@
 #include "supervisor/keeper/machine/machine.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -183,8 +184,17 @@ void machine_heed_buttons(struct keeper *keeper) {
         begin_ending(keeper, ENDING_POWEROFF, false);
 }
 
+/* A serial console shows what is said there. */
+static void speak_to_kernel_log(void) {
+    scoped_fd int log = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+    if (log >= 0)
+        dup2(log, STDERR_FILENO);
+}
+
 void machine_open(struct keeper *keeper) {
     struct machine *machine = &keeper->machine;
+    if (machine->place != PLACE_ANYWHERE && !keeper->foreground)
+        speak_to_kernel_log();
     if (machine->place != PLACE_MACHINE)
         return;
     buttons_open(&machine->buttons);
