@@ -294,6 +294,17 @@ END
     finish 130
 }
 
+@test "processes without end do not keep the end from coming" {
+    begin
+    nsenter -t "$first" -p sh -c 'trap "" TERM
+        for i in 1 2 3; do while :; do (: &); done 3>&- & done'
+    all_loops() { [ "$(wc -w <"/proc/$first/task/$first/children")" -ge 5 ]; }
+    eventually all_loops
+    kill -USR2 "$first"
+    finish 130
+    shown "some processes do not end and are killed"
+}
+
 @test "a storm of signals" {
     begin
     for ((i = 0; i < 300; i++)); do

@@ -24,7 +24,8 @@ enum {
     PATIENCE = 40000,        /* ms without any progress: the kernel itself gives a disk 30 s */
     PATIENCE_LITTLE = 10000, /* by force, and once a disk has not answered */
     INSIST_WITHIN = 2000,    /* ms in which a second Ctrl-Alt-Del means at once */
-    BREATH = 20              /* ms between two looks */
+    BREATH = 20,             /* ms between two looks */
+    REAPED_A_BREATH = 1000
 };
 
 static const struct {
@@ -63,14 +64,14 @@ static void breathe(struct shutdown *shutdown) {
 
 /* ---- processes ---- */
 
-/* Reaps until there is nobody left, or the time is up. A process that is not our child has a parent
- * that ends as well, and becomes one. */
+/* Reaps until there is nobody left, or the time is up, be they born as fast as they are reaped. A
+ * process that is not our child has a parent that ends as well, and becomes one. */
 static bool await_all(struct shutdown *shutdown, unsigned grace, unsigned grace_by_force) {
     uint64_t begun = now();
     for (; now() - begun < (shutdown->force ? grace_by_force : grace); breathe(shutdown)) {
-        pid_t pid;
-        while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
-            ;
+        pid_t pid = 1;
+        for (unsigned count = 0; pid > 0 && count < REAPED_A_BREATH; count++)
+            pid = waitpid(-1, NULL, WNOHANG);
         if (pid < 0 && errno == ECHILD)
             return true;
     }
