@@ -4,8 +4,9 @@
  * The manager is started with NOTIFY_SOCKET, RINGFENCE_KEEPER=1, the signals that it reads
  * (SIGTERM, SIGINT, SIGHUP, SIGCHLD) blocked, and these descriptors. Its messages are datagrams as
  * in sd_notify(3): FDSTORE=1 and FDSTOREREMOVE=1 with FDNAME=, which may end in "*" where it
- * removes; READY=1, STOPPING=1, EXTEND_TIMEOUT_USEC=, WATCHDOG=1, WATCHDOG_USEC=; REEXEC=1; and
- * LOGGER=hung. */
+ * removes; READY=1, RELOADING=1 with MONOTONIC_USEC=, STOPPING=1, STATUS=, EXTEND_TIMEOUT_USEC=,
+ * WATCHDOG=1, WATCHDOG_USEC=; and of our own REEXEC=1; LOGGER=hung; CONSOLE= for a person; and
+ * POWEROFF=, REBOOT= and HALT=, "1" or "force". */
 
 #include <stdint.h>
 
