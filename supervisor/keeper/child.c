@@ -8,12 +8,18 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "supervisor/keeper/keeper.h"
 #include "units/base/scoped.h"
 
-enum { DELAY_LEAST = 100, DELAY_MOST = 10000, LIFE_THAT_RESETS = 1000 };
+enum {
+    DELAY_LEAST = 100,
+    DELAY_MOST = 10000,
+    LIFE_THAT_RESETS = 1000,
+    EXIT_NOT_RUN = 127 /* as a shell has it */
+};
 
 int child_find(struct child *child) {
     char self[PATH_MAX] = "", path[PATH_MAX + 64];
@@ -86,7 +92,7 @@ static _Noreturn void become(const struct keeper *keeper, const struct child *ch
     if (!error)
         execv(child->path, child->arguments);
     say("cannot run \"%s\": %s", child->path, strerror(errno));
-    _exit(127);
+    _exit(EXIT_NOT_RUN);
 }
 
 /* ---- its life ---- */
@@ -120,8 +126,8 @@ static int fork_noted(struct keeper *keeper, struct child *child) {
     return pid < 0 ? -errno : 0;
 }
 
-/* Its path was found when the keeper began: PID 1 itself does not look at a disk, which might not
- * answer. */
+/* Its path was found when the keeper began, and is looked for again where nothing could be run: PID
+ * 1 itself does not look at a disk without need, for it might not answer. */
 void child_start(struct keeper *keeper, struct child *child) {
     int error = *child->path ? 0 : child_find(child);
     child->started = now();
@@ -154,6 +160,8 @@ void child_ended(struct child *child, int wait_status, bool again) {
     status_describe(wait_status, how, sizeof how);
     child->pid = 0;
     child->limit = NEVER;
+    if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == EXIT_NOT_RUN)
+        *child->path = '\0'; /* it may be elsewhere by now */
     if (again && child->asked) {
         child->due = 0;
     } else if (again) {

@@ -124,6 +124,19 @@ listen() {
     finish 0
 }
 
+@test "a program that is gone for a while is found again" {
+    begin
+    eventually event "ringfence-manager started"
+    mv ringfence-manager away
+    kill -KILL "$(child ringfence-manager)"
+    eventually said "^ringfenced: cannot run \"$scratch/ringfence-manager\": No such file or directory$"
+    eventually said "^ringfenced: cannot find the program ringfence-manager, neither in "
+    mv away ringfence-manager
+    eventually events 2 "ringfence-manager started"
+    kill -TERM $keeper
+    finish 0
+}
+
 @test "so is the logger" {
     script logd "note started" "sleep 50" "exit 5"
     begin
