@@ -39,10 +39,10 @@ int store_add(struct store *store, const char *name, const int *fds, size_t coun
         count * size > STORE_BYTES - store->length)
         return -ENOSPC;
     for (size_t i = 0; i < count; i++) {
-        unsigned char *start = store->records + store->length;
-        start[0] = (unsigned char)length;
-        memcpy(start + 1, &fds[i], sizeof fds[i]);
-        memcpy(start + NAME_AT, name, length);
+        unsigned char *at = store->records + store->length;
+        *at++ = (unsigned char)length;
+        at = mempcpy(at, &fds[i], sizeof fds[i]);
+        mempcpy(at, name, length);
         store->length += size;
         store->count++;
     }
