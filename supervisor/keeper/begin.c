@@ -106,9 +106,11 @@ static int open_handed_over(struct keeper *keeper) {
         return -errno;
     keeper->exits = fcntl(pair[1], F_DUPFD_CLOEXEC, KEEPER_STATE + 1);
     close(pair[1]);
-    if (keeper->exits < 0 || memfd_create("names", MFD_CLOEXEC) != KEEPER_NAMES ||
-        memfd_create("state", MFD_CLOEXEC) != KEEPER_STATE)
+    int names = memfd_create("names", MFD_CLOEXEC), state = memfd_create("state", MFD_CLOEXEC);
+    if (keeper->exits < 0 || names < 0 || state < 0)
         return -errno;
+    if (pair[0] != KEEPER_EXITS || names != KEEPER_NAMES || state != KEEPER_STATE)
+        return -EBADF; /* a standard stream is missing, and so is /dev/null */
     if (setsockopt(keeper->exits, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes) < 0)
         setsockopt(keeper->exits, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes); /* what we may */
     return 0;

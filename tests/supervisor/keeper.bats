@@ -57,6 +57,13 @@ listen() {
     [[ "$output" == "ringfenced: the runtime directory \"$long\" has too long a name: a socket in it may have 107 bytes" ]]
 }
 
+@test "neither standard streams nor /dev/null" {
+    [ "$(id -u)" = 0 ] || skip "needs root"
+    run unshare --mount sh -c 'mount -t tmpfs none /dev && exec ./ringfenced --runtime-dir run <&-'
+    [ "$status" -eq 1 ]
+    [ "$output" = "ringfenced: cannot open what the manager is to be given: Bad file descriptor" ]
+}
+
 @test "both children get what is theirs" {
     printf '#!/bin/sh\necho $RINGFENCE_KEEPER >manager-knows\necho "$NOTIFY_SOCKET $*" >manager-got\nexec sleep 100\n' >ringfence-manager
     printf '#!/bin/sh\necho "$NOTIFY_SOCKET $*" >logd-got\nexec sleep 100\n' >ringfence-logd
