@@ -230,12 +230,15 @@ static int all_are_gone(struct fault *fault) {
     return fault_say(fault, -ESTALE, "nobody kept its namespaces, and its main process is gone");
 }
 
+/* -ESTALE, without a sentence: it is another one. */
 static int compare(enum namespace_kind kind, int fd, uint64_t inode, struct fault *fault) {
-    uint64_t found;
-    int error = namespace_identify(fd, &found);
-    if (error)
+    uint64_t found = 0;
+    int error = namespace_check(kind, fd);
+    if (!error)
+        error = namespace_identify(fd, &found);
+    if (error && error != -EINVAL)
         return fault_set(fault, error, "cannot look at its %s namespace", namespace_files[kind]);
-    return found == inode ? 0 : -ESTALE;
+    return !error && found == inode ? 0 : -ESTALE;
 }
 
 /* One that somebody kept, or one of the main process. Of the mount namespace that has a copy. */
@@ -244,13 +247,8 @@ static int adopt_namespace(enum namespace_kind kind, uint64_t inode, struct hand
     char path[48];
     if (handed->count) {
         scoped_fd int fd = handed->fds[handed->taken++];
-        int error = namespace_check(kind, fd);
-        if (error && error != -EINVAL)
-            return fault_set(fault, error, "cannot look at its %s namespace",
-                             namespace_files[kind]);
-        if (!error)
-            error = compare(kind, fd, inode, fault);
-        if (error == -EINVAL || error == -ESTALE)
+        int error = compare(kind, fd, inode, fault);
+        if (error == -ESTALE)
             return fault_say(fault, -ESTALE, "the %s namespace that was kept is another one",
                              namespace_files[kind]);
         return error ? error : take_fd(&fd);

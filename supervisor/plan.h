@@ -41,9 +41,8 @@ struct plan_row {
     const struct unit_entry *entry;  /* of the new ones */
     bool engaged;                    /* runs, or is on its way */
     bool wanted_now, wanted_before;  /* at boot */
-    /* What becomes of those that follow it, where its own action does not say; PLAN_UNCHANGED:
-     * nothing.
-     */
+    /* What becomes of those that follow it where its own action does not say: PLAN_UNCHANGED where
+     * nothing does. */
     enum plan_action passed_on;
     void *owner; /* apply.c's */
 };

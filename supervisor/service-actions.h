@@ -21,7 +21,7 @@ enum service_state launch(struct service *service);
 enum service_state launch_prepared(struct service *service);
 enum service_state fail_to_prepare(struct service *service);
 enum service_state time_out_preparing(struct service *service);
-enum service_state note_executed(struct service *service);
+enum service_state to_ready_if_exec(struct service *service);
 enum service_state fail_to_build(struct service *service);
 enum service_state fail_to_launch(struct service *service);
 enum service_state fail_for_dependency(struct service *service);

@@ -367,7 +367,7 @@ void enter_starting(struct service *service) {
     timers_set(timers, &own->lifetime, later(now, settings->runtime_max));
 }
 
-enum service_state note_executed(struct service *service) {
+enum service_state to_ready_if_exec(struct service *service) {
     return service->unit->service.type == SERVICE_EXEC ? to_ready_if_healthy(service)
                                                        : service->state;
 }

@@ -138,7 +138,7 @@ static const service_action table[SERVICE_STATES][SERVICE_EVENTS] = {
         },
     [SERVICE_STARTING] =
         {
-            [EVENT_EXECUTED] = note_executed,
+            [EVENT_EXECUTED] = to_ready_if_exec,
             [EVENT_LAUNCH_FAILED] = fail_to_launch,
             [EVENT_SAID_READY] = to_ready_if_healthy,
             [EVENT_SAID_STOPPING] = stay,
@@ -155,7 +155,7 @@ static const service_action table[SERVICE_STATES][SERVICE_EVENTS] = {
     [SERVICE_READY] =
         {
             [EVENT_DEPENDENCY_LOST] = wait_again_if_group,
-            [EVENT_EXECUTED] = note_executed,       /* it said that it is ready before */
+            [EVENT_EXECUTED] = to_ready_if_exec,    /* it said that it is ready before */
             [EVENT_LAUNCH_FAILED] = fail_to_launch, /* and a manager died before it heard of it */
             [EVENT_SAID_READY] = stay,
             [EVENT_SAID_STOPPING] = obey_stopping,
@@ -182,7 +182,7 @@ static const service_action table[SERVICE_STATES][SERVICE_EVENTS] = {
     [SERVICE_RELOADING] =
         {
             [EVENT_DEPENDENCY_LOST] = stay,
-            [EVENT_EXECUTED] = note_executed,
+            [EVENT_EXECUTED] = to_ready_if_exec,
             [EVENT_SAID_READY] = end_reload_by_word,
             [EVENT_SAID_STOPPING] = obey_stopping,
             [EVENT_ENDED] = clear_up,
@@ -218,7 +218,7 @@ static const service_action table[SERVICE_STATES][SERVICE_EVENTS] = {
         },
     [SERVICE_STOPPING] =
         {
-            [EVENT_EXECUTED] = note_executed,
+            [EVENT_EXECUTED] = to_ready_if_exec,
             [EVENT_SAID_READY] = stay,
             [EVENT_SAID_STOPPING] = stay,
             [EVENT_ENDED] = clear_up,
