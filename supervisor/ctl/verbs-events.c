@@ -4,6 +4,7 @@
 #include "supervisor/ctl/changes.h"
 #include "supervisor/ctl/output.h"
 #include "supervisor/log/record.h"
+#include "units/base/names.h"
 
 struct listener {
     const struct tool *tool;
@@ -13,15 +14,8 @@ struct listener {
     bool is_behind; /* what comes is older than that */
 };
 
-static bool is_one_of(const char *word, const char *const *words) {
-    for (; *words; words++)
-        if (strcmp(*words, word) == 0)
-            return true;
-    return false;
-}
-
 static bool is_asked_for(const struct listener *listener, const char *unit) {
-    return !*listener->names || is_one_of(unit, (const char *const *)listener->names);
+    return !*listener->names || names_contain((const char *const *)listener->names, unit);
 }
 
 /* ---- one change ---- */
@@ -56,7 +50,7 @@ static void print_human(const struct tool *tool, const struct change *change, co
     output_colour(tool, text, output_state_colour(change->after), change->after);
     if (change->pid)
         text_format(text, " (pid %" PRIu32 ")", change->pid);
-    if (change->failure[0] && is_one_of(change->after, bad))
+    if (change->failure[0] && names_contain(bad, change->after))
         text_format(text, ": %s", change->failure);
     text_add(text, "\n");
 }

@@ -2,6 +2,7 @@
 
 #include "supervisor/ctl/changes.h"
 #include "supervisor/ctl/output.h"
+#include "units/base/names.h"
 #include "units/base/number.h"
 
 const struct flag wait_flags[] = {
@@ -9,13 +10,6 @@ const struct flag wait_flags[] = {
     {"timeout", 0, "DURATION", "give up after this time, as \"30s\""},
     {0},
 };
-
-static bool is_one_of(const char *word, const char *const *words) {
-    for (; *words; words++)
-        if (strcmp(*words, word) == 0)
-            return true;
-    return false;
-}
 
 enum waiting { WAIT_READY, WAIT_STOPPED, WAIT_SETTLED };
 
@@ -36,7 +30,7 @@ struct vigil {
 
 static bool has_ended(const char *state) {
     static const char *const ended[] = {"stopped", "failed", "skipped", "invalid", NULL};
-    return is_one_of(state, ended);
+    return names_contain(ended, state);
 }
 
 /* One that listens takes whoever connects. */

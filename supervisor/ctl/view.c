@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "supervisor/ctl/timers.h"
+#include "units/base/names.h"
 #include "units/base/number.h"
 
 /* ---- one table for reading and for JSON ---- */
@@ -263,12 +264,7 @@ static int read_row(sd_bus_message *message, struct view *view) {
 }
 
 static bool is_wanted(char *const *names, const char *name) {
-    if (!*names)
-        return true;
-    for (; *names; names++)
-        if (strcmp(*names, name) == 0)
-            return true;
-    return false;
+    return !*names || names_contain((const char *const *)names, name);
 }
 
 static int read_units(sd_bus_message *reply, char *const *names, struct views *views) {

@@ -18,6 +18,13 @@ int names_value(const struct names *names, const char *word) {
     return -ENOENT;
 }
 
+bool names_contain(const char *const *words, const char *word) {
+    for (; *words; words++)
+        if (strcmp(*words, word) == 0)
+            return true;
+    return false;
+}
+
 static size_t least(size_t a, size_t b) {
     return a < b ? a : b;
 }
