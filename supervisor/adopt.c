@@ -292,7 +292,7 @@ int manager_adopt(struct manager *manager, struct fault *fault) {
         state_touch_manager(manager);
     manager_event_ended(manager);
     if (resumed)
-        log_line(LEVEL_NOTICE, "%zu units found again, %zu lost", own->adoption.found,
+        log_line(LEVEL_NOTICE, "units found again: %zu, lost: %zu", own->adoption.found,
                  own->adoption.lost_count);
     return error < 0 ? error : resumed;
 }

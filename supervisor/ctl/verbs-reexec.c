@@ -83,7 +83,7 @@ static int tell(const struct tool *tool, const struct moment *before, const stru
         changed = compare(before, after, NULL);
         for (size_t i = 0; i < found->lost_count; i++)
             printf("%s: lost: %s\n", found->lost[i].unit, found->lost[i].why);
-        printf("%" PRIu64 " units found again, %zu lost; ringfence %s -> %s\n", found->count,
+        printf("units found again: %" PRIu64 ", lost: %zu; ringfence %s -> %s\n", found->count,
                found->lost_count, before->version, after->version);
         return changed || found->lost_count ? EXIT_FAILED : EXIT_OK;
     }

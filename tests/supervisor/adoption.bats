@@ -215,7 +215,7 @@ U
     run ring reexec
     echo "$output"
     [ "$status" -eq 0 ]
-    [[ $output == "1 units found again, 0 lost; ringfence "* ]]
+    [[ $output == "units found again: 1, lost: 0; ringfence "* ]]
     [ "$(pid_of web)" = "$pid" ]
     lost_none
     finish
@@ -338,7 +338,7 @@ U
     die_all
     eventually is once ready
     cat "$scratch/stderr";     said "once: its work stays done, its sandbox is made again: nobody kept its namespaces"
-    said "1 units found again, 0 lost"
+    said "units found again: 1, lost: 0"
     [ "$(cat "$scratch/state/volumes/once/runs")" = ran ]
     ring stop once
     [ "$(cat "$scratch/state/volumes/once/runs")" = $'ran\nundone' ]

@@ -11,7 +11,7 @@ kill_at() {
     eventually grep -q watching "$scratch/watching"
 }
 # It has died so, and another one has found everything again.
-found_again() { grep -q "units found again, 0 lost" "$scratch/stderr"; }
+found_again() { grep -q "units found again: .*, lost: 0" "$scratch/stderr"; }
 
 facts_say() { grep -q "state = \"$2\"" "$scratch/run/units/$1/facts"; }
 # Where a unit sees that it may go on.
@@ -196,7 +196,7 @@ U
 runs() { wc -l <"$scratch/state/volumes/$1/runs"; }
 has_run() { [ "$(runs "$1")" = "$2" ]; }
 settled() { [ -e "$scratch/run/manager" ]; } # its own facts, the last of its boot
-taken_over() { [ "$(grep -c 'units found again, 0 lost' "$scratch/stderr")" = "$1" ]; }
+taken_over() { [ "$(grep -c 'units found again: .*, lost: 0' "$scratch/stderr")" = "$1" ]; }
 
 @test "a restart is done once, wherever the manager dies that was told of it" {
     local at call deaths=0

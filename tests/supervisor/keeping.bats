@@ -175,7 +175,7 @@ logged() { grep -qE "$2" "log/$1/current"; }
     before=$(pids) manager=$(child ringfence-manager) logger=$(child ringfence-logd)
     run "$build/ringfence" reexec
     [ "$status" -eq 0 ]
-    [[ "$output" =~ ^3\ units\ found\ again,\ 0\ lost\;\ ringfence\ [0-9.]+\ -\>\ [0-9.]+$ ]]
+    [[ "$output" =~ ^units\ found\ again:\ 3,\ lost:\ 0\;\ ringfence\ [0-9.]+\ -\>\ [0-9.]+$ ]]
     run "$build/ringfence" reexec --json
     [ "$status" -eq 0 ]
     [[ "$output" =~ ^\{\"version\":1,\"before\":\"[0-9.]+\",\"after\":\"[0-9.]+\",\"found\":3,\"lost\":\[\],\"changed\":\[\]\}$ ]]
@@ -209,7 +209,7 @@ logged() { grep -qE "$2" "log/$1/current"; }
         install_version "${step#* }"
         [ "$("$programs/ringfenced" --version)" = "ringfenced ${step#* }" ]
         run "$programs/ringfence" reexec
-        [ "$output" = "3 units found again, 0 lost; ringfence ${step% *} -> ${step#* }" ]
+        [ "$output" = "units found again: 3, lost: 0; ringfence ${step% *} -> ${step#* }" ]
         [ "$status" -eq 0 ]
         "$programs/ringfence" status | grep -qE "Version: ${step#* }$"
         cmp "/proc/$keeper/exe" "$programs/ringfenced"
@@ -243,7 +243,7 @@ logged() { grep -qE "$2" "log/$1/current"; }
     [ "$status" -eq 1 ]
     grep -qx "first: process $first before, none now" reexec
     grep -qE "^last: process $last before, (none|[0-9]+) now$" reexec
-    grep -qE "^3 units found again, 0 lost; ringfence [0-9.]+ -> [0-9.]+$" reexec
+    grep -qE "^units found again: 3, lost: 0; ringfence [0-9.]+ -> [0-9.]+$" reexec
     eventually ready last
     finish
 }

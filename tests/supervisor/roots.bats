@@ -117,7 +117,7 @@ U
     eventually wrote web read-only
     before=$(main_pids web)
     kill -KILL "$(pgrep -P "$manager" ringfence-mana)"
-    eventually said '1 units? found again, 0 lost'
+    eventually said 'units found again: 1, lost: 0'
     [ "$(main_pids web)" = "$before" ]
     kill -KILL "$(tail -n 1 <<<"$before")"
     eventually times 2 'web: ready'
