@@ -225,7 +225,8 @@ TEST(beside_the_main_process) {
     start_sleeper("echo main >/tmp/main; exec sleep 1000");
     BOX_COMMAND(
         command, (char *)"/bin/sh", (char *)"-c",
-        (char *)"sleep 0.1; cat /tmp/main /proc/1/comm; id -u; cut -d / -f 1-3 "
+        (char *)"until grep -qx sleep /proc/1/comm; do sleep 0.1; done; cat /tmp/main "
+                "/proc/1/comm; id -u; cut -d / -f 1-3 "
                 "/proc/self/cgroup | grep 0::; grep -E 'Seccomp:|NoNew|CapBnd' /proc/self/status");
     struct run_request request = {.place = RUN_BESIDE, .exec = &command, .ready_fd = -1};
     int code = box_run_request(&box, &request, box.main);
