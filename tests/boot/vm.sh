@@ -274,13 +274,13 @@ vm_run() {
 }
 
 vm_answer() { # vm_answer SECONDS: the output of one answer, its code returned
-    local word code length end=$((SECONDS + $1))
-    until read -r -t 0 <&"$vm_out"; do # the pipe is ours too: it does not end with the machine
+    local first word code length end=$((SECONDS + $1))
+    # The pipe is ours too: it does not end with the machine.
+    until IFS= read -r -t 1 -N 1 first <&"$vm_out"; do
         ! vm_off && [ $SECONDS -lt $end ] || { echo "no answer from the machine"; return 125; }
-        sleep 0.02
     done
     IFS=' ' read -r -t 60 word code length <&"$vm_out"
-    [ "${word:-}" = RES ] || { echo "no answer from the machine"; return 125; }
+    [ "$first${word:-}" = RES ] || { echo "no answer from the machine"; return 125; }
     head -c "$length" <&"$vm_out"
     return "$code"
 }
@@ -294,7 +294,7 @@ vm_wait() { # vm_wait SECONDS COMMAND...
     shift
     until "$@"; do
         [ $SECONDS -lt $end ] || return 1
-        sleep 0.1
+        sleep 0.2
     done
 }
 vm_off() { ! kill -0 "$vm_pid" 2>/dev/null; }
