@@ -44,7 +44,7 @@ U
     eventually health_of web healthy
     [ "$(probe 0 code)" = 200 ]
     [[ $(probe 0 output) == "HTTP/1.1 200 OK"* ]]
-    net=$(readlink "/proc/$(main_pids web)/ns/net")
+    net=$(readlink "/proc/$(ring inspect --field pid web)/ns/net")
     [ "$net" != "$(readlink /proc/self/ns/net)" ]
     [ "$(readlink "/proc/$manager/ns/net")" = "$(readlink /proc/self/ns/net)" ]
     ring kill -s USR1 web

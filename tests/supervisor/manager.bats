@@ -195,6 +195,8 @@ U
     finish
 }
 
+command_of() { tr '\0' ' ' <"/proc/$(ring inspect --field pid "$1")/cmdline"; }
+
 @test "a changed file takes effect at the next start, a bad one ends nothing" {
     unit web <<'U'
 service = { exec = [ "/bin/sleep", "1000" ]; };
@@ -212,9 +214,9 @@ service = { exce = [ "/bin/sleep" ]; };
 U
     kill -HUP "$manager"
     eventually said "bad: invalid"
-    tr '\0' ' ' <"/proc/$(main_pids web)/cmdline" | grep -q "sleep 1000"
+    command_of web | grep -q "sleep 1000"
     ring restart web
-    tr '\0' ' ' <"/proc/$(main_pids web)/cmdline" | grep -q "sleep 2000"
+    command_of web | grep -q "sleep 2000"
     ring start new
     run ring start bad
     [ "$status" -eq 6 ] && [[ $output == *"bad is invalid"* ]]
