@@ -95,22 +95,34 @@ static void raise_descriptor_limit(void) {
         say("cannot raise the limit of open files: %s", strerror(errno));
 }
 
-/* What we were started with beside the standard streams is nobody's: its numbers are free, and
- * taken in order. Both ends of the stream of exits are ours: what is in it outlives every manager.
- */
+static int raise_number(int fd) {
+    int high = fcntl(fd, F_DUPFD_CLOEXEC, KEEPER_STATE + 1);
+    close_fd(fd);
+    return high;
+}
+
+/* To its fixed number; by way of one that is nobody's, for a standard stream may be missing. */
+static int place(int fd, int number) {
+    int high = raise_number(fd), error = high < 0 || dup3(high, number, O_CLOEXEC) < 0 ? -errno : 0;
+    close_fd(high);
+    return error;
+}
+
+/* What we were started with beside the standard streams is nobody's. Both ends of the stream of
+ * exits are ours: what is in it outlives every manager. */
 static int open_handed_over(struct keeper *keeper) {
     const int bytes = EXITS_BYTES;
-    int pair[2];
+    int pair[2], error;
     syscall(SYS_close_range, KEEPER_EXITS, UINT_MAX, 0);
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
         return -errno;
-    keeper->exits = fcntl(pair[1], F_DUPFD_CLOEXEC, KEEPER_STATE + 1);
-    close(pair[1]);
-    int names = memfd_create("names", MFD_CLOEXEC), state = memfd_create("state", MFD_CLOEXEC);
-    if (keeper->exits < 0 || names < 0 || state < 0)
+    keeper->exits = raise_number(pair[1]);
+    if (keeper->exits < 0)
         return -errno;
-    if (pair[0] != KEEPER_EXITS || names != KEEPER_NAMES || state != KEEPER_STATE)
-        return -EBADF; /* a standard stream is missing, and so is /dev/null */
+    if ((error = place(pair[0], KEEPER_EXITS)) < 0 ||
+        (error = place(memfd_create("names", MFD_CLOEXEC), KEEPER_NAMES)) < 0 ||
+        (error = place(memfd_create("state", MFD_CLOEXEC), KEEPER_STATE)) < 0)
+        return error;
     if (setsockopt(keeper->exits, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes) < 0)
         setsockopt(keeper->exits, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes); /* what we may */
     return 0;

@@ -75,7 +75,6 @@ static bool is_settled(struct keeper *keeper, const siginfo_t *info) {
 void reap(struct keeper *keeper) {
     bool given_up = keeper->untold_from != NEVER && now() - keeper->untold_from >= NOBODY_READS;
     bool full = false;
-    unsigned untold = 0;
     siginfo_t info;
     reap_own(keeper, &keeper->manager);
     reap_own(keeper, &keeper->logd);
@@ -85,7 +84,7 @@ void reap(struct keeper *keeper) {
             break;
         bool settled = is_settled(keeper, &info);
         full = !settled && !given_up;
-        untold += !settled && given_up;
+        keeper->untold += !settled && given_up;
         if (!full)
             waitpid(info.si_pid, NULL, WNOHANG);
     }
@@ -93,8 +92,10 @@ void reap(struct keeper *keeper) {
         keeper->untold_from = now();
     if (!full && !(given_up && keeper->unreaped)) /* who gave up does so to the last one */
         keeper->untold_from = NEVER;
-    if (untold)
-        say("how %u processes ended is lost: no manager has asked for a minute", untold);
+    if (keeper->untold && !keeper->unreaped) {
+        say("how %u processes ended is lost: no manager has asked for a minute", keeper->untold);
+        keeper->untold = 0;
+    }
 }
 
 uint64_t reap_due(const struct keeper *keeper) {
@@ -110,7 +111,8 @@ unsigned children_kill(pid_t spared) {
     char path[64], pids[4096], *end = NULL;
     unsigned count = 0;
     snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
-    read_text(path, pids, sizeof pids);
+    if (read_text(path, pids, sizeof pids) == 0 && access(path, F_OK) < 0)
+        say("cannot tell who is left: the kernel has no CONFIG_PROC_CHILDREN");
     for (const char *at = pids; *at; at = end) {
         pid_t pid = (pid_t)strtol(at, &end, 10);
         if (*end++ != ' ')

@@ -150,7 +150,7 @@ void keeper_child_ended(struct keeper *keeper, struct child *child, int wait_sta
 /* One that is not ready reads files and finds services again, and cannot say so meanwhile. */
 void keeper_await_sign(struct keeper *keeper) {
     bool slow = !keeper->ready && keeper->watchdog < UNREADY_PATIENCE;
-    if (keeper->watchdog && keeper->phase == PHASE_KEEPING)
+    if (keeper->watchdog && keeper->phase == PHASE_KEEPING && !keeper->manager.killed)
         child_limit(&keeper->manager, slow ? UNREADY_PATIENCE : keeper->watchdog);
 }
 
@@ -238,11 +238,14 @@ static void heed_signal(struct keeper *keeper, const struct signalfd_siginfo *si
     }
 }
 
+/* One at a time: to heed it may begin another keeper in this process, which finds all others. */
 static void read_signals(struct keeper *keeper) {
-    struct signalfd_siginfo signals[SIGNALS_A_TURN];
-    ssize_t length = read(keeper->signals, signals, sizeof signals);
-    for (size_t i = 0; length > 0 && i < (size_t)length / sizeof *signals; i++)
-        heed_signal(keeper, &signals[i]);
+    struct signalfd_siginfo signal;
+    for (unsigned i = 0; i < SIGNALS_A_TURN; i++) {
+        if (read(keeper->signals, &signal, sizeof signal) != (ssize_t)sizeof signal)
+            return;
+        heed_signal(keeper, &signal);
+    }
 }
 
 /* Sleeps until something happens or that time has come, and heeds what happened. */

@@ -63,6 +63,7 @@ struct keeper {
     unsigned watchdog;    /* a manager that is silent for so long hangs; 0: it may be silent */
     bool unreaped;        /* there may be more that ended */
     uint64_t untold_from; /* exits: nobody reads them since; NEVER */
+    unsigned untold;      /* how many ended, and nobody will hear of it */
     uint64_t deadline;    /* of PHASE_KILLING; NEVER */
     unsigned crashes;     /* of the keeper itself, in a row */
     int crash_signal;     /* of the last one */

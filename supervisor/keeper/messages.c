@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "supervisor/keeper/keeper.h"
+#include "units/base/foreign.h"
 #include "units/base/scoped.h"
 
 enum { MESSAGE_MOST = 4096 }; /* bytes; sd_notify(3) messages are far smaller */
@@ -53,10 +54,11 @@ static unsigned milliseconds(const char *value) {
     return usec / 1000 >= INT_MAX ? 0 : (unsigned)((usec + 999) / 1000);
 }
 
-/* Only while it stops: what it takes to start everything is nobody's business. */
+/* Only while it stops: what it takes to start everything is nobody's business. Nor does it count
+ * that one which has been killed had asked for more time. */
 static void extend(struct keeper *keeper, const char *value) {
     unsigned patience = milliseconds(value);
-    if (keeper->phase != PHASE_STOPPING)
+    if (keeper->phase != PHASE_STOPPING || keeper->manager.killed)
         return;
     if (patience)
         child_limit(&keeper->manager, patience);
@@ -218,7 +220,6 @@ void receive(struct keeper *keeper, unsigned most) {
             say("a notification of more than %d bytes is ignored", MESSAGE_MOST);
         else if (from_manager)
             heed(keeper, &message);
-        for (size_t i = 0; i < message.count; i++)
-            close_fd(message.fds[i]);
+        foreign_close(message.fds, message.count); /* they may be */
     }
 }

@@ -37,5 +37,5 @@ int make_directories(const char *path);
 
 /* ---- between fork and exec ---- */
 
-/* Every signal as a program expects it, but for what we ignore or block ourselves. */
+/* SIG_DFL for all: the keeper catches some and ignores others. The mask is the caller's. */
 void signals_restore(void);

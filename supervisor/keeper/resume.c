@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "supervisor/keeper/keeper.h"
+#include "units/base/foreign.h"
 #include "units/base/scoped.h"
 
 enum {
@@ -103,8 +104,10 @@ static void take_stored(struct keeper *keeper, char *text) {
     int fd = (int)strtol(text, &name, 10);
     if (*name != ' ' || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
         say("the descriptor \"%s\" is lost", text);
-    else if (store_add(&keeper->store, name + 1, &fd, 1) < 0)
-        close_fd(fd);
+    else if (store_add(&keeper->store, name + 1, &fd, 1) < 0) {
+        say("there is no room for the descriptor \"%s\" any more", name + 1);
+        foreign_close(&fd, 1);
+    }
 }
 
 static void take_line(struct keeper *keeper, char *line) {

@@ -18,7 +18,11 @@ struct record {
     const unsigned char *name; /* in the store, without an end of its own */
 };
 
-enum { NAME_AT = 1 + sizeof(int) };
+enum {
+    NAME_AT = 1 + sizeof(int),
+    LINE_MOST = UINT8_MAX + 32, /* bytes */
+    LINES_BYTES = 16 * 1024
+};
 
 /* False at the end, and where the end is no longer where a record ends: a keeper that crashed in
  * the middle of a change has to find its way through what is there. */
@@ -88,13 +92,26 @@ void store_drop(struct store *store, const char *name) {
         close_fd(store->dropped[i]);
 }
 
+static int put(int file, const char *text, size_t length) {
+    ssize_t written = write(file, text, length);
+    return written == (ssize_t)length ? 0 : written < 0 ? -errno : -ENOSPC;
+}
+
+/* Many lines a write(2), and no stream, whose buffer glibc would allocate. */
 int store_write(const struct store *store, int file, const char *before) {
+    char text[LINES_BYTES];
+    size_t length = 0;
     struct record record;
-    for (size_t at = 0; record_next(store, at, &record); at += record.size)
-        if (dprintf(file, "%s%d %.*s\n", before, record.fd, (int)record.name_length,
-                    (const char *)record.name) < 0)
-            return -errno;
-    return 0;
+    int error = 0;
+    for (size_t at = 0; record_next(store, at, &record) && !error; at += record.size) {
+        length += (size_t)snprintf(text + length, sizeof text - length, "%s%d %.*s\n", before,
+                                   record.fd, (int)record.name_length, (const char *)record.name);
+        if (length > sizeof text - LINE_MOST) {
+            error = put(file, text, length);
+            length = 0;
+        }
+    }
+    return error ? error : put(file, text, length);
 }
 
 void store_hand_over(const struct store *store, bool handed_over) {

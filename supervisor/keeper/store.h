@@ -22,7 +22,8 @@ struct store {
  * still the caller's. */
 int store_add(struct store *store, const char *name, const int *fds, size_t count);
 
-/* Closes all of that name, without ever waiting; a "*" at its end stands for anything. */
+/* Closes all of that name, and waits for no socket that lingers; a "*" at its end stands for
+ * anything. */
 void store_drop(struct store *store, const char *name);
 
 /* A line for each descriptor: its number, a blank, its name, after what stands before each. */

@@ -142,6 +142,7 @@ end() {
     eventually said "^ringfenced: how [0-9]* processes ended is lost: no manager has asked for a minute$"
     none_waits() { [ "$(wc -w <"/proc/$keeper/task/$keeper/children")" -eq 2 ]; }
     eventually none_waits
+    [ "$(grep -c "processes ended is lost" stderr)" -eq 1 ] # one sum for all of them
     script manager wait "exit 0"
     kill -KILL "$(child ringfence-manager)"
     kill -TERM $keeper

@@ -7,6 +7,8 @@
 
 #include "units/base/scoped.h"
 
+enum { HOLDS = 10 }; /* s, at most */
+
 static bool is_socket(int fd) {
     struct stat status;
     return fstat(fd, &status) < 0 || S_ISSOCK(status.st_mode);
@@ -18,9 +20,10 @@ void foreign_close(const int *descriptors, size_t count) {
         if (!is_socket(descriptors[i]))
             continue;
         holder = fork();
-        if (holder == 0)
-            for (;;)
-                pause(); /* with a copy of each, till it is killed */
+        if (holder == 0) {
+            sleep(HOLDS); /* with a copy of each, till it is killed, or nobody is there to do so */
+            _exit(0);
+        }
     }
     for (size_t i = 0; i < count; i++)
         close_fd(descriptors[i]);

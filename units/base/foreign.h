@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-/* Closes them, and never waits. Whoever closes a socket that lingers (SO_LINGER), or one with such
- * a one in its queue, for the last time, waits for as long as its owner has set: so a child closes
- * it for the last time, as it is killed, since then the kernel does not linger. */
+/* Closes them, and waits for none that lingers. Whoever closes a socket with SO_LINGER, or one that
+ * has such a one in its queue, for the last time, waits for as long as its owner has set: so a
+ * child closes it for the last time, as it is killed, since then the kernel does not linger. */
 void foreign_close(const int *descriptors, size_t count);

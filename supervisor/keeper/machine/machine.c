@@ -287,6 +287,7 @@ void machine_end(struct keeper *keeper) {
                                 .force = machine->force,
                                 .interrupted = machine->interrupted,
                                 .watchdog = &machine->watchdog};
+    store_drop(&keeper->store, "*"); /* which waits for nothing that a service has laid in there */
     close_all(machine);
     mlockall(MCL_CURRENT | MCL_FUTURE); /* the disk that we came from may be gone soon */
     shutdown_processes(&shutdown);
