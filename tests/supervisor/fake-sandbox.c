@@ -50,8 +50,9 @@ int sandbox_build(struct runtime *runtime, const struct container *container,
     if (!sandbox)
         return -ENOMEM;
     static unsigned serial;
+    serial++;
     *sandbox = (struct sandbox){
-        .serial = ++serial,
+        .serial = serial,
         .held = true,
         .plan = plan,
         .report_fd = fake_fd_open(),
