@@ -45,15 +45,10 @@ static const char *const signal_names[] = {
 };
 
 void say(const char *format, ...) {
-    char line[1024] = "ringfenced: ";
-    size_t length = strlen(line);
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(line + length, sizeof line - length - 1, format, arguments);
+    line_say("ringfenced", format, arguments);
     va_end(arguments);
-    length = strlen(line);
-    line[length++] = '\n';
-    line_put(STDERR_FILENO, line, length); /* who does not read is told nothing */
 }
 
 void signal_describe(int signal, char *ret_text, size_t size) {

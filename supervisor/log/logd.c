@@ -38,15 +38,10 @@ struct directories {
 };
 
 void logger_say(const char *format, ...) {
-    char line[FAULT_SIZE + 256] = "ringfence-logd: ";
-    size_t length = strlen(line);
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(line + length, sizeof line - length - 1, format, arguments);
+    line_say("ringfence-logd", format, arguments);
     va_end(arguments);
-    length = strlen(line);
-    line[length++] = '\n';
-    line_put(STDERR_FILENO, line, length); /* who does not read is told nothing */
 }
 
 uint64_t logger_now(void) {

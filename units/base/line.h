@@ -6,7 +6,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -36,4 +38,15 @@ static inline int line_put(int fd, const char *line, size_t length) {
         written = write(fd, line, length);
     }
     return written < 0 ? -errno : 0;
+}
+
+/* "PROGRAM: " and a sentence on standard error, cut where it is longer than that; who does not read
+ * is told nothing. */
+static inline void line_say(const char *program, const char *format, va_list arguments) {
+    char line[1280];
+    size_t length = (size_t)snprintf(line, sizeof line, "%s: ", program);
+    vsnprintf(line + length, sizeof line - length - 1, format, arguments);
+    length = strlen(line);
+    line[length++] = '\n';
+    line_put(STDERR_FILENO, line, length);
 }
