@@ -17,8 +17,8 @@ struct stamp {
 };
 
 /* STATE_DIR/timers/NAME holds both in decimal, with a blank between them; where a person wrote one
- * number it stands for both. -ENOENT where there is none or
- * it is empty, -EINVAL where it is something else. */
+ * number it stands for both. -ENOENT where there is none or it is empty, -EINVAL where it is
+ * something else. */
 int stamp_read(const struct manager *manager, const char *name, struct stamp *ret_stamp,
                struct fault *fault);
 /* Replaced at once, not yet on the disk: after a loss of power a run may come again. */

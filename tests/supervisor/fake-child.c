@@ -2,19 +2,30 @@
  * it. As a child it does what the file NAME.script beside it says, a command a line, and notes what
  * happens to it in the file `events`:
  *
- *     note TEXT      notify TEXT (| is a newline)      stray TEXT (a notification by its child)
- *     sleep MS       orphan MS (a grandchild)          wait (until SIGTERM or SIGINT)
- *     exit STATUS    raise SIGNAL                      large (a notification of 8,000 bytes)
- *     hang (deaf to all)    write PATH    orphans COUNT (that end at once)    told NAME (of the
- * environment) store COUNT NAME TEXT (a file with this text, so many times)    drop NAME held
- * (notes what the keeper handed over)    exits (notes who ended)    count N (until so many did)
- * flood COUNT TEXT (so many notifications, then SIGKILL)
+ *     note TEXT
+ *     notify TEXT              | is a newline
+ *     stray TEXT               a notification by a child of its own
+ *     large                    a notification of 8,000 bytes
+ *     flood COUNT TEXT         so many notifications, then SIGKILL
+ *     sleep MS
+ *     wait                     until SIGTERM or SIGINT
+ *     hang                     deaf to all
+ *     exit STATUS
+ *     raise SIGNAL
+ *     orphan MS                a grandchild that lives so long
+ *     orphans COUNT            that end at once
+ *     write PATH
+ *     told NAME                notes a variable of the environment
+ *     store COUNT NAME TEXT    a file with this text, so many times
+ *     drop NAME
+ *     held                     notes what the keeper handed over
+ *     exits                    notes who ended
+ *     count N                  waits until so many did
  *
  * `fake-child listen PATH` prints notifications, one a line, until it is ended.
  *
  * `fake-child hand-over STATE PROGRAM ARGUMENT...` becomes a keeper that takes over what STATE
- * says:
- * "@LOCK@" and its like in it are replaced by the numbers of such descriptors. */
+ * says, where "@LOCK@" and its like are replaced by the numbers of such descriptors. */
 
 #include <errno.h>
 #include <fcntl.h>

@@ -25,9 +25,8 @@
 #define STATE_TARGET "/var/lib/ringfence"
 #define RESET "factory-reset" /* a file there: all else is to be deleted */
 
-enum {
-    REPAIRED = 3
-}; /* fsck(8): 1 is repaired, 2 with a wish for a reboot of who had it mounted */
+/* fsck(8): 1 is repaired, 2 with a wish for a reboot of who had it mounted. */
+enum { REPAIRED = 3 };
 
 /* The lower one may be another at the next boot, after an update. So nothing of the upper one may
  * refer to it: a directory that is renamed is copied, a file that changes is copied whole. */
