@@ -1,10 +1,12 @@
 #include "supervisor/fd-store.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/kcmp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -76,6 +78,16 @@ static bool is_same(int one, int other) {
     return syscall(SYS_kcmp, self, self, KCMP_FILE, one, other) == 0;
 }
 
+/* Neither exec(2) nor epoll may have to wait for what we keep (foreign.h). Whoever serves the file
+ * is not asked what it is. */
+static bool is_kept(int fd) {
+    struct statx status;
+    if (!foreign_is_file(fd))
+        return true;
+    return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &status) == 0 &&
+           S_ISCHR(status.stx_mode);
+}
+
 static int make(struct fd_store **store, struct service *service) {
     if (*store)
         return 0;
@@ -109,6 +121,8 @@ int fd_store_add(struct fd_store **store, struct service *service, int fd, const
         return -ENOMEM;
     if ((*store)->count == FD_STORE_MAX) /* before the costly search, for the sake of a flood */
         return -E2BIG;
+    if (!is_kept(fd))
+        return -ENOTSUP;
     for (size_t i = 0; i < (*store)->count; i++)
         if (is_same((*store)->items[i]->fd, fd))
             return 0;

@@ -13,8 +13,8 @@ struct text;
 #define FD_STORE_NAME_MAX 255 /* bytes, as systemd has it */
 
 /* *store is made with the first one. 1: the descriptor is taken over; 0: it is there already,
- * -errno: -E2BIG where the store is full; then it is still the caller's. With `polled` it is
- * dropped when it hangs up. */
+ * -errno: -E2BIG where the store is full, -ENOTSUP where it is a file or a directory; then it is
+ * still the caller's. With `polled` it is dropped when it hangs up. */
 int fd_store_add(struct fd_store **store, struct service *service, int fd, const char *name,
                  bool polled);
 void fd_store_remove(struct fd_store *store, const char *name); /* accepts NULL */

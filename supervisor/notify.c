@@ -109,7 +109,11 @@ static void store(struct notify *notify, const struct notify_message *message,
             delivery->descriptors[left++] = fd;
         if (error < 0 && !notify->full)
             log_line(LEVEL_WARNING, "%s: cannot keep a descriptor for it: %s", service->name,
-                     error == -E2BIG ? "its store is full" : strerror(-error));
+                     error == -E2BIG ? "its store is full"
+                     : error == -ENOTSUP
+                         ? "it is a file; a socket, a pipe, a memfd or a device may "
+                           "be kept, a file be opened again"
+                         : strerror(-error));
         notify->full |= error < 0;
     }
     delivery->count = left;

@@ -6,6 +6,7 @@
  *     sleep MS
  *     hang              for ever, deaf to TERM
  *     store NAME TEXT   a memory file, kept
+ *     store-file NAME FILE
  *     store-pipe NAME   a pipe whose other end closes
  *     keep-pipe NAME    the same, and it is not to be polled
  *     listen            prints what was handed over
@@ -18,6 +19,7 @@
  *     wait              until SIGTERM */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -68,6 +70,15 @@ static void store(const char *name, const char *text) {
     scoped_fd int fd = memfd_create("stored", MFD_CLOEXEC);
     if (fd < 0 || write(fd, text, strlen(text)) < 0 || lseek(fd, 0, SEEK_SET) < 0)
         fail("memfd_create", -errno);
+    snprintf(message, sizeof message, "FDSTORE=1\nFDNAME=%s", name);
+    send_fd(message, fd);
+}
+
+static void store_file(const char *name, const char *path) {
+    char message[512];
+    scoped_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        fail(path, -errno);
     snprintf(message, sizeof message, "FDSTORE=1\nFDNAME=%s", name);
     send_fd(message, fd);
 }
@@ -163,6 +174,9 @@ static char **obey(char **word, const sigset_t *signals) {
             pause();
     } else if (strcmp(command, "store") == 0) {
         store(word[0], word[1]);
+        word += 2;
+    } else if (strcmp(command, "store-file") == 0) {
+        store_file(word[0], word[1]);
         word += 2;
     } else if (strcmp(command, "store-pipe") == 0 || strcmp(command, "keep-pipe") == 0) {
         store_pipe(*word++, *command == 's');

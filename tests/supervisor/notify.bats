@@ -94,6 +94,14 @@ main_pid() { ring status "$1" --json | grep -oE '"main_pid": ?[0-9]+' | grep -oE
     finish
 }
 
+@test "a file is not kept, a device is" {
+    client web '' listen store-file file /proc/self/status store-file null /dev/null barrier say READY=1 exit 1
+    begin_logged
+    eventually printed web 'handed over: 1 null='
+    said 'web: cannot keep a descriptor for it: it is a file; a socket, a pipe, a memfd or a device may be kept, a file be opened again'
+    finish
+}
+
 @test "another process becomes the main one, by number and by descriptor" {
     client number '' say READY=1 mainpid number wait
     client descriptor '' say READY=1 mainpid pidfd wait
