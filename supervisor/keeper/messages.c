@@ -131,8 +131,8 @@ static void keep_descriptors(struct store *store, struct message *message, const
     } else if (!message->lost && store_add(store, name, message->fds, message->count) == 0) {
         message->count = 0;
     } else if (!store->complained) {
-        say("no more descriptors can be kept than the %zu that are; \"%s\" is not", store->count,
-            name);
+        say("no more descriptors can be kept than the %zu that are; \"%s\" is not",
+            store_records(store)->count, name);
         store->complained = true;
     }
 }

@@ -166,7 +166,7 @@ int resume_read(struct keeper *keeper) {
         say("the state of a predecessor cannot be taken over: %s", strerror(-error));
         for (size_t i = 0; i < ELEMENTS(rows); i++)
             row_set(keeper, &rows[i], 0);
-        keeper->store.length = keeper->store.count = 0;
+        store_forget(&keeper->store);
     }
     return error;
 }

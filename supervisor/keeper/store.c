@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,32 +25,41 @@ enum {
     LINES_BYTES = 16 * 1024
 };
 
-/* False at the end, and where the end is no longer where a record ends: a keeper that crashed in
- * the middle of a change has to find its way through what is there. */
-static bool record_next(const struct store *store, size_t offset, struct record *ret_record) {
-    const unsigned char *start = store->records + offset;
-    if (offset + NAME_AT > store->length || store->length > STORE_BYTES)
+/* A crash from here on finds what was written before. */
+static void settle(void) {
+    atomic_signal_fence(memory_order_release);
+}
+
+/* False at the end, be it where no record ends: a crash may have hit what wrote them. */
+static bool record_next(const struct records *records, size_t offset, struct record *ret_record) {
+    const unsigned char *start = records->bytes + offset;
+    if (offset + NAME_AT > records->length || records->length > STORE_BYTES)
         return false;
     ret_record->name_length = start[0];
     ret_record->size = NAME_AT + ret_record->name_length;
     ret_record->name = start + NAME_AT;
     memcpy(&ret_record->fd, start + 1, sizeof ret_record->fd); /* it is not aligned */
-    return offset + ret_record->size <= store->length;
+    return offset + ret_record->size <= records->length;
+}
+
+static void append(struct records *records, int fd, const void *name, size_t length) {
+    unsigned char *at = records->bytes + records->length;
+    *at++ = (unsigned char)length;
+    at = mempcpy(at, &fd, sizeof fd);
+    memcpy(at, name, length);
+    settle();
+    records->length += NAME_AT + length;
+    records->count++;
 }
 
 int store_add(struct store *store, const char *name, const int *fds, size_t count) {
-    size_t length = strlen(name), size = NAME_AT + length;
-    if (length > UINT8_MAX || count > STORE_MOST - store->count ||
-        count * size > STORE_BYTES - store->length)
+    struct records *records = &store->records[store->current];
+    size_t length = strlen(name);
+    if (length > UINT8_MAX || count > STORE_MOST - records->count ||
+        count * (NAME_AT + length) > STORE_BYTES - records->length)
         return -ENOSPC;
-    for (size_t i = 0; i < count; i++) {
-        unsigned char *at = store->records + store->length;
-        *at++ = (unsigned char)length;
-        at = mempcpy(at, &fds[i], sizeof fds[i]);
-        mempcpy(at, name, length);
-        store->length += size;
-        store->count++;
-    }
+    for (size_t i = 0; i < count; i++)
+        append(records, fds[i], name, length);
     return 0;
 }
 
@@ -71,25 +81,32 @@ static bool is_foreign(const struct record *record) {
 /* The list comes first, in no time. To close takes long: what a crash leaves open then is in no
  * list, and exec closes it. */
 void store_drop(struct store *store, const char *name) {
-    size_t kept = 0, dropped = 0;
+    const struct records *before = store_records(store);
+    struct records *after = &store->records[!store->current];
+    size_t dropped = 0;
     bool foreign = false;
     struct record record;
-    for (size_t at = 0; record_next(store, at, &record); at += record.size) {
+    after->length = after->count = 0;
+    for (size_t at = 0; record_next(before, at, &record); at += record.size) {
         if (is_meant(&record, name) && dropped < STORE_MOST) {
             store->dropped[dropped++] = record.fd;
             foreign |= is_foreign(&record);
         } else {
-            memmove(store->records + kept, store->records + at, record.size);
-            kept += record.size;
+            append(after, record.fd, record.name, record.name_length);
         }
     }
-    store->length = kept;
-    store->count -= dropped;
+    settle();
+    store->current = !store->current;
     store->complained = false;
     if (foreign)
         foreign_close(store->dropped, dropped);
     for (size_t i = 0; i < dropped && !foreign; i++)
         close_fd(store->dropped[i]);
+}
+
+void store_forget(struct store *store) {
+    struct records *records = &store->records[store->current];
+    records->length = records->count = 0;
 }
 
 static int put(int file, const char *text, size_t length) {
@@ -103,7 +120,8 @@ int store_write(const struct store *store, int file, const char *before) {
     size_t length = 0;
     struct record record;
     int error = 0;
-    for (size_t at = 0; record_next(store, at, &record) && !error; at += record.size) {
+    for (size_t at = 0; record_next(store_records(store), at, &record) && !error;
+         at += record.size) {
         length += (size_t)snprintf(text + length, sizeof text - length, "%s%d %.*s\n", before,
                                    record.fd, (int)record.name_length, (const char *)record.name);
         if (length > sizeof text - LINE_MOST) {
@@ -116,6 +134,6 @@ int store_write(const struct store *store, int file, const char *before) {
 
 void store_hand_over(const struct store *store, bool handed_over) {
     struct record record;
-    for (size_t at = 0; record_next(store, at, &record); at += record.size)
+    for (size_t at = 0; record_next(store_records(store), at, &record); at += record.size)
         fcntl(record.fd, F_SETFD, handed_over ? 0 : FD_CLOEXEC);
 }
