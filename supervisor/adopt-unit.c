@@ -147,11 +147,11 @@ static int do_without(const struct service *service, int error, const struct fau
 }
 
 /* The kernel knows whether somebody has paused it, though the manager who did may have died before
- * it wrote that down. What is not up cannot be paused: nothing would start in there, or end. */
+ * it wrote that down. What cannot be paused is thawed: nothing would start in there, or end. */
 static void adopt_pause(struct service *service) {
     struct fault fault = {{0}};
     bool frozen = service->sandbox && sandbox_is_frozen(service->sandbox) > 0;
-    if (frozen && !state_traits(service->state)->up) {
+    if (frozen && !service_can_pause(service)) {
         if (sandbox_freeze(service->sandbox, false, &fault) < 0)
             log_line(LEVEL_WARNING, "%s: %s", service->name, fault.text);
         frozen = false;

@@ -163,7 +163,7 @@ int manager_pause(struct manager *manager, const char *name, bool pause, struct 
     struct service *service = find(manager, name, fault);
     if (!service)
         return -ENOENT;
-    if (!state_traits(service->state)->up || !service->main)
+    if (!service_can_pause(service))
         return fault_say(fault, ESRCH, "%s is not running", name);
     if (service->paused == pause)
         return 0;

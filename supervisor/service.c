@@ -252,6 +252,10 @@ bool service_is_active(const struct service *service) {
     return state_traits(service->state)->running;
 }
 
+bool service_can_pause(const struct service *service) {
+    return state_traits(service->state)->up && service->main;
+}
+
 bool service_is_up(const struct service *service) {
     const struct service_private *own = service->private;
     return state_traits(service->state)->up || own->succeeded || own->listens;

@@ -105,6 +105,9 @@ void service_dates_follow(struct service *service);
 
 bool service_is_active(const struct service *service); /* starting .. ready, stopping, killing */
 
+/* Its program runs, and neither begins nor ends. */
+bool service_can_pause(const struct service *service);
+
 /* For status and list: "web=tcp 127.0.0.1:80, unix /run/x.sock", while they are open. */
 void service_describe_sockets(const struct service *service, struct text *text);
 
