@@ -69,6 +69,27 @@ static void visit_names(struct service *service, name_visitor visit) {
     }
 }
 
+static bool is_named(const struct strings *names, const struct service *other) {
+    const char *alias = other->unit ? other->unit->install.alias : NULL;
+    for (size_t i = 0; i < names->count; i++)
+        if (strcmp(names->items[i], other->name) == 0 ||
+            (alias && strcmp(names->items[i], alias) == 0))
+            return true;
+    return false;
+}
+
+bool graph_is_pulled(const struct unit *unit, const struct service *other) {
+    const struct dependencies *all = &unit->dependencies;
+    for (int kind = 0; kind < NAMESPACE_KINDS; kind++) {
+        const struct namespace_choice *choice = &unit->container.namespaces.choices[kind];
+        if (choice->mode == NAMESPACE_UNIT && choice->name &&
+            strcmp(choice->name, other->name) == 0)
+            return true;
+    }
+    return is_named(&all->requires, other) || is_named(&all->binds_to, other) ||
+           is_named(&all->wants, other);
+}
+
 /* What a unit starts may be an instance that nobody asked for before; what it is only ordered
  * against is not brought into being. */
 static void instantiate(struct service *service, const char *name, unsigned kinds,

@@ -7,6 +7,7 @@
 struct manager;
 struct service;
 struct text;
+struct unit;
 
 enum edge_kind {
     EDGE_REQUIRES = 1, /* it must be ready; stop and restart by command follow it */
@@ -38,6 +39,9 @@ void graph_spoil(struct manager *manager);
  * of templates that are named anywhere come into being. */
 void graph_refresh(struct manager *manager);
 void edges_free(struct edges *edges);
+
+/* Whether a start of the unit is one of the service too, by what its file says. */
+bool graph_is_pulled(const struct unit *unit, const struct service *other);
 
 /* The service of which this is the second name (install.alias); NULL. */
 struct service *graph_find_alias(struct manager *manager, const char *alias);

@@ -81,13 +81,17 @@ static void walk_into_followers(const struct service *service, struct list *work
 
 /* ---- goals ---- */
 
-/* A member of a transaction that a start does something to. */
+/* A member of a transaction that a start does something to. Nobody starts what has no file any
+ * more.
+ */
 static void raise_goal(struct service *service, bool by_person) {
+    bool ends = gate_is_going_down(service);
     if (by_person)
         service_forgive(service);
-    if (gate_is_going_down(service)) {
-        if (!service->private->gone) /* nobody starts what has no file any more */
-            set_cycle(service, true);
+    if (service->private->gone && (ends || state_traits(service->state)->down))
+        return;
+    if (ends) {
+        set_cycle(service, true);
         return;
     }
     state_touch(service);

@@ -16,6 +16,7 @@
 #include "supervisor/boot.h"
 #include "supervisor/bus.h"
 #include "supervisor/facts-file.h"
+#include "supervisor/job.h"
 #include "supervisor/keeper/protocol.h"
 #include "supervisor/keeping.h"
 #include "supervisor/log.h"
@@ -294,6 +295,7 @@ static int begin(struct manager *manager, struct fault *fault) {
         error = manager_apply_set(manager);
         if (error < 0)
             fault_set(fault, error, "cannot take the units");
+        job_drain(manager);
     }
     if (error >= 0)
         error = manager_adopt(manager, fault);

@@ -61,7 +61,8 @@ struct manager_private {
 };
 
 int manager_add(struct manager *manager, const char *name, struct service **ret_service);
-/* Services for all entries; what is there already takes its new unit as soon as it may. */
+/* Services for all entries; what is there already takes its new unit as soon as it may. Nothing
+ * follows from that before the next job_drain: whoever has more to say says it first. */
 int manager_apply_set(struct manager *manager);
 /* Reads all files, with the instances of templates that are there; *host is the caller's to free.
  */

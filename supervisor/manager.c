@@ -175,7 +175,7 @@ int manager_apply_set(struct manager *manager) {
     manager->private->sweep = true;
     graph_spoil(manager);
     schedules_reload(manager);
-    job_drain(manager);
+    manager_sweep(manager);
     return error;
 }
 

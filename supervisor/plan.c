@@ -326,31 +326,51 @@ static void pull(struct plan *plan, struct plan_row *row, struct plan_row *other
     bool idle = other->now && !other->engaged && is_left_alone(other);
     if ((comes_up(row) || gains) && idle)
         set_row(plan, other, PLAN_START, "%s %s it", row->name, verb);
+    else if (comes_up(row) && other->now && other->action == PLAN_STOP)
+        set_row(plan, other, PLAN_RESTART, "it is to stop, and %s %s it", row->name, verb);
 }
 
 /* Whose edges hold while the plan is done: what runs keeps its unit, unless it takes its new one as
- * it runs. */
+ * it runs; what has an invalid file has its former one still. */
 static const struct unit *present_unit(const struct plan_row *row) {
-    bool keeps = row->engaged && row->service && row->service->unit && row->action != PLAN_UPDATE;
-    return keeps ? row->service->unit : row->now;
+    bool keeps = row->engaged ? row->action != PLAN_UPDATE : row->action == PLAN_INVALID;
+    return keeps && row->service && row->service->unit ? row->service->unit : row->now;
+}
+
+/* Of one with an invalid file it is not told, but of those that follow it. */
+static void give_way(struct plan *plan, struct plan_row *row, const struct plan_row *comer) {
+    if (!row->engaged)
+        return;
+    if (is_left_alone(row))
+        set_row(plan, row, PLAN_STOP, "conflicts with %s, which is to %s", comer->name,
+                plan_action_word(comer->action));
+    else if (row->action == PLAN_INVALID && row->passed_on == PLAN_UNCHANGED)
+        row->passed_on = PLAN_STOP;
 }
 
 /* Whoever of the two comes up, the one that is up goes. */
 static void conflict(struct plan *plan, struct plan_row *row, struct plan_row *other,
                      const char *verb) {
-    if (comes_up(row) && other->engaged && is_left_alone(other))
-        set_row(plan, other, PLAN_STOP, "%s, which is to %s, %s it", row->name,
-                plan_action_word(row->action), verb);
-    else if (comes_up(other) && row->engaged && is_left_alone(row))
-        set_row(plan, row, PLAN_STOP, "%s %s, which is to %s", verb, other->name,
-                plan_action_word(other->action));
+    (void)verb;
+    if (comes_up(row))
+        give_way(plan, other, row);
+    else if (comes_up(other))
+        give_way(plan, row, other);
+}
+
+/* By what it says now, and by what it runs with. */
+static void visit_conflicts(struct plan *plan, struct plan_row *row, const struct unit *present) {
+    if (row->now)
+        visit_list(plan, row, &row->now->dependencies.conflicts, "", conflict);
+    if (present && present != row->now)
+        visit_list(plan, row, &present->dependencies.conflicts, "", conflict);
 }
 
 static size_t count_unmoved(const struct plan *plan) {
     size_t count = 0;
     for (size_t i = 0; i < plan->count; i++)
-        count +=
-            (size_t)is_left_alone(&plan->rows[i]) + (plan->rows[i].passed_on == PLAN_UNCHANGED);
+        count += (size_t)is_left_alone(&plan->rows[i]) + !comes_up(&plan->rows[i]) +
+                 (plan->rows[i].passed_on == PLAN_UNCHANGED);
     return count;
 }
 
@@ -363,10 +383,9 @@ static void find_followers(struct plan *plan) {
             const struct unit *present = present_unit(row);
             if (present)
                 visit_followed(plan, row, present, follow);
-            if (!row->now)
-                continue;
-            visit_pulled(plan, row, row->now, pull);
-            visit_list(plan, row, &row->now->dependencies.conflicts, "conflicts with", conflict);
+            if (row->now)
+                visit_pulled(plan, row, row->now, pull);
+            visit_conflicts(plan, row, present);
         }
         count = count_unmoved(plan);
     } while (count != last);

@@ -67,6 +67,12 @@ void transaction_end(struct transaction *transaction) {
     }
 }
 
+/* One that goes down to begin with another file will not need what that does not name. */
+static bool is_needed_no_more(const struct service *service, const struct service *other) {
+    return service->next_unit && gate_is_going_down(service) &&
+           !graph_is_pulled(service->next_unit, other);
+}
+
 /* What the members of one kind need joins behind them, and is walked in turn. */
 static void spread(struct transaction *transaction, unsigned kinds, enum transaction_part part) {
     struct service_private *own;
@@ -76,7 +82,8 @@ static void spread(struct transaction *transaction, unsigned kinds, enum transac
         for (size_t i = 0; i < own->needs.count; i++) {
             const struct edge *edge = &own->needs.items[i];
             if (edge->other && (edge->kinds & kinds) &&
-                reach(transaction, edge->other) != REACH_NOT)
+                reach(transaction, edge->other) != REACH_NOT &&
+                !is_needed_no_more(own->service, edge->other))
                 add(transaction, edge->other, part);
         }
     }

@@ -9,6 +9,7 @@
 
 #include "runtime/adopt.h"
 #include "supervisor/facts-file.h"
+#include "supervisor/job.h"
 #include "supervisor/keeping.h"
 #include "supervisor/state.h"
 #include "tests/supervisor/fake-sandbox.h"
@@ -553,6 +554,7 @@ void fake_lose_keeper(void) {
 int fake_try_revive(struct fault *fault) {
     fake_manager_open(take(orphaned));
     int error = manager_apply_set(fake_manager);
+    job_drain(fake_manager);
     if (error >= 0)
         error = manager_adopt(fake_manager, fault);
     return error;

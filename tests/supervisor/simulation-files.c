@@ -83,6 +83,26 @@ static void check_untouched(const char *rule) {
     }
 }
 
+static bool is_rescuer(const struct service *service) {
+    const struct service *other;
+    list_for_each(other, &fake_manager->services, link) {
+        const struct edges *ties = &other->private->ties;
+        for (size_t i = 0; i < ties->count; i++)
+            if ((ties->items[i].kinds & EDGE_RESCUES) && ties->items[i].other == service)
+                return true;
+    }
+    return false;
+}
+
+/* A start failed at once, and what comes to the rescue may conflict with anybody. */
+static bool came_to_the_rescue(const struct before *before) {
+    const struct service *service = manager_lookup(fake_manager, before->name);
+    bool planned_to = before->action == PLAN_START || before->action == PLAN_RESTART;
+    bool moved =
+        service && (service->state != before->state || service->private->goal != before->goal);
+    return moved && !before->runs && !planned_to && is_rescuer(service);
+}
+
 /* Not because what it is bound to is gone, which nobody plans. */
 static bool goes_by_word(const struct service *service) {
     const struct service_private *own = service->private;
@@ -91,13 +111,13 @@ static bool goes_by_word(const struct service *service) {
 
 /* What runs and is not named goes on; what is to be stopped or restarted is. Of those whose file is
  * invalid nothing is foretold. */
-static void check_done(const struct before *before) {
+static void check_done(const struct before *before, bool rescued) {
     const struct service *service = manager_lookup(fake_manager, before->name);
     bool stops = before->action == PLAN_STOP || before->action == PLAN_RESTART ||
                  before->action == PLAN_INVALID;
     if (!service || !before->runs || before->went_down)
         return;
-    if (!stops && goes_by_word(service))
+    if (!stops && !rescued && goes_by_word(service))
         rules_break("an apply stops what its plan does not name", service);
     if (before->action == PLAN_STOP && !goes_down(service) && !state_traits(service->state)->down)
         rules_break("an apply does not stop what its plan says", service);
@@ -169,8 +189,11 @@ static void plan_and_apply(unsigned flags) {
         check_untouched("what was refused has changed it");
         return;
     }
+    bool rescued = false;
     for (size_t i = 0; i < before_count; i++)
-        check_done(&befores[i]);
+        rescued |= came_to_the_rescue(&befores[i]);
+    for (size_t i = 0; i < before_count; i++)
+        check_done(&befores[i], rescued);
 }
 
 bool random_apply(struct unit *(*make)(size_t number)) {

@@ -166,7 +166,7 @@ TEST(what_conflicts_with_a_new_unit_stops) {
     fake_add(&post->dependencies.conflicts, "mail");
     fake_set(post);
     check_plan("unchanged db\n"
-               "stop mail: post, which is to start, conflicts with it\n"
+               "stop mail: conflicts with post, which is to start\n"
                "start post: new\n"
                "unchanged web\n");
     CHECK(fake_service("mail")->state == SERVICE_STOPPED);
@@ -180,9 +180,115 @@ TEST(what_conflicts_with_what_is_restarted_stops) {
     fake_add(&db->dependencies.conflicts, "mail");
     fake_set(db);
     check_plan("restart db: changed: number\n"
-               "stop mail: db, which is to restart, conflicts with it\n"
+               "stop mail: conflicts with db, which is to restart\n"
                "restart web: requires db, which is to restart\n");
     CHECK(fake_service("mail")->state == SERVICE_STOPPED);
+    end();
+}
+
+/* Its own file cannot be read any more: that is told, and who requires it is told to go. */
+TEST(what_runs_by_an_invalid_file_may_conflict_too) {
+    three();
+    struct unit *post = program("post");
+    fake_add(&post->dependencies.conflicts, "db");
+    fake_set(post);
+    fake_refuse("db");
+    CHECK(apply(APPLY_KEEP_GOING) == 0);
+    fake_run(30 * SEC);
+    CHECK_TEXT(told.data, "invalid db: /fake.unit\n"
+                          "unchanged mail\n"
+                          "start post: new\n"
+                          "stop web: requires db, which goes with what is to stop\n");
+    CHECK(state_traits(fake_service("db")->state)->down);
+    CHECK(fake_service("web")->state == SERVICE_STOPPED);
+    end();
+}
+
+/* late waits for slow still, and takes its new file at once. */
+TEST(what_is_to_stop_stops_nobody_by_its_new_file) {
+    three();
+    plan.ready_after = NEVER;
+    fake_set(fake_unit("slow", SERVICE_NOTIFY));
+    fake_set(needs(program("late"), "slow"));
+    CHECK(apply(0) == 0);
+    fake_run(SEC);
+    CHECK(fake_service("late")->state == SERVICE_WAITING);
+    manager_apply_withdraw(fake_manager, &applied);
+    pid_t db = pid("db");
+    fake_files();
+    struct unit *late = needs(again("late"), "slow");
+    fake_add(&late->dependencies.conflicts, "db");
+    fake_set(late);
+    fake_drop("slow");
+    check_plan("unchanged db\n"
+               "stop late: requires slow, which is to stop\n"
+               "unchanged mail\n"
+               "stop slow: its file is gone\n"
+               "unchanged web\n");
+    CHECK(fake_service("late")->state == SERVICE_STOPPED && pid("db") == db);
+    end();
+}
+
+/* app gives mail up, and list, which is new, requires app: neither brings mail back. */
+TEST(what_is_given_up_stays_away) {
+    three();
+    fake_set(needs(program("app"), "mail"));
+    check_plan("start app: new\nunchanged db\nunchanged mail\nunchanged web\n");
+    fake_files();
+    fake_set(program("app"));
+    fake_set(unwanted(again("mail")));
+    fake_set(needs(program("list"), "app"));
+    check_plan("restart app: changed: requires, number\n"
+               "unchanged db\n"
+               "start list: new\n"
+               "stop mail: not wanted at boot any more\n"
+               "unchanged web\n");
+    CHECK(fake_service("mail")->state == SERVICE_STOPPED);
+    CHECK(service_is_up(fake_service("app")) && service_is_up(fake_service("list")));
+    end();
+}
+
+/* mail goes with db; list, which is new, has it come back. */
+TEST(what_stops_and_is_wanted_again_is_restarted) {
+    three();
+    struct unit *mail = program("mail");
+    fake_add(&mail->dependencies.part_of, "db");
+    fake_set(mail);
+    check_plan("unchanged db\nrestart mail: changed: number\nunchanged web\n");
+    fake_files();
+    fake_drop("db");
+    fake_drop("web");
+    fake_set(needs(program("list"), "mail"));
+    pid_t before = pid("mail");
+    check_plan("stop db: its file is gone\n"
+               "start list: new\n"
+               "restart mail: it is to stop, and list requires it\n"
+               "stop web: its file is gone\n");
+    CHECK(service_is_up(fake_service("mail")) && pid("mail") != before);
+    CHECK(service_is_up(fake_service("list")));
+    end();
+}
+
+/* A restart passes through one that does not run, and whose file cannot be read any more. */
+TEST(who_follows_what_is_invalid_follows) {
+    three();
+    fake_set(needs(program("top"), "web"));
+    check_plan("unchanged db\nunchanged mail\nstart top: new\nunchanged web\n");
+    plan.launch_error = "no such program";
+    fake_service("web")->unit->restart.policy = RESTART_NO;
+    fake_exit("web", EXITED(1));
+    fake_run(SEC);
+    plan.launch_error = NULL;
+    fake_files();
+    fake_refuse("web");
+    fake_set(program("db"));
+    CHECK(apply(APPLY_KEEP_GOING) == 0);
+    fake_run(30 * SEC);
+    CHECK_TEXT(told.data, "restart db: changed: number\n"
+                          "unchanged mail\n"
+                          "restart top: requires web, which goes with what is to restart FAILED "
+                          "top: requires web, which is not up\n"
+                          "invalid web: /fake.unit\n");
     end();
 }
 
