@@ -94,13 +94,34 @@ static bool is_rescuer(const struct service *service) {
     return false;
 }
 
+static bool is_to_come(const struct before *before) {
+    return before && (before->action == PLAN_START || before->action == PLAN_RESTART);
+}
+
 /* A start failed at once, and what comes to the rescue may conflict with anybody. */
-static bool came_to_the_rescue(const struct before *before) {
-    const struct service *service = manager_lookup(fake_manager, before->name);
-    bool planned_to = before->action == PLAN_START || before->action == PLAN_RESTART;
-    bool moved =
-        service && (service->state != before->state || service->private->goal != before->goal);
-    return moved && !before->runs && !planned_to && is_rescuer(service);
+static bool came_to_the_rescue(const struct before *before, const struct service *service) {
+    bool moved = service->state != before->state || service->private->goal != before->goal;
+    return moved && !before->runs && !is_to_come(before) && is_rescuer(service);
+}
+
+/* The files want two to come that conflict: one of them goes, with who stands behind it. */
+static bool contradicts(const struct before *before, const struct service *service) {
+    const struct edges *ties = &service->private->ties;
+    for (size_t i = 0; i < ties->count && is_to_come(before); i++)
+        if ((ties->items[i].kinds & EDGE_CONFLICTS) &&
+            is_to_come(find_before(ties->items[i].other->name)))
+            return true;
+    return false;
+}
+
+static bool can_be_foretold(void) {
+    for (size_t i = 0; i < before_count; i++) {
+        const struct service *service = manager_lookup(fake_manager, befores[i].name);
+        if (service &&
+            (came_to_the_rescue(&befores[i], service) || contradicts(&befores[i], service)))
+            return false;
+    }
+    return true;
 }
 
 /* Not because what it is bound to is gone, which nobody plans. */
@@ -111,13 +132,13 @@ static bool goes_by_word(const struct service *service) {
 
 /* What runs and is not named goes on; what is to be stopped or restarted is. Of those whose file is
  * invalid nothing is foretold. */
-static void check_done(const struct before *before, bool rescued) {
+static void check_done(const struct before *before, bool foretold) {
     const struct service *service = manager_lookup(fake_manager, before->name);
     bool stops = before->action == PLAN_STOP || before->action == PLAN_RESTART ||
                  before->action == PLAN_INVALID;
     if (!service || !before->runs || before->went_down)
         return;
-    if (!stops && !rescued && goes_by_word(service))
+    if (!stops && foretold && goes_by_word(service))
         rules_break("an apply stops what its plan does not name", service);
     if (before->action == PLAN_STOP && !goes_down(service) && !state_traits(service->state)->down)
         rules_break("an apply does not stop what its plan says", service);
@@ -189,11 +210,9 @@ static void plan_and_apply(unsigned flags) {
         check_untouched("what was refused has changed it");
         return;
     }
-    bool rescued = false;
+    bool foretold = can_be_foretold();
     for (size_t i = 0; i < before_count; i++)
-        rescued |= came_to_the_rescue(&befores[i]);
-    for (size_t i = 0; i < before_count; i++)
-        check_done(&befores[i], rescued);
+        check_done(&befores[i], foretold);
 }
 
 bool random_apply(struct unit *(*make)(size_t number)) {
