@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,7 +29,7 @@ int boot_set_hostname(const struct boot_work *work, struct fault *fault) {
     scoped_free char *file = NULL;
     const char *name = work->settings->hostname;
     char present[256] = "";
-    if (!name && file_read(AT_FDCWD, "/etc/hostname", FILE_MAX, &file, NULL, NULL) >= 0) {
+    if (!name && file_read_linked("/etc/hostname", FILE_MAX, &file, NULL, NULL) >= 0) {
         char *line = file;
         while (*line == '#') /* hostname(5) */
             line += strcspn(line, "\n"), line += *line != 0;
@@ -99,7 +100,10 @@ static int apply_sysctl(const char *item, struct fault *fault) {
 static void apply_file(const char *path, int *result, struct fault *fault) {
     scoped_free char *data = NULL;
     struct fault why = {""};
-    int error = file_read(AT_FDCWD, path, FILE_MAX, &data, NULL, &why);
+    struct stat status;
+    if (stat(path, &status) == 0 && S_ISCHR(status.st_mode))
+        return; /* a link to /dev/null: the file of this name means nothing */
+    int error = file_read_linked(path, FILE_MAX, &data, NULL, &why);
     boot_collect(error, &why, result, fault);
     char *rest = data;
     for (char *line; rest && (line = strsep(&rest, "\n"));) {
@@ -178,7 +182,7 @@ int boot_set_sysctl(const struct boot_work *work, struct fault *fault) {
 static bool read_machine_id(const char *path, char ret_id[static MACHINE_ID_LENGTH + 2]) {
     scoped_free char *data = NULL;
     size_t length;
-    if (file_read(AT_FDCWD, path, FILE_MAX, &data, &length, NULL) < 0 ||
+    if (file_read_linked(path, FILE_MAX, &data, &length, NULL) < 0 ||
         strspn(data, "0123456789abcdef") != MACHINE_ID_LENGTH ||
         strspn(data, "0") == MACHINE_ID_LENGTH)
         return false;
@@ -213,7 +217,18 @@ static int bind_machine_id(const char *id, struct fault *fault) {
     return 0;
 }
 
-/* A machine whose root cannot be written still keeps its identity, in the state directory. */
+/* A link leads to the file that is meant. */
+static int write_machine_id(const char *id, bool *ret_linked, struct fault *fault) {
+    char target[PATH_MAX];
+    scoped_fd int etc = open("/etc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    ssize_t length = readlink(MACHINE_ID, target, sizeof(target) - 1);
+    target[length > 0 ? length : 0] = '\0';
+    *ret_linked = length > 0;
+    return file_replace(etc, length > 0 ? target : "machine-id", id, strlen(id), 0444, true, fault);
+}
+
+/* A machine whose root cannot be written still keeps its identity, in the state directory; so does
+ * one with a link, which may lead to where nothing lasts. */
 int boot_provide_machine_id(const struct boot_work *work, struct fault *fault) {
     char id[MACHINE_ID_LENGTH + 2];
     scoped_free char *kept = NULL;
@@ -226,12 +241,14 @@ int boot_provide_machine_id(const struct boot_work *work, struct fault *fault) {
     if (!read_machine_id(kept, id) && make_machine_id(id) < 0)
         return fault_say(fault, EIO, "cannot make a machine id: the kernel has no random bytes");
     struct fault why;
-    if (file_replace(AT_FDCWD, MACHINE_ID, id, strlen(id), 0444, true, &why) >= 0)
+    bool linked;
+    int written = write_machine_id(id, &linked, &why);
+    if (written >= 0 && !linked)
         return 0;
     int error = directory_make(AT_FDCWD, work->state_directory, 0700, &why);
     if (error >= 0)
         error = file_replace(AT_FDCWD, kept, id, strlen(id), 0444, true, &why);
-    if (error < 0)
+    if (error < 0 && written < 0)
         boot_note("the machine id lasts until the next boot: %s", why.text);
-    return bind_machine_id(id, fault);
+    return written < 0 ? bind_machine_id(id, fault) : 0;
 }

@@ -29,6 +29,7 @@ boot_step_function boot_mount_step;                                   /* boot-mo
 
 /* For the next boot: the clock, a random seed. */
 int boot_save(const char *state_directory, struct fault *fault); /* boot-saved.c */
+int boot_save_clock(const char *state_directory, bool sync, struct fault *fault);
 
 /* A line for the log while the step goes on; and for who stands before the machine. */
 void boot_note(const char *format, ...) __attribute__((format(printf, 1, 2))); /* boot-task.c */

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
+#include <systemd/sd-event.h>
 #include <unistd.h>
 
 #include "supervisor/boot-record.h"
@@ -18,7 +19,8 @@
 #include "units/boot.h"
 
 #define INITIAL_PID_NAMESPACE 0xeffffffcU /* PROC_PID_INIT_INO of the kernel */
-#define AT_WORK_MOST 16                   /* steps at the same time; most wait for a disk */
+#define KEEP_TIME (3600 * USEC_PER_SEC)
+#define AT_WORK_MOST 16 /* steps at the same time; most wait for a disk */
 
 static const struct boot_task_calls task_calls;
 
@@ -34,6 +36,8 @@ struct boot {
     bool running;                            /* boot_run is at work */
     size_t at_work;
     bool turned; /* one of them ended */
+    sd_event_source *keeping;
+    uint64_t keep_at, lead; /* when next; of the clock on the wall, when it was kept last */
 };
 
 struct step {
@@ -325,7 +329,26 @@ int boot_open(struct manager *manager, struct boot **ret_boot, struct fault *fau
     return 0;
 }
 
+/* When somebody has set it, and once an hour: after an event, so that nobody is woken for it. */
+static int keep_time(sd_event_source *source, void *context) {
+    struct boot *boot = context;
+    struct manager *manager = boot->manager;
+    uint64_t now = world_now(manager), lead = world_date(manager) - now;
+    int64_t step = (int64_t)(lead - boot->lead), second = USEC_PER_SEC;
+    struct fault fault;
+    (void)source;
+    if (step > -second && step < second && now < boot->keep_at)
+        return 0;
+    boot->lead = lead;
+    boot->keep_at = now + KEEP_TIME;
+    if (boot_save_clock(manager->options.state_directory, false, &fault) < 0)
+        log_line(LEVEL_DEBUG, "%s", fault.text);
+    return 0;
+}
+
 bool boot_units_begin(struct boot *boot) {
+    if (boot->early)
+        sd_event_add_post(boot->manager->event, &boot->keeping, keep_time, boot);
     if (boot->record.units)
         return false;
     boot->record.units = world_now(boot->manager);
@@ -344,6 +367,7 @@ void boot_end(struct boot *boot) {
 void boot_free(struct boot *boot) {
     if (!boot)
         return;
+    sd_event_source_unref(boot->keeping);
     for (size_t i = 0; i < boot->count; i++)
         boot_task_close(&boot->tasks[i]);
     free(boot->tasks);

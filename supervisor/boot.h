@@ -53,7 +53,8 @@ bool boot_is_running(const struct boot *boot);
 void boot_describe(const struct boot *boot, struct text *text);
 /* manager.watchdog, known before any unit is. */
 uint64_t boot_watchdog(const struct boot *boot);
-/* Units are asked for now. False: a manager before this one did so. */
+/* Units are asked for now, and from now on the clock is kept for a boot after a power cut. False: a
+ * manager before this one did so. */
 bool boot_units_begin(struct boot *boot);
 /* All is stopped: what the next boot reads is saved, and the record of this one removed. */
 void boot_end(struct boot *boot);

@@ -166,6 +166,11 @@ TEST(odd_files_are_refused_at_once) {
     CHECK(file_read(directory, "f", 5, &data, NULL, &fault) == 0);
     CHECK_TEXT(data, "hello");
     free(data);
+    char path[64];
+    snprintf(path, sizeof path, "%s/link", top);
+    CHECK(file_read_linked(path, 5, &data, NULL, &fault) == 0);
+    CHECK_TEXT(data, "hello");
+    free(data);
     CHECK(directory_remove(AT_FDCWD, top, &fault) == 0);
 }
 

@@ -44,10 +44,10 @@ static int write_all(int fd, const char *data, size_t length) {
     return 0;
 }
 
-int file_read(int directory, const char *path, size_t most, char **ret_data, size_t *ret_length,
-              struct fault *fault) {
+static int read_regular(int directory, const char *path, int flags, size_t most, char **ret_data,
+                        size_t *ret_length, struct fault *fault) {
     scoped_fd int fd =
-        openat(directory, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+        openat(directory, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | flags);
     if (fd < 0)
         return fault_set(fault, errno, "cannot open \"%s\"", path);
     struct stat status;
@@ -74,6 +74,16 @@ int file_read(int directory, const char *path, size_t most, char **ret_data, siz
     if (ret_length)
         *ret_length = (size_t)length;
     return 0;
+}
+
+int file_read(int directory, const char *path, size_t most, char **ret_data, size_t *ret_length,
+              struct fault *fault) {
+    return read_regular(directory, path, O_NOFOLLOW, most, ret_data, ret_length, fault);
+}
+
+int file_read_linked(const char *path, size_t most, char **ret_data, size_t *ret_length,
+                     struct fault *fault) {
+    return read_regular(AT_FDCWD, path, 0, most, ret_data, ret_length, fault);
 }
 
 int file_write(int directory, const char *path, const char *value, struct fault *fault) {

@@ -15,6 +15,10 @@ struct fault;
 int file_read(int directory, const char *path, size_t most, char **ret_data, size_t *ret_length,
               struct fault *fault);
 
+/* The same, but symlinks are followed: what an administrator made of the host's own files. */
+int file_read_linked(const char *path, size_t most, char **ret_data, size_t *ret_length,
+                     struct fault *fault);
+
 /* read(2) until `size` bytes or the end: how many came. */
 ssize_t file_read_all(int fd, char *data, size_t size);
 
