@@ -294,7 +294,10 @@ static int lock(struct cgroup_root *root, struct fault *fault) {
     if (root->lock >= 0 && fcntl(root->lock, F_SETLK, &whole) == 0)
         return 0;
     if (errno == EAGAIN || errno == EACCES)
-        return fault_say(fault, -EBUSY, "cgroup \"%s\" is in use by another ringfence", root->path);
+        return fault_say(
+            fault, -EBUSY,
+            "cgroup \"%s\" is in use by another ringfence: --cgroup gives this one its own",
+            root->path);
     return fault_set(fault, errno, "cannot lock cgroup \"%s\"", root->path);
 }
 

@@ -12,7 +12,7 @@ const struct key boot_keys[BOOT_KEYS] = {
     {"hostname", &kind_host_name, IN_BOOT(hostname), .otherwise = "what /etc/hostname says",
      .since = "0.1", .doc = "The machine's name."},
     {"sysctl", &kind_host_sysctl, IN_BOOT(sysctl), .since = "0.1",
-     .doc = "Settings of the kernel, as \"net.ipv4.ip_forward=1\", after those of "
+     .doc = "Settings of the kernel, as \"net.ipv4.ip_forward=1\", which win over those of "
             "sysctl_directories."},
     {"sysctl_directories", &kind_paths, IN_BOOT(sysctl_directories), .since = "0.1",
      .doc = "Directories whose files *.conf hold such settings (sysctl.d(5)), for example "

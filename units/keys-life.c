@@ -48,7 +48,7 @@ const struct key health_keys[HEALTH_KEYS] = {
      .doc = "A page that is fetched inside the container, \"http://127.0.0.1:80/\"; it is healthy "
             "when the "
             "answer has a status of 200 to 399. \"localhost\" is 127.0.0.1; other names are not "
-            "looked up."},
+            "looked up. Of network.sockets, which are the host's, nothing is reached from inside."},
     {"tcp", &kind_endpoint, AT(health.tcp), .since = "0.1",
      .doc =
          "A port that is connected to inside the container: \"[ADDRESS:]PORT\", at 127.0.0.1 where "

@@ -60,7 +60,10 @@ const struct key mount_keys[MOUNT_KEYS] = {
          "A part of the host (bind), an empty file system in memory (tmpfs), or directories laid "
          "one over the other (overlay)."},
     {"source", &kind_path, IN_MOUNT(source), .since = "0.1",
-     .doc = "The host's directory or file that a bind shows."},
+     .doc =
+         "The host's directory or file that a bind shows, with the host's owners: to a unit with "
+         "a user namespace of its own they are all strangers, so that it may do there what "
+         "others may. What it is to keep belongs in a volume, whose owners are its own."},
     {"target", &kind_path, IN_MOUNT(target), .flags = KEY_REQUIRED | KEY_IDENTITY, .since = "0.1",
      .doc =
          "Where it is seen inside the container. It is made where it is missing, which in a root "

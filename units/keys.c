@@ -67,8 +67,9 @@ static const struct section manager_section[] = {
     GROUP("manager", manager_keys, MANAGER_KEYS,
           "What concerns the daemon itself; in ringfence.conf."),
     GROUP("boot", boot_keys, BOOT_KEYS,
-          "How the machine comes up, where ringfenced is its PID 1: these are done in the order of "
-          "this list, before any unit starts; in ringfence.conf."),
+          "How the machine comes up, where ringfenced is its PID 1: all of it before any unit "
+          "starts; "
+          "in ringfence.conf."),
     {
         .name = "boot.mounts",
         .doc = "File systems that are checked and mounted, in this order.",

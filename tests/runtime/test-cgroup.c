@@ -213,7 +213,9 @@ TEST(a_root_has_one_owner) {
     struct fault fault;
     char text[512];
     int status, hold[2];
-    snprintf(text, sizeof text, "cgroup \"%s\" is in use by another ringfence", root_path);
+    snprintf(text, sizeof text,
+             "cgroup \"%s\" is in use by another ringfence: --cgroup gives this one its own",
+             root_path);
     pid_t child = fork();
     if (child == 0) {
         CHECK(cgroup_root_open(root_path, &other, &fault) == -EBUSY);
