@@ -148,7 +148,7 @@ static void check_volume_names(struct draft *draft, const struct section *sectio
             }
 }
 
-static void check_devices(struct draft *draft) {
+void check_devices(struct draft *draft) {
     const struct container *container = &draft->unit->container;
     const struct section *section = section_of_list(AT(container.devices));
     const struct key *path = key_of_element(section, offsetof(struct device, path));
@@ -176,7 +176,6 @@ void check_mounts(struct draft *draft) {
     for (size_t i = 0; i < unit->container.mounts.count; i++)
         check_mount(draft, lists[0].section, &unit->container.mounts.items[i], i);
     check_volume_names(draft, lists[1].section);
-    check_devices(draft);
 }
 
 /* ---- namespaces ---- */
@@ -197,12 +196,15 @@ static void check_shared_user(struct draft *draft, enum namespace_kind kind) {
                    choices[kind].name, key_title(CHOICE(NAMESPACE_USER), title, sizeof(title)));
 }
 
-void check_namespaces(struct draft *draft) {
+void check_shared(struct draft *draft) {
+    check_shared_user(draft, NAMESPACE_NETWORK);
+    check_shared_user(draft, NAMESPACE_IPC);
+}
+
+void check_hostname(struct draft *draft) {
     const struct container *container = &draft->unit->container;
     const struct namespace_choice *choices = container->namespaces.choices;
     char title[64];
-    check_shared_user(draft, NAMESPACE_NETWORK);
-    check_shared_user(draft, NAMESPACE_IPC);
     if (container->process.hostname && choices[NAMESPACE_UTS].mode != NAMESPACE_PRIVATE)
         draft_complain(draft, AT(container.process.hostname),
                        "it needs a uts namespace of its own, and %s says otherwise",
@@ -212,6 +214,11 @@ void check_namespaces(struct draft *draft) {
         draft_complain(draft, AT(container.process.hostname),
                        "the unit's name is longer than the %d bytes of a host name; give one",
                        HOST_NAME_MAX);
+}
+
+void check_namespaces(struct draft *draft) {
+    const struct container *container = &draft->unit->container;
+    const struct namespace_choice *choices = container->namespaces.choices;
     if (choices[NAMESPACE_MOUNT].mode == NAMESPACE_HOST && !has_host_root(container))
         draft_complain(draft, CHOICE(NAMESPACE_MOUNT),
                        "with the host's mounts there is no root of its own");

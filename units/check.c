@@ -154,36 +154,55 @@ static void check_init(struct draft *draft) {
                        "init = true, or pid = \"host\" among the namespaces");
 }
 
-static void check_service(struct draft *draft) {
+static void check_exec(struct draft *draft) {
     const struct unit *unit = draft->unit;
-    const struct service_settings *service = &unit->service;
-    char title[64];
-    if (service->type != SERVICE_GROUP && unit->container.process.exec.count == 0)
+    if (unit->service.type != SERVICE_GROUP && unit->container.process.exec.count == 0)
         draft_complain(draft, AT(container.process.exec), "required, and not given; it is %s",
                        kind_arguments.example);
+}
+
+static void check_ready(struct draft *draft) {
+    const struct service_settings *service = &draft->unit->service;
     if (service->type == SERVICE_FD && service->ready_fd == INTEGER_UNSET)
         draft_complain(draft, AT(service.type),
                        "\"fd\" needs the number of the descriptor too: ready_fd = 3;");
     if (service->type != SERVICE_FD && service->ready_fd != INTEGER_UNSET)
         draft_complain(draft, AT(service.ready_fd), "only a service of type \"fd\" has one");
-    if (service->type == SERVICE_ONESHOT && starts_after_success(unit))
+}
+
+static void check_once(struct draft *draft) {
+    const struct unit *unit = draft->unit;
+    bool once = unit->service.type == SERVICE_ONESHOT;
+    if (once && starts_after_success(unit))
         draft_complain(draft, AT(restart.policy),
                        "a oneshot that succeeded is done; it can have \"no\", \"on-failure\" or "
                        "\"on-abnormal\"");
-    if (service->type != SERVICE_ONESHOT && service->remain_after_exit)
+    if (!once && unit->service.remain_after_exit)
         draft_complain(draft, AT(service.remain_after_exit),
                        "only a service of type \"oneshot\" remains after its exit");
-    if (unit->container.process.tty && service->tty_path)
+}
+
+static void check_terminal(struct draft *draft) {
+    const struct unit *unit = draft->unit;
+    char title[64];
+    if (unit->container.process.tty && unit->service.tty_path)
         draft_complain(draft, AT(service.tty_path),
                        "it has a terminal of its own; it can have one of the two");
     if (unit->container.process.tty && unit->logging.driver == LOG_NONE)
         draft_complain(draft, AT(container.process.tty),
                        "nobody reads the terminal where %s is \"none\"",
                        key_title(AT(logging.driver), title, sizeof(title)));
+}
+
+static void check_reload(struct draft *draft) {
+    const struct service_settings *service = &draft->unit->service;
     if (service->exec_reload.count && service->reload_signal)
         draft_complain(draft, AT(service.exec_reload),
                        "a signal is given for it too; one of the two makes it reload");
-    check_init(draft);
+}
+
+static void check_delays(struct draft *draft) {
+    const struct unit *unit = draft->unit;
     if (unit->restart.max_delay < unit->restart.delay)
         draft_complain(draft,
                        draft_says(draft, AT(restart.max_delay)) ? AT(restart.max_delay)
@@ -324,27 +343,69 @@ static void check_unused(struct draft *draft) {
     }
 }
 
+/* A rule, and the keys whose default would be complained about though another value was meant. */
+struct rule {
+    void (*check)(struct draft *draft);
+    size_t needs[6];
+};
+
+static const struct rule rules[] = {
+    {check_exec, {AT(container.process.exec)}},
+    {check_ready, {AT(service.type), AT(service.ready_fd)}},
+    {check_once, {AT(service.type), AT(restart.policy)}},
+    {check_terminal, {0}},
+    {check_reload, {0}},
+    {check_init, {AT(container.process.init), CHOICE(NAMESPACE_PID)}},
+    {check_delays, {AT(restart.delay), AT(restart.max_delay)}},
+    {check_timer,
+     {AT(service.type), AT(restart.policy), AT(timer.schedule), AT(timer.interval),
+      AT(timer.on_boot)}},
+    {check_health, {AT(health.exec), AT(health.http), AT(health.tcp), AT(health.file)}},
+    {check_root,
+     {AT(container.rootfs.path), AT(container.rootfs.layers), AT(container.rootfs.bundle),
+      AT(container.rootfs.upper), AT(container.rootfs.readonly)}},
+    {check_mounts, {AT(container.mounts), AT(container.volumes)}},
+    {check_devices, {AT(container.devices)}},
+    {check_shared, {CHOICE(NAMESPACE_USER)}},
+    {check_hostname, {AT(container.process.hostname), CHOICE(NAMESPACE_UTS)}},
+    {check_namespaces, {0}},
+    {check_sysctl, {CHOICE(NAMESPACE_NETWORK), CHOICE(NAMESPACE_IPC)}},
+    {check_sockets, {AT(container.network.sockets), AT(container.network.sockets_lazy)}},
+    {check_resources, {0}},
+    {check_security, {0}},
+    {check_unused, {CHOICE(NAMESPACE_TIME)}},
+};
+
+/* Where a file could not be read at all, everything is in doubt. */
+static bool is_read(const struct draft *draft) {
+    for (size_t i = 0; i < draft->source_count; i++)
+        if (draft->sources[i].bad)
+            return false;
+    return true;
+}
+
+static bool is_understood(const struct draft *draft, const struct rule *rule) {
+    for (size_t i = 0; i < ELEMENTS(rule->needs) && rule->needs[i]; i++)
+        if (draft_doubts(draft, rule->needs[i]))
+            return false;
+    return true;
+}
+
 void draft_check(struct draft *draft) {
-    /* Rules over several keys would only repeat what is wrong with one of them. */
-    if (complaints_any(&draft->complaints))
+    /* The host's defaults are complained about there; here they hold as far as they are sound. */
+    bool doubtful = complaints_any(&draft->complaints);
+    if (!is_read(draft))
         return;
     if (draft_complete(draft) < 0) {
         complain(&draft->complaints, draft->path, 0, 0, NULL, "out of memory");
         return;
     }
-    if (draft->unit->service.type == SERVICE_GROUP) {
+    if (draft->unit->service.type == SERVICE_GROUP &&
+        !(doubtful && draft_doubts(draft, AT(service.type)))) {
         check_group(draft);
         return;
     }
-    check_service(draft);
-    check_timer(draft);
-    check_health(draft);
-    check_root(draft);
-    check_mounts(draft);
-    check_namespaces(draft);
-    check_sysctl(draft);
-    check_sockets(draft);
-    check_resources(draft);
-    check_security(draft);
-    check_unused(draft);
+    for (size_t i = 0; i < ELEMENTS(rules); i++)
+        if (!doubtful || is_understood(draft, &rules[i]))
+            rules[i].check(draft);
 }

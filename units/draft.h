@@ -38,7 +38,12 @@ struct draft {
     struct origin *origins; /* the last for a key counts */
     size_t origin_count;
     uint32_t sections_given; /* a bit per section: in the unit's own files */
-    bool loaded_before;      /* it has no sources: nothing is complained about any more */
+    /* What was not understood. A bit per row: its value was refused, or a name is nearly its own; a
+     * bit per section: any key that is not given may be what was meant, or an item is incomplete.
+     */
+    uint64_t keys_doubted[UNIT_KEYS_MAX / 64];
+    uint32_t sections_doubted;
+    bool loaded_before; /* it has no sources: nothing is complained about any more */
 };
 
 /* Starts to fill a unit: all defaults. -ENOMEM. */
@@ -55,7 +60,8 @@ void settings_apply(struct manager_settings *settings, const struct source *sour
 
 /* Fills in what depends on other keys and is not given. -ENOMEM. */
 int draft_complete(struct draft *draft);
-/* The same, then the rules that span keys; nothing where there are complaints already. */
+/* The same, then the rules that span keys, but for those that would only repeat what was said of
+ * one of them. */
 void draft_check(struct draft *draft);
 
 /* Dependencies that do not exist, and cycles; drafts are sorted by name. */
@@ -74,5 +80,7 @@ void draft_complain_item(struct draft *draft, const struct section *section, con
 /* Whether a file or the host's defaults gave it; whether the unit's own files did. */
 bool draft_gave(const struct draft *draft, size_t offset);
 bool draft_says(const struct draft *draft, size_t offset);
+/* Whether what stands there may not be what was meant; the offset may be that of a list too. */
+bool draft_doubts(const struct draft *draft, size_t offset);
 /* The name "section.key" of the member at this offset, for sentences about two keys. */
 const char *key_title(size_t offset, char *buffer, size_t size);

@@ -21,6 +21,7 @@ struct loading {
     const struct section *section;
     size_t item;       /* of a list section */
     size_t first_item; /* of this file: earlier ones are of earlier files */
+    size_t dropped;    /* items of this list */
     char title[160];   /* "service.exec", "mounts[0].target" */
 };
 
@@ -36,6 +37,23 @@ static void complain_at(struct loading *loading, size_t offset, const char *form
 
 static const struct node *node_at(const struct loading *loading, size_t number) {
     return &loading->source->nodes[number];
+}
+
+/* ---- what was not understood ---- */
+
+static void doubt_section(struct loading *loading, const struct section *section) {
+    if (loading->draft)
+        loading->draft->sections_doubted |= 1u << (section - loading->table->sections);
+}
+
+static void doubt_key(struct loading *loading, const struct section *section,
+                      const struct key *key) {
+    if (section->element_size)
+        doubt_section(loading, section);
+    else if (loading->draft) {
+        size_t row = key_row(loading->table, key);
+        loading->draft->keys_doubted[row / 64] |= 1ULL << row % 64;
+    }
 }
 
 /* ---- one value ---- */
@@ -212,6 +230,7 @@ static void key_load(struct loading *loading, const struct key *key, size_t numb
                                                 : commands_parse(loading, key, number, target);
     }
     if (error) {
+        doubt_key(loading, loading->section, key);
         /* What is complained about and used all the same, as the host's file is, is sound. */
         if (key->kind->free)
             key->kind->free(target);
@@ -238,29 +257,36 @@ static void unknown_key(struct loading *loading, const char *name, size_t offset
     if (nearest) {
         complain_at(loading, offset, "%s: no such key; did you mean \"%s\"?", loading->title,
                     nearest);
+        const struct key *key = key_find(section, nearest);
+        if (key)
+            doubt_key(loading, section, key);
         return;
     }
-    for (size_t i = 0; i < loading->table->count; i++)
-        if (&loading->table->sections[i] != section &&
-            key_find(&loading->table->sections[i], name)) {
-            complain_at(loading, offset, "%s: no such key; it belongs into \"%s\"", loading->title,
-                        loading->table->sections[i].name);
-            return;
-        }
+    for (size_t i = 0; i < loading->table->count; i++) {
+        const struct section *other = &loading->table->sections[i];
+        const struct key *key = other == section ? NULL : key_find(other, name);
+        if (!key)
+            continue;
+        complain_at(loading, offset, "%s: no such key; it belongs into \"%s\"", loading->title,
+                    other->name);
+        doubt_key(loading, other, key);
+        return;
+    }
+    doubt_section(loading, section);
     complain_at(loading, offset, "%s: no such key; \"ringfence describe %s\" lists them",
                 loading->title, section->name);
 }
 
 /* The section that knows one of the keys which stand in an unknown one, with that key. */
-static const char *home_of_keys(const struct loading *loading, size_t number,
-                                const char **ret_key) {
+static const struct section *home_of_keys(const struct loading *loading, size_t number,
+                                          const char **ret_key) {
     const struct section_table *table = loading->table;
     for (size_t i = number + 1; i < node_at(loading, number)->end; i = node_at(loading, i)->end) {
         const char *key = config_setting_name(node_at(loading, i)->setting);
         for (size_t j = 0; key && j < table->count; j++)
             if (key_find(&table->sections[j], key)) {
                 *ret_key = key;
-                return table->sections[j].name;
+                return &table->sections[j];
             }
     }
     return NULL;
@@ -268,7 +294,7 @@ static const char *home_of_keys(const struct loading *loading, size_t number,
 
 static void unknown_section(struct loading *loading, size_t number) {
     const struct section_table *table = loading->table;
-    const char *name = config_setting_name(node_at(loading, number)->setting), *key;
+    const char *name = config_setting_name(node_at(loading, number)->setting), *key = NULL;
     size_t offset = node_at(loading, number)->name;
     const char *names[32];
     size_t count = 0;
@@ -280,14 +306,19 @@ static void unknown_section(struct loading *loading, size_t number) {
             complain_at(loading, offset,
                         "\"%s\" is no section, but a key of \"%s\": write %s = { %s = ...; };",
                         name, names[i], names[i], name);
+            doubt_section(loading, &table->sections[i]);
             return;
         }
-    const char *home = nearest ? NULL : home_of_keys(loading, number, &key);
+    const struct section *meant =
+        nearest ? section_find(table, nearest) : home_of_keys(loading, number, &key);
+    for (size_t i = 0; i < table->count; i++)
+        if (!meant || meant == &table->sections[i])
+            doubt_section(loading, &table->sections[i]);
     if (nearest)
         complain_at(loading, offset, "\"%s\" is no section; did you mean \"%s\"?", name, nearest);
-    else if (home)
+    else if (meant)
         complain_at(loading, offset, "\"%s\" is no section; \"%s\" belongs into \"%s\"", name, key,
-                    home);
+                    meant->name);
     else
         complain_at(loading, offset, "\"%s\" is no section; \"ringfence describe\" lists them",
                     name);
@@ -314,14 +345,23 @@ static void group_load(struct loading *loading, size_t parent, const char *prefi
     }
 }
 
-static void required_check(struct loading *loading, size_t group, size_t item) {
+/* Whether the element has all that one cannot do without. */
+static bool required_check(struct loading *loading, size_t group, size_t item,
+                           const char *element) {
     const struct section *section = loading->section;
-    for (size_t i = 0; i < section->count; i++)
-        if (section->keys[i].flags & KEY_REQUIRED &&
-            source_member(loading->source, group, section->keys[i].name) == 0)
-            complain_at(loading, node_at(loading, group)->value,
-                        "%s[%zu].%s: required, and not given", section->name, item,
-                        section->keys[i].name);
+    bool whole = true;
+    for (size_t i = 0; i < section->count; i++) {
+        const struct key *key = &section->keys[i];
+        if (!(key->flags & KEY_REQUIRED))
+            continue;
+        whole &= !key_is_usual(key, element + key->offset);
+        if (source_member(loading->source, group, key->name))
+            continue;
+        complain_at(loading, node_at(loading, group)->value, "%s[%zu].%s: required, and not given",
+                    section->name, item, key->name);
+        doubt_section(loading, section);
+    }
+    return whole;
 }
 
 /* The element of an earlier file with the same identity, or the count of all. */
@@ -356,9 +396,16 @@ static int element_load(struct loading *loading, size_t group, struct section_li
     memset(element, 0, size);
     keys_reset(section, element);
     loading->item = list->count;
-    snprintf(prefix, sizeof(prefix), "%s[%zu]", section->name, list->count);
+    snprintf(prefix, sizeof(prefix), "%s[%zu]", section->name, list->count + loading->dropped);
     group_load(loading, group, prefix, element);
-    required_check(loading, group, list->count);
+    /* What the host's file got wrong is told there, and makes no unit invalid. */
+    if (!required_check(loading, group, list->count + loading->dropped, element) &&
+        loading->draft && loading->layer == LAYER_DEFAULTS) {
+        keys_free(section, element);
+        loading->draft->origin_count = origins;
+        loading->dropped++;
+        return 0;
+    }
 
     size_t item = earlier_item(loading, list, element);
     if (item == list->count) {
@@ -380,15 +427,18 @@ static void list_load(struct loading *loading, const struct section *section, si
         complain_at(loading, node->value,
                     "%s: wrong type: it is a list of groups; write %s = ( { ... }, { ... } );",
                     section->name, section->name);
+        doubt_section(loading, section);
         return;
     }
     loading->section = section;
     loading->first_item = list->count;
+    loading->dropped = 0;
     for (size_t i = number + 1; i < node->end; i = node_at(loading, i)->end) {
         if (!config_setting_is_group(node_at(loading, i)->setting)) {
             complain_at(loading, node_at(loading, i)->value,
                         "%s: an item is not a group; write %s = ( { ... }, { ... } );",
                         section->name, section->name);
+            doubt_section(loading, section);
             continue;
         }
         if (element_load(loading, i, list) < 0)
@@ -412,6 +462,7 @@ static void section_load(struct loading *loading, size_t number, void *base) {
     if (!config_setting_is_group(node->setting)) {
         complain_at(loading, node->value, "%s: wrong type: it is a group; write %s = { ... };",
                     name, name);
+        doubt_section(loading, section);
         return;
     }
     loading->section = section;

@@ -109,3 +109,16 @@ bool draft_says(const struct draft *draft, size_t offset) {
             return true;
     return false;
 }
+
+bool draft_doubts(const struct draft *draft, size_t offset) {
+    for (size_t i = 0; i < unit_sections.count; i++)
+        if (unit_sections.sections[i].element_size &&
+            unit_sections.sections[i].list_offset == offset)
+            return draft->sections_doubted >> i & 1;
+    const struct section *section;
+    size_t row = key_row(&unit_sections, key_at(offset, &section));
+    if (draft->keys_doubted[row / 64] >> row % 64 & 1)
+        return true;
+    return draft->sections_doubted >> (section - unit_sections.sections) & 1 &&
+           !draft_says(draft, offset);
+}
