@@ -302,8 +302,18 @@ static bool is_left_alone(const struct plan_row *row) {
     return row->action == PLAN_UNCHANGED || row->action == PLAN_UPDATE || row->action == PLAN_LOAD;
 }
 
+/* One that is raised is part of a start, as if it began to wait only now. */
 static bool comes_up(const struct plan_row *row) {
-    return row->action == PLAN_START || row->action == PLAN_RESTART;
+    return row->action == PLAN_START || row->action == PLAN_RESTART || row->raised;
+}
+
+static const char *word_of_coming(const struct plan_row *row) {
+    return plan_action_word(row->action == PLAN_RESTART ? PLAN_RESTART : PLAN_START);
+}
+
+static bool waits(const struct plan_row *row) {
+    return row->engaged && row->service && state_traits(row->service->state)->gated &&
+           is_left_alone(row);
 }
 
 static void follow(struct plan *plan, struct plan_row *row, struct plan_row *other,
@@ -328,6 +338,8 @@ static void pull(struct plan *plan, struct plan_row *row, struct plan_row *other
         set_row(plan, other, PLAN_START, "%s %s it", row->name, verb);
     else if (comes_up(row) && other->now && other->action == PLAN_STOP)
         set_row(plan, other, PLAN_RESTART, "it is to stop, and %s %s it", row->name, verb);
+    else if (comes_up(row) && waits(other))
+        other->raised = true;
 }
 
 /* Whose edges hold while the plan is done: what runs keeps its unit, unless it takes its new one as
@@ -343,7 +355,7 @@ static void give_way(struct plan *plan, struct plan_row *row, const struct plan_
         return;
     if (is_left_alone(row))
         set_row(plan, row, PLAN_STOP, "conflicts with %s, which is to %s", comer->name,
-                plan_action_word(comer->action));
+                word_of_coming(comer));
     else if (row->action == PLAN_INVALID && row->passed_on == PLAN_UNCHANGED)
         row->passed_on = PLAN_STOP;
 }

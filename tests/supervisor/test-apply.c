@@ -248,6 +248,34 @@ TEST(what_is_given_up_stays_away) {
     end();
 }
 
+/* late waits for slow still, and a start that takes it along starts what it needs once more. */
+TEST(what_waits_is_part_of_a_start_that_needs_it) {
+    three();
+    plan.ready_after = NEVER;
+    fake_set(fake_unit("slow", SERVICE_NOTIFY));
+    struct unit *late = needs(program("late"), "slow");
+    fake_add(&late->dependencies.wants, "mail");
+    fake_set(late);
+    CHECK(apply(0) == 0);
+    fake_run(SEC);
+    manager_apply_withdraw(fake_manager, &applied);
+    fake_service("mail")->unit->restart.policy = RESTART_NO;
+    fake_exit("mail", EXITED(1));
+    fake_run(SEC);
+    CHECK(fake_service("mail")->state == SERVICE_FAILED);
+    CHECK(fake_service("late")->state == SERVICE_WAITING);
+    fake_files();
+    fake_set(needs(program("list"), "late"));
+    CHECK(apply(0) == 0);
+    fake_run(SEC);
+    CHECK(service_is_up(fake_service("mail")));
+    manager_stop_all(fake_manager); /* slow is never ready: now the rows come to an end */
+    fake_run(60 * SEC);
+    CHECK(strstr(told.data, "start mail: late wants it\n"));
+    text_free(&told);
+    end();
+}
+
 /* mail goes with db; list, which is new, has it come back. */
 TEST(what_stops_and_is_wanted_again_is_restarted) {
     three();
