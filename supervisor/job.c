@@ -81,16 +81,11 @@ static void walk_into_followers(const struct service *service, struct list *work
 
 /* ---- goals ---- */
 
-/* A member of a transaction that a start does something to. Nobody starts what has no file any
- * more.
- */
+/* A member of a transaction that a start does something to. */
 static void raise_goal(struct service *service, bool by_person) {
-    bool ends = gate_is_going_down(service);
     if (by_person)
         service_forgive(service);
-    if (service->private->gone && (ends || state_traits(service->state)->down))
-        return;
-    if (ends) {
+    if (gate_is_going_down(service)) {
         set_cycle(service, true);
         return;
     }

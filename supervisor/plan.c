@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "supervisor/change.h"
+#include "supervisor/gate.h"
 #include "supervisor/manager-private.h"
 #include "units/base/text.h"
 #include "units/complain.h"
@@ -311,9 +312,10 @@ static const char *word_of_coming(const struct plan_row *row) {
     return plan_action_word(row->action == PLAN_RESTART ? PLAN_RESTART : PLAN_START);
 }
 
-static bool waits(const struct plan_row *row) {
-    return row->engaged && row->service && state_traits(row->service->state)->gated &&
-           is_left_alone(row);
+static bool can_be_raised(const struct plan_row *row) {
+    const struct service *service = row->service;
+    return row->engaged && is_left_alone(row) && service &&
+           (state_traits(service->state)->gated || gate_is_going_down(service));
 }
 
 static void follow(struct plan *plan, struct plan_row *row, struct plan_row *other,
@@ -338,7 +340,7 @@ static void pull(struct plan *plan, struct plan_row *row, struct plan_row *other
         set_row(plan, other, PLAN_START, "%s %s it", row->name, verb);
     else if (comes_up(row) && other->now && other->action == PLAN_STOP)
         set_row(plan, other, PLAN_RESTART, "it is to stop, and %s %s it", row->name, verb);
-    else if (comes_up(row) && waits(other))
+    else if (comes_up(row) && can_be_raised(other))
         other->raised = true;
 }
 

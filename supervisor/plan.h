@@ -40,7 +40,7 @@ struct plan_row {
     const struct unit *now, *before; /* in the new and in the old files; NULL */
     const struct unit_entry *entry;  /* of the new ones */
     bool engaged;                    /* runs, or is on its way */
-    bool raised;                     /* it waits to start, and a start asks for it once more */
+    bool raised;                     /* it waits to start, or stops, and a start asks for it */
     bool wanted_now, wanted_before;  /* at boot */
     /* What becomes of those that follow it where its own action does not say: PLAN_UNCHANGED where
      * nothing does. */

@@ -21,9 +21,10 @@ static enum reach reach(const struct transaction *transaction, const struct serv
     bool by_person = transaction->by_person;
     if (service->private->refused || (traits->down && !traits->idle && !traits->gated))
         return REACH_NOT; /* invalid */
-    if (!service->unit)
+    bool ends = gate_is_going_down(service);
+    if (!service->unit || (service->private->gone && (ends || traits->down)))
         return REACH_NOT; /* its file is gone, and so will it be */
-    if (gate_is_going_down(service))
+    if (ends)
         return (by_person && !transaction->resumed) || SEEDED(REVIVES) ? REACH_RAISE : REACH_NOT;
     if (traits->gated)
         return REACH_RAISE;
