@@ -284,21 +284,20 @@ static int mark_made(struct cgroup_root *root, struct fault *fault) {
     return 0;
 }
 
-/* Held as long as we live: another manager would kill our units as leftovers. A lock of this
- * process alone (fcntl(2)): a helper that hangs, or was born into a frozen cgroup, does not keep
- * the next manager out. It goes when any descriptor of the file is closed, so it is on one that
- * nobody needs. */
+/* Held as long as we live: another manager would kill our units as leftovers. A helper that hangs,
+ * or was born into a frozen cgroup, does not keep the next manager out. It goes when any descriptor
+ * of the file is closed, so it is on one that nobody needs. */
 static int lock(struct cgroup_root *root, struct fault *fault) {
-    struct flock whole = {.l_type = F_WRLCK};
     root->lock = openat(root->fd, "cgroup.max.depth", O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-    if (root->lock >= 0 && fcntl(root->lock, F_SETLK, &whole) == 0)
+    int error = root->lock < 0 ? -errno : file_lock(root->lock);
+    if (error >= 0)
         return 0;
-    if (errno == EAGAIN || errno == EACCES)
+    if (error == -EBUSY)
         return fault_say(
             fault, -EBUSY,
             "cgroup \"%s\" is in use by another ringfence: --cgroup gives this one its own",
             root->path);
-    return fault_set(fault, errno, "cannot lock cgroup \"%s\"", root->path);
+    return fault_set(fault, error, "cannot lock cgroup \"%s\"", root->path);
 }
 
 /* The directory above is looked at first, so that nothing is made in other file systems. */

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -170,12 +169,10 @@ static int make_lasting_directories(const struct manager_options *options, struc
 static int wait_for_lock(int fd) {
     const struct timespec pause = {.tv_nsec = 20000000};
     int tries = getenv("RINGFENCE_KEEPER") ? LOCK_TRIES : 1;
-    while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-        if (errno != EWOULDBLOCK || --tries == 0)
-            return -errno;
+    int error;
+    while ((error = file_lock(fd)) == -EBUSY && --tries > 0)
         nanosleep(&pause, NULL);
-    }
-    return 0;
+    return error;
 }
 
 /* Held until we end, however we end. */
@@ -190,7 +187,7 @@ static int lock(const struct manager_options *options, int *ret_fd, struct fault
         return fault_set(fault, errno, "cannot open \"%s\"", path);
     int error = wait_for_lock(fd);
     if (error < 0)
-        return error == -EWOULDBLOCK
+        return error == -EBUSY
                    ? fault_say(fault, EBUSY, "another ringfence-manager works in \"%s\"",
                                options->runtime_directory)
                    : fault_set(fault, error, "cannot lock \"%s\"", path);

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "tests/test.h"
+#include "units/base/file.h"
 #include "units/base/foreign.h"
 
 static bool is_closed(int fd) {
@@ -132,6 +133,37 @@ TEST(a_file_whose_server_does_not_answer_holds_up_nobody) {
     CHECK(waitpid(-1, NULL, WNOHANG) == 0); /* who closes it waits for the server, */
     kill(server, SIGKILL);
     CHECK(wait(NULL) > 0 && wait(NULL) > 0); /* and to its end only */
+}
+
+/* A manager that dies while its child waits: the next one finds its lock, and may have it. */
+TEST(who_waits_keeps_no_lock_of_one_that_has_ended) {
+    pid_t server;
+    int ready[2], hanging = open_hanging(&server);
+    int file = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    char byte = 0;
+    CHECK(file >= 0 && pipe2(ready, O_CLOEXEC) == 0);
+    pid_t owner = fork();
+    if (owner == 0) {
+        int list[] = {hanging};
+        int error = file_lock(file);
+        foreign_close(list, 1);
+        while (!is_closed(hanging))
+            poll(NULL, 0, 1);
+        for (ssize_t sent = error ? 0 : write(ready[1], "y", 1); sent > 0;)
+            pause();
+        _exit(1);
+    }
+    close(ready[1]);
+    alarm(20); /* the test has failed then */
+    CHECK(read(ready[0], &byte, 1) == 1);
+    CHECK(file_lock(file) == -EBUSY);
+    kill(owner, SIGKILL);
+    CHECK(waitpid(owner, NULL, 0) == owner);
+    struct flock lock = {.l_type = F_WRLCK};
+    CHECK(fcntl(file, F_SETLK, &lock) < 0); /* it is there still */
+    CHECK(file_lock(file) == 0);
+    kill(server, SIGKILL);
+    CHECK(waitpid(server, NULL, 0) == server);
 }
 
 TEST_MAIN

@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/magic.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,6 +110,18 @@ static int sync_parent(int directory, const char *path, struct fault *fault) {
     const char *slash = strrchr(path, '/');
     snprintf(parent, sizeof parent, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
     return directory_sync(directory, *parent ? parent : "/", fault);
+}
+
+int file_lock(int fd) {
+    struct flock lock = {.l_type = F_WRLCK};
+    if (fcntl(fd, F_SETLK, &lock) == 0)
+        return 0;
+    if (errno != EAGAIN && errno != EACCES)
+        return -errno;
+    lock = (struct flock){.l_type = F_WRLCK};
+    bool has_ended = fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK && lock.l_pid > 0 &&
+                     kill(lock.l_pid, 0) < 0 && errno == ESRCH;
+    return has_ended ? 0 : -EBUSY;
 }
 
 int file_replace(int directory, const char *path, const char *data, size_t length, mode_t mode,

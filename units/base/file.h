@@ -19,6 +19,12 @@ int file_read(int directory, const char *path, size_t most, char **ret_data, siz
 int file_read_linked(const char *path, size_t most, char **ret_data, size_t *ret_length,
                      struct fault *fault);
 
+/* Locks it for this process alone (fcntl(2)): no child that hangs has the lock too. It goes when
+ * the process ends, or closes any descriptor of the file. A child that shares its descriptors
+ * (foreign_close) keeps it all the same, as that of a process that has ended: then it is none, and
+ * 0 as well. -EBUSY. */
+int file_lock(int fd);
+
 /* read(2) until `size` bytes or the end: how many came. */
 ssize_t file_read_all(int fd, char *data, size_t size);
 
