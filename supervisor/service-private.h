@@ -194,6 +194,7 @@ struct state_traits {
     bool down;    /* no process, no sandbox */
     bool up;      /* what requires it may start */
     bool idle;    /* may be pulled up */
+    bool doomed;  /* what is left when its deadline comes is killed */
     bool lingers; /* goes as soon as the kernel and its sharers let it */
     bool failed;  /* for good, unless somebody asks again */
     bool gated;   /* waits for what it needs */

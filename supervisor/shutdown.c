@@ -40,9 +40,12 @@ static void hasten(struct manager *manager) {
 static void add_name(struct text *text, const struct service *service, uint64_t now) {
     const struct deadline *deadline = &service->private->deadline;
     text_add(text, service->name);
-    if (deadline->slot && deadline->at > now && !state_traits(service->state)->lingers)
-        text_format(text, " (%llu s left)",
-                    (unsigned long long)((deadline->at - now + SECOND - 1) / SECOND));
+    if (!deadline->slot || deadline->at <= now || state_traits(service->state)->lingers)
+        return;
+    unsigned long long left = (deadline->at - now + SECOND - 1) / SECOND;
+    text_format(text,
+                state_traits(service->state)->doomed ? " (killed in %llu s)" : " (%llu s left)",
+                left);
 }
 
 void shutdown_describe(struct manager *manager, struct text *text) {
@@ -63,10 +66,12 @@ void shutdown_describe(struct manager *manager, struct text *text) {
 static void passed(struct deadline *deadline) {
     struct shutdown *shutdown = list_entry(deadline, struct shutdown, tick);
     struct manager *manager = shutdown->manager;
-    scoped_text struct text text = {0};
-    text_format(&text, "EXTEND_TIMEOUT_USEC=%llu\nSTATUS=", PATIENCE);
-    shutdown_describe(manager, &text);
-    if (!text.failed)
+    scoped_text struct text text = {0}, who = {0};
+    shutdown_describe(manager, &who);
+    if (!who.failed)
+        text_format(&text, "EXTEND_TIMEOUT_USEC=%llu\nSTATUS=%s\nCONSOLE=%s", PATIENCE, who.data,
+                    who.data);
+    if (text.length && !text.failed)
         world_tell_keeper(manager, text.data);
     timers_set(&manager->private->timers, deadline, later(world_now(manager), SECOND));
 }

@@ -18,5 +18,5 @@ void shutdown_begin(struct manager *manager);
 /* A deadline of a unit that stops, or that of all where it comes first. */
 uint64_t shutdown_bound(const struct manager *manager, uint64_t deadline);
 
-/* "stopping all units: waiting for web (7 s left), db and 3 more" */
+/* "stopping all units: waiting for web (killed in 7 s), db and 3 more" */
 void shutdown_describe(struct manager *manager, struct text *text);

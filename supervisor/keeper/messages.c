@@ -98,7 +98,7 @@ static const struct {
     void (*heed)(struct keeper *keeper, const char *value);
 } words[] = {
     {"READY=1", true, ready},
-    {"STATUS=", true, machine_told_status},
+    {"STATUS=", true, NULL},
     {"STOPPING=1", true, stopping},
     {"RELOADING=1", true, NULL},
     {"MONOTONIC_USEC=", true, NULL},

@@ -80,7 +80,7 @@ ended() { [ ! -e "/proc/$keeper" ] || grep -q '^State:.Z' "/proc/$keeper/status"
         kill "-$signal" "$first"
         finish "$status"
         event "ringfence-manager SIGTERM"
-        shown "ringfence: $name: all units are being stopped"
+        shown "ringfence: $name: all units are being stopped; Ctrl-Alt-Del twice within two seconds ends it by force"
         shown "^ringfence: $name.\$"
     done
 }
@@ -120,17 +120,41 @@ ended() { [ ! -e "/proc/$keeper" ] || grep -q '^State:.Z' "/proc/$keeper/status"
     finish 130
     shown "ringfence: poweroff: all units are being stopped"
     shown "ringfence: poweroff, by force"
-    shown "ringfence: some processes do not end and are killed"
+    shown "ringfence: some processes do not end and are killed: sleep ([0-9]*).\$"
 }
 has_children() { [ "$(wc -w <"/proc/$first/task/$first/children")" -eq "$1" ]; }
 
+@test "Ctrl-Alt-Del does not make another ending of one that has begun, it hastens it" {
+    script manager "note started" "notify READY=1" wait "note dawdles" "sleep 100000"
+    begin
+    kill -USR2 "$first"
+    eventually event "ringfence-manager dawdles"
+    kill -INT "$first"
+    eventually shown "ringfence: poweroff goes on; Ctrl-Alt-Del twice within two seconds ends it by force"
+    kill -INT "$first"
+    finish 130
+    shown "ringfence: poweroff, by force"
+}
+
+@test "who wishes another ending is obeyed, and told" {
+    script manager "note started" "notify READY=1" wait "note dawdles" "sleep 1000" "exit 0"
+    begin
+    kill -USR2 "$first"
+    eventually event "ringfence-manager dawdles"
+    kill -TERM "$first"
+    finish 129
+    shown "ringfence: reboot instead of poweroff"
+}
+
 @test "the manager may ask for an ending, and says who is waited for" {
     script manager "note started" "notify READY=1" "notify POWEROFF=1" wait \
-        "notify STATUS=stopping all units: waiting for web (7 s left)" "sleep 200" "exit 0"
+        "notify STATUS=stopping all units|CONSOLE=stopping all units: waiting for web (killed in 7 s)" \
+        "sleep 200" "exit 0"
     begin
     finish 130
     shown "ringfence: poweroff: all units are being stopped"
-    shown "ringfence: stopping all units: waiting for web (7 s left)"
+    shown "ringfence: stopping all units: waiting for web (killed in 7 s)"
+    ! shown "ringfence: stopping all units.\$" # the keeper has said so
 }
 
 @test "by force, the manager is not waited for" {
@@ -302,7 +326,7 @@ END
     eventually all_loops
     kill -USR2 "$first"
     finish 130
-    shown "some processes do not end and are killed"
+    shown "some processes do not end and are killed: sh ([0-9]*), "
 }
 
 @test "a storm of signals" {

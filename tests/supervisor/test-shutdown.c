@@ -27,7 +27,8 @@ TEST(the_keeper_hears_who_is_waited_for) {
     manager_stop_all(fake_manager);
     fake_run(1100 * MSEC);
     CHECK_TEXT(fake_told, "EXTEND_TIMEOUT_USEC=15000000\n"
-                          "STATUS=stopping all units: waiting for web (9 s left)");
+                          "STATUS=stopping all units: waiting for web (killed in 9 s)\n"
+                          "CONSOLE=stopping all units: waiting for web (killed in 9 s)");
     fake_run(10 * SEC);
     CHECK(strstr(fake_told, "waiting for slow ("));
     fake_run(10 * SEC);
@@ -40,8 +41,8 @@ TEST(of_many_some_are_named) {
     rise(10 * SEC, 60 * SEC);
     manager_stop_all(fake_manager);
     fake_run(2100 * MSEC);
-    CHECK(strstr(fake_told, "waiting for a (8 s left), b (8 s left), c (8 s left), "
-                            "d (8 s left) and 2 more"));
+    CHECK(strstr(fake_told, "waiting for a (killed in 8 s), b (killed in 8 s), "
+                            "c (killed in 8 s), d (killed in 8 s) and 2 more"));
     end();
 }
 
@@ -51,7 +52,7 @@ TEST(the_limit_of_all_comes_before_that_of_each) {
     manager_stop_all(fake_manager);
     fake_run(4900 * MSEC);
     CHECK(state("top") == SERVICE_STOPPING && state("web") == SERVICE_READY);
-    CHECK(strstr(fake_told, "top (1 s left)"));
+    CHECK(strstr(fake_told, "top (killed in 1 s)"));
     fake_run(200 * MSEC);
     CHECK(fake_finished);
     end();

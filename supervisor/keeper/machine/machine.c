@@ -83,6 +83,8 @@ void machine_begin(struct machine *machine, int *argc, char ***argv) {
 
 /* ---- what ends it ---- */
 
+#define HASTE "; Ctrl-Alt-Del twice within two seconds ends it by force"
+
 /* Those on which init programs agree. */
 static const struct wish {
     int signal;
@@ -104,15 +106,28 @@ void machine_add_signals(const struct machine *machine, sigset_t *set) {
 
 static void begin_ending(struct keeper *keeper, enum ending ending, bool force) {
     struct machine *machine = &keeper->machine;
+    enum ending before = machine->ending;
     machine->ending = ending;
     if (force) {
         console_say("ringfence: %s, by force", ending_word(ending));
         machine->force = true;
         keeper->phase = PHASE_ENDED;
     } else if (keeper->phase == PHASE_KEEPING) {
-        console_say("ringfence: %s: all units are being stopped", ending_word(ending));
+        console_say("ringfence: %s: all units are being stopped" HASTE, ending_word(ending));
         keeper_stop(keeper);
+    } else if (ending != before) {
+        console_say("ringfence: %s instead of %s", ending_word(ending), ending_word(before));
     }
+}
+
+/* Begins a reboot; in an end that was begun it only presses for that, whichever it is. */
+static void heed_interrupt(struct keeper *keeper, enum ending ending) {
+    struct machine *machine = &keeper->machine;
+    bool begun = keeper->phase != PHASE_KEEPING, insists = shutdown_insists(&machine->interrupted);
+    if (begun && !insists)
+        console_say("ringfence: %s goes on" HASTE, ending_word(machine->ending));
+    else
+        begin_ending(keeper, begun ? machine->ending : ending, insists);
 }
 
 bool machine_signalled(struct keeper *keeper, const struct signalfd_siginfo *signal) {
@@ -124,9 +139,11 @@ bool machine_signalled(struct keeper *keeper, const struct signalfd_siginfo *sig
         /* A container's engine asks with SIGTERM for its end, not for another beginning. */
         bool plain = wish->signal == SIGTERM || wish->signal == SIGINT;
         bool contained = machine->place == PLACE_CONTAINER && plain;
-        begin_ending(keeper, contained ? ENDING_POWEROFF : wish->ending,
-                     wish->force ||
-                         (wish->signal == SIGINT && shutdown_insists(&machine->interrupted)));
+        enum ending ending = contained ? ENDING_POWEROFF : wish->ending;
+        if (wish->signal == SIGINT)
+            heed_interrupt(keeper, ending);
+        else
+            begin_ending(keeper, ending, wish->force);
         return true;
     }
     return false;
@@ -151,14 +168,9 @@ void machine_told_halt(struct keeper *keeper, const char *value) {
     told(keeper, ENDING_HALT, value);
 }
 
-/* Of what holds up early boot: somebody may stand there and wait. */
+/* Of what holds up early boot, or the end: somebody may stand there and wait. */
 void machine_told_person(struct keeper *keeper, const char *value) {
     if (keeper->machine.place != PLACE_ANYWHERE)
-        console_say("ringfence: %s", value);
-}
-
-void machine_told_status(struct keeper *keeper, const char *value) {
-    if (keeper->machine.place != PLACE_ANYWHERE && keeper->phase == PHASE_STOPPING)
         console_say("ringfence: %s", value);
 }
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -24,6 +25,7 @@ enum {
     PATIENCE = 40000,        /* ms without any progress: the kernel itself gives a disk 30 s */
     PATIENCE_LITTLE = 10000, /* by force, and once a disk has not answered */
     INSIST_WITHIN = 2000,    /* ms in which a second Ctrl-Alt-Del means at once */
+    NAMED_MOST = 4,          /* who is killed */
     BREATH = 20,             /* ms between two looks */
     REAPED_A_BREATH = 1000
 };
@@ -78,12 +80,43 @@ static bool await_all(struct shutdown *shutdown, unsigned grace, unsigned grace_
     return false;
 }
 
+/* Its name is its own choice, and goes to a terminal. */
+static void read_name(long pid, char *ret_name, size_t size) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%ld/comm", pid);
+    size_t length = read_text(path, ret_name, size);
+    if (length > 0 && ret_name[length - 1] == '\n')
+        ret_name[length - 1] = '\0';
+    for (char *at = ret_name; *at; at++)
+        *at = *at < ' ' || *at > '~' ? '?' : *at;
+}
+
+/* ": sh (123), dd (124) and others": children of ours; whose parent lives on goes with that one. */
+static void say_who_is_killed(void) {
+    char path[64], pids[4096], names[NAMED_MOST * 64] = "", name[32], *end;
+    size_t length = 0, count = 0;
+    snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+    read_text(path, pids, sizeof pids); /* "": there is no CONFIG_PROC_CHILDREN */
+    for (const char *at = pids; *at && count <= NAMED_MOST; at = end + 1) {
+        long pid = strtol(at, &end, 10);
+        if (end == at || *end != ' ')
+            break;
+        read_name(pid, name, sizeof name);
+        if (count++ == NAMED_MOST)
+            snprintf(names + length, sizeof names - length, " and others");
+        else if (*name)
+            length += (size_t)snprintf(names + length, sizeof names - length, "%s%s (%ld)",
+                                       length ? ", " : ": ", name, pid);
+    }
+    console_say("ringfence: some processes do not end and are killed%s", names);
+}
+
 void shutdown_processes(struct shutdown *shutdown) {
     kill(-1, SIGTERM);
     kill(-1, SIGCONT); /* who is stopped hears nothing */
     if (await_all(shutdown, GRACE, GRACE_BY_FORCE))
         return;
-    console_say("ringfence: some processes do not end and are killed");
+    say_who_is_killed();
     kill(-1, SIGKILL);
     await_all(shutdown, GRACE, GRACE);
 }
