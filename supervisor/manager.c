@@ -11,6 +11,7 @@
 #include "supervisor/state.h"
 #include "supervisor/witness.h"
 #include "supervisor/world.h"
+#include "units/base/text.h"
 #include "units/complain.h"
 
 /* ---- the services by name ---- */
@@ -136,6 +137,23 @@ static void take_valid(struct service *service, const struct unit_entry *entry) 
         service_take_next_unit(service);
 }
 
+/* The first mistake, with its place, and how to see the others. */
+static void say_invalid(const struct service *service) {
+    const struct complaints *complaints = service->complaints;
+    const struct complaint *first = complaints->items;
+    scoped_text struct text text = {0};
+    if (complaints->count == 0)
+        text_add(&text, service->path);
+    else if (first->line > 0)
+        text_format(&text, "%s:%d: %s", first->file, first->line, first->text);
+    else
+        text_format(&text, "%s: %s", first->file, first->text);
+    if (complaints->count > 1)
+        text_format(&text, "; `ringfence status %s` tells %zu more", service->name,
+                    complaints->count - 1 + complaints->dropped);
+    log_line(LEVEL_ERROR, "%s: invalid: %s", service->name, text.data ? text.data : "");
+}
+
 static int take_entry(struct manager *manager, struct unit_entry *entry) {
     struct service *service = find_exact(manager, entry->name);
     if (entry->condition == UNIT_MASKED || entry->condition == UNIT_TEMPLATE) {
@@ -158,8 +176,7 @@ static int take_entry(struct manager *manager, struct unit_entry *entry) {
     } else {
         service->private->refused = true;
         job_touch(service);
-        log_line(LEVEL_ERROR, "%s: invalid: %s", service->name,
-                 service->complaints->count ? service->complaints->items[0].text : entry->path);
+        say_invalid(service);
     }
     return 0;
 }

@@ -225,6 +225,17 @@ U
     finish
 }
 
+@test "of a bad file the log tells the place of the first mistake, and how to see the others" {
+    unit broken <<<$'service = {\n  exec = [ "/bin/true" ]; tipe = "exec";\n  usr = "0";\n};'
+    unit one <<<$'service = {\n  exec = [ "/bin/true" ]; tipe = "exec"; };'
+    begin
+    eventually ring list
+    said "broken: invalid: $scratch/units/broken.unit:2: .*tipe.*; .ringfence status broken. tells 1 more\$"
+    said "one: invalid: $scratch/units/one.unit:2: .*tipe"
+    quiet 'one: invalid: .* more$'
+    finish
+}
+
 @test "200 services up, listed, stopped, and nothing left" {
     for i in $(seq 200); do
         unit "s$i" <<'U'
