@@ -1,5 +1,7 @@
 #include "supervisor/gate.h"
 
+#include <assert.h>
+
 #include "supervisor/manager-private.h"
 #include "supervisor/seeded.h"
 #include "supervisor/world.h"
@@ -166,6 +168,30 @@ static void explain_since(const struct service *service, struct text *text) {
     text_add(text, " so far");
 }
 
+/* What makes it ready, and until when that is waited for. */
+static void explain_start(const struct service *service, struct text *text) {
+    static const char *const signs[] = {
+        [SERVICE_EXEC] = NULL, /* it is a matter of milliseconds */
+        [SERVICE_NOTIFY] = "its READY=1",
+        [SERVICE_FD] = "its word on the descriptor",
+        [SERVICE_ONESHOT] = "its end",
+        [SERVICE_GROUP] = NULL,
+    };
+    static_assert(ELEMENTS(signs) == SERVICE_GROUP + 1, "a sign for each type");
+    const struct deadline *deadline = &service->private->deadline;
+    uint64_t now = world_now(service->manager);
+    const char *sign = service->main ? signs[service->unit->service.type] : "the command before it";
+    if (!sign)
+        return;
+    text_format(text, "waits for %s", sign);
+    explain_since(service, text);
+    if (deadline->slot && deadline->at != NEVER && deadline->at > now) {
+        text_add(text, ", at most ");
+        duration_print(text, (deadline->at - now + 999999) / 1000000 * 1000000);
+        text_add(text, " more");
+    }
+}
+
 void service_explain_waiting(const struct service *service, struct text *text) {
     const struct service *other;
     const struct edge *edge;
@@ -180,6 +206,10 @@ void service_explain_waiting(const struct service *service, struct text *text) {
     if (health_awaited(service)) {
         health_explain(service, text);
         explain_since(service, text);
+        return;
+    }
+    if (state_traits(service->state)->rising && state_traits(service->state)->running) {
+        explain_start(service, text);
         return;
     }
     if (!state_traits(service->state)->gated || gate_judge(service, &edge) != VERDICT_WAIT)

@@ -433,6 +433,14 @@ void enter_down(struct service *service) {
     service_take_next_unit(service);
 }
 
+/* A person before the machine, who sees errors alone, hears of a service that never comes up
+ * without being told each time: of the first failure in a row, the second, the fourth, the eighth.
+ */
+static bool is_worth_telling(const struct service *service) {
+    const struct service_private *own = service->private;
+    return own->ending.result != RESULT_SUCCESS && (own->step & (own->step - 1)) == 0;
+}
+
 void enter_restarting(struct service *service) {
     struct service_private *own = service->private;
     struct manager *manager = service->manager;
@@ -442,7 +450,7 @@ void enter_restarting(struct service *service) {
     timers_set(&manager->private->timers, &own->deadline,
                later(world_now(manager), service->restart_delay));
     duration_print(&delay, (service->restart_delay + 500) / 1000 * 1000);
-    log_line(LEVEL_NOTICE, "%s: %s; restart %llu in %s", service->name,
-             service->failure ? service->failure : "ended", (unsigned long long)service->restarts,
-             delay.data ? delay.data : "a while");
+    log_line(is_worth_telling(service) ? LEVEL_ERROR : LEVEL_NOTICE, "%s: %s; restart %llu in %s",
+             service->name, service->failure ? service->failure : "ended",
+             (unsigned long long)service->restarts, delay.data ? delay.data : "a while");
 }

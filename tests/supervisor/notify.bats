@@ -44,6 +44,23 @@ main_pid() { ring status "$1" --json | grep -oE '"main_pid": ?[0-9]+' | grep -oE
     finish
 }
 
+@test "one that never gets ready is an error the first time, the second, the fourth" {
+    client never 'start_timeout = "100ms"; stop_timeout = "100ms";' wait
+    export JOURNAL_STREAM=1:1 # levels are seen
+    begin
+    eventually status_has never 'State: .*starting, .*waits for its READY=1, at most 1s more'
+    eventually said '^<[0-9]>never: was not ready within 100ms; restart 5 in '
+    grep -o '^<[0-9]>never: .* restart [0-9]' "$scratch/stderr" | head -n 5 >"$scratch/told"
+    diff "$scratch/told" - <<-'END'
+		<3>never: was not ready within 100ms; restart 1
+		<3>never: was not ready within 100ms; restart 2
+		<5>never: was not ready within 100ms; restart 3
+		<3>never: was not ready within 100ms; restart 4
+		<5>never: was not ready within 100ms; restart 5
+	END
+    finish
+}
+
 @test "a reload by signal waits for an answer that is new" {
     client web 'reload_signal = "SIGHUP";' say READY=1 reload
     client old 'reload_signal = "SIGHUP"; start_timeout = "1s";' say READY=1 stale

@@ -28,6 +28,9 @@ TEST(notify_is_ready_when_it_says_so) {
     CHECK(db->state == SERVICE_STARTING);
     fake_notify("db", false, false, "loading");
     CHECK_TEXT(db->status_text, "loading");
+    scoped_text struct text waits = {0};
+    service_explain_waiting(db, &waits);
+    CHECK_TEXT(waits.data, "waits for its READY=1; for 3s so far, at most 1min27s more");
     fake_run(2 * SEC);
     CHECK(db->state == SERVICE_READY);
     CHECK_TEXT(db->status_text, "loading");
