@@ -115,4 +115,36 @@ TEST(a_stranger_in_a_frozen_cgroup_is_thawed_to_stop) {
     end();
 }
 
+/* The same of one that, as the facts have it, still waits for its first connection. */
+TEST(what_waits_for_a_connection_is_thawed) {
+    struct unit *unit = fake_unit("web", SERVICE_EXEC);
+    struct fault fault;
+    unit->container.namespaces.choices[NAMESPACE_PID].mode = NAMESPACE_HOST;
+    fake_add(&unit->container.network.sockets, "80");
+    unit->container.network.sockets_lazy = true;
+    begin(unit);
+    manager_boot(fake_manager);
+    command(COMMAND_START, "web");
+    fake_run(SEC);
+    CHECK(fake_connect("web"));
+    fake_run(SEC);
+    fake_exit("web", EXITED(1)); /* its sandbox stays, and it listens again */
+    fake_run(10 * SEC);
+    CHECK(fake_service("web")->state == SERVICE_LISTENING && fake_sandboxes == 1);
+    fake_full = true;
+    CHECK(fake_connect("web"));
+    fake_run(SEC);
+    CHECK(fake_service("web")->state == SERVICE_READY);
+    CHECK(manager_pause(fake_manager, "web", true, &fault) == 0);
+    fake_die();
+    fake_revive(false);
+    fake_full = false;
+    fake_run(SEC);
+    CHECK(!fake_service("web")->paused);
+    fake_connect("web");
+    fake_run(10 * SEC);
+    CHECK(fake_service("web")->state == SERVICE_READY);
+    end();
+}
+
 TEST_MAIN
