@@ -129,6 +129,27 @@ if(TESTS)
                           RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 endif()
 
+# What a factory reset deletes: with this C library, and with the keeper's own.
+if(TESTS)
+    set(TREE_SOURCES ${CMAKE_SOURCE_DIR}/tests/supervisor/test-tree.c
+        ${CMAKE_SOURCE_DIR}/supervisor/keeper/initramfs/tree.c)
+    add_executable(supervisor-test-tree ${TREE_SOURCES})
+    set_target_properties(supervisor-test-tree PROPERTIES
+                          RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+    if(MUSL_GCC AND NOT SANITIZE)
+        set(TREE_PROGRAM ${CMAKE_BINARY_DIR}/tests/supervisor-test-tree-keeper)
+        add_custom_command(
+            OUTPUT ${TREE_PROGRAM}
+            COMMAND ${CMAKE_COMMAND} -E make_directory ${CMAKE_BINARY_DIR}/tests
+            COMMAND ${MUSL_GCC} ${KEEPER_FLAGS} -I${CMAKE_SOURCE_DIR} -o ${TREE_PROGRAM}
+                    ${TREE_SOURCES}
+            DEPENDS ${TREE_SOURCES} ${CMAKE_SOURCE_DIR}/supervisor/keeper/initramfs/tree.h
+                    ${CMAKE_SOURCE_DIR}/tests/test.h
+            COMMAND_EXPAND_LISTS VERBATIM)
+        add_custom_target(supervisor-test-tree-keeper ALL DEPENDS ${TREE_PROGRAM})
+    endif()
+endif()
+
 # The services of tests/supervisor/boot-graph.bats, and what is checked of them.
 if(TESTS)
     add_executable(boot-graph tests/supervisor/boot-graph.c)

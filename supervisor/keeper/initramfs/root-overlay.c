@@ -1,6 +1,5 @@
 #include "supervisor/keeper/initramfs/root-overlay.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -14,6 +13,7 @@
 
 #include "supervisor/device/block.h"
 #include "supervisor/keeper/initramfs/switch-root.h"
+#include "supervisor/keeper/initramfs/tree.h"
 #include "supervisor/keeper/machine/command-line.h"
 #include "supervisor/keeper/machine/console.h"
 #include "supervisor/keeper/plain.h"
@@ -24,6 +24,7 @@
 #define STATE OVERLAY_DATA "/state" /* ringfence's state directory */
 #define STATE_TARGET "/var/lib/ringfence"
 #define RESET "factory-reset" /* a file there: all else is to be deleted */
+#define FOUND "lost+found"    /* what fsck found: it stays, empty */
 
 /* fsck(8): 1 is repaired, 2 with a wish for a reboot of who had it mounted. */
 enum { REPAIRED = 3 };
@@ -97,40 +98,35 @@ static int mount_data(const struct command_line *line) {
 
 /* ---- back to how it was delivered ---- */
 
-/* The file that asks for it goes last: a reset that the power ended is finished at the next boot.
- */
-static int remove_all(void) {
-    char path[PATH_MAX];
-    DIR *directory = opendir(OVERLAY_DATA);
-    int error = directory ? 0 : -errno;
-    for (const struct dirent *entry; error == 0 && (entry = readdir(directory));) {
-        static const char *const kept[] = {".", "..", RESET, "lost+found"};
-        bool keep = false;
-        for (size_t i = 0; i < ELEMENTS(kept); i++)
-            keep |= strcmp(entry->d_name, kept[i]) == 0;
-        snprintf(path, sizeof path, OVERLAY_DATA "/%s", entry->d_name);
-        if (!keep)
-            error = tree_remove(path);
-    }
-    if (directory)
-        closedir(directory);
+static int remove_all(char *ret_left, size_t size) {
+    static const char *const kept[] = {RESET, FOUND, NULL};
+    unlink(OVERLAY_DATA "/" FOUND); /* which is a directory, or not fsck's */
+    int found = tree_empty(OVERLAY_DATA "/" FOUND, NULL, ret_left, size);
+    int error = tree_empty(OVERLAY_DATA, kept, ret_left, size);
     sync();
-    return error;
+    return error < 0 ? error : found == -ENOENT ? 0 : found;
 }
 
+/* The file that asks for it goes last: a reset that the power ended is finished at the next boot.
+ * One that came to its end is not repeated: it would delete what was written since, and leave again
+ * what it could not delete. Where there is no room for the file it is done without. */
 static void reset(const struct command_line *line) {
+    static const char *const kept[] = {FOUND, NULL};
+    char left[PATH_MAX];
     if (line->factory_reset)
         close_fd(open(OVERLAY_DATA "/" RESET, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
-    if (access(OVERLAY_DATA "/" RESET, F_OK) < 0)
+    else if (access(OVERLAY_DATA "/" RESET, F_OK) < 0)
         return;
     sync();
     console_say("ringfence: factory reset: all that was written is deleted");
-    int error = remove_all();
+    int error = remove_all(left, sizeof left);
     if (error < 0)
-        console_say("ringfence: the factory reset is not complete: %s; the next boot goes on",
-                    strerror(-error));
-    else
-        unlink(OVERLAY_DATA "/" RESET);
+        console_say(
+            "ringfence: the factory reset is not complete: cannot delete \"%.256s\": %s; it "
+            "is not tried again, mkfs of the device deletes all",
+            left, strerror(-error));
+    tree_empty(OVERLAY_DATA, kept, left, sizeof left); /* it may be a directory */
+    sync(); /* a power cut might bring it back, to delete what is written from here on */
 }
 
 /* ---- both together ---- */

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
 #include <linux/magic.h>
 #include <stdio.h>
@@ -17,6 +16,7 @@
 #include "supervisor/device/block.h"
 #include "supervisor/device/uevents.h"
 #include "supervisor/keeper/initramfs/root-overlay.h"
+#include "supervisor/keeper/initramfs/tree.h"
 #include "supervisor/keeper/machine/command-line.h"
 #include "supervisor/keeper/machine/console.h"
 #include "supervisor/keeper/plain.h"
@@ -28,7 +28,6 @@
 enum {
     PATIENT = 2000,     /* ms after which a person is told what is waited for */
     OPTIONS_MOST = 512, /* bytes of rootflags= */
-    DESCRIPTORS = 32    /* of nftw(3), for a directory each; where one is deeper it opens anew */
 };
 
 bool root_is_initramfs(void) {
@@ -195,22 +194,11 @@ static void move_mounts(void) {
     }
 }
 
-static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *place) {
-    (void)status, (void)kind, (void)place;
-    remove(path);
-    return 0;
-}
-
-int tree_remove(const char *path) {
-    nftw(path, remove_one, DESCRIPTORS, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
-    return remove(path) < 0 && errno != ENOENT ? -errno : 0;
-}
-
 static _Noreturn void enter(const char *init, char **arguments) {
-    char *path = strdup(init);
+    char *path = strdup(init), left[PATH_MAX];
     move_mounts();
-    /* It is memory that nobody could reach any more. */
-    tree_remove("/");
+    /* It is memory that nobody could reach any more. What something is mounted on has to stay. */
+    tree_empty("/", NULL, left, sizeof left);
     if (chdir(PLACE) == 0 && mount(".", "/", NULL, MS_MOVE, NULL) == 0 && chroot(".") == 0 &&
         chdir("/") == 0 && path) {
         note_time("RINGFENCE_SWITCHED");

@@ -13,10 +13,6 @@ bool root_is_initramfs(void);
  * is for ever. -ENODEV: it did not come. */
 int root_await(const char *name, int seconds, char *ret_path, size_t size);
 
-/* rm -rf, within one file system; goes on where something cannot be removed. -errno: it is still
- * there. */
-int tree_remove(const char *path);
-
 /* Loads the drivers that the initramfs lists, waits for the device, mounts it, leaves the initramfs
  * empty behind and becomes the init there, with these arguments. Returns where that cannot be,
  * having said why: then the initramfs is all there is. */
