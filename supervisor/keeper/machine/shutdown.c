@@ -202,10 +202,13 @@ void shutdown_disks(struct shutdown *shutdown) {
 /* Where the hardware cannot do it, the kernel ends the caller: which must not be PID 1. */
 void shutdown_reboot(const struct shutdown *shutdown) {
     enum ending ending = shutdown->ending;
-    if (ending == ENDING_HALT)
-        watchdog_arm(shutdown->watchdog, 0); /* it would not let the machine stay so */
-    else
+    /* It would not let a halted machine stay so, and a kernel that cannot switch this one off halts
+     * it. One that hangs in there has clean disks and waits for a hand; to be started again is what
+     * nobody wanted, least of all where the power is about to go. */
+    if (ending == ENDING_REBOOT)
         watchdog_feed(shutdown->watchdog);
+    else
+        watchdog_arm(shutdown->watchdog, 0);
     pid_t pid = fork();
     if (pid > 0) {
         waitpid(pid, NULL, 0);
