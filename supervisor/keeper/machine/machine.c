@@ -41,7 +41,7 @@ static enum place find_place(void) {
 /* The options of the kernel's command line come last: who stands before the machine overrides what
  * was built into it. */
 static void join_arguments(struct command_line *line, int *argc, char ***argv) {
-    static char *joined[64 + COMMAND_LINE_OPTIONS];
+    static char *joined[64 + COMMAND_LINE_OPTIONS + 1];
     int count = 0;
     for (int i = 0; i < *argc && count < 64; i++)
         joined[count++] = (*argv)[i];
