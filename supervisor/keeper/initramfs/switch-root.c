@@ -4,7 +4,9 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/magic.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
@@ -194,8 +196,19 @@ static void move_mounts(void) {
     }
 }
 
+/* What a keeper that has begun is, and an init is not: it has, where the root comes late. */
+static void become_plain(void) {
+    sigset_t none;
+    sigemptyset(&none);
+    signals_restore();
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    write_text("/proc/self/oom_score_adj", "0");
+    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL); /* in a shared one nothing can be moved */
+}
+
 static _Noreturn void enter(const char *init, char **arguments) {
     char *path = strdup(init), left[PATH_MAX];
+    become_plain();
     move_mounts();
     /* It is memory that nobody could reach any more. What something is mounted on has to stay. */
     tree_empty("/", NULL, left, sizeof left);
@@ -205,29 +218,39 @@ static _Noreturn void enter(const char *init, char **arguments) {
         arguments[0] = path;
         execv(path, arguments);
     }
-    console_say("ringfence: cannot run \"%s\" in the new root: %s", init, strerror(errno));
-    for (;;)
-        pause(); /* there is no way back, and to end would be a panic */
+    console_say(
+        "ringfence: cannot run \"%s\" in the new root: %s; the kernel panics, and panic= on "
+        "its command line tells what then",
+        init, strerror(errno));
+    /* There is no way back. So ends a kernel that finds no init, and so a boot loader that has
+     * another root learns of it; one that waits for a person learns nothing. */
+    _exit(EXIT_FAILURE);
 }
 
-void root_switch(const struct command_line *line, char **arguments) {
-    char device[PATH_MAX];
-    load_drivers();
-    int error = root_await(line->root, line->root_wait, device, sizeof device);
-    if (error < 0) {
-        console_say("ringfence: the root %s is not there (%s); going on in the initramfs",
-                    line->root, strerror(-error));
-        return;
-    }
-    if (mount_root(line, device) < 0)
-        return;
-    const char *init = find_init(line);
-    if (init)
-        enter(init, arguments);
-    console_say("ringfence: there is no %s in the root %s; going on in the initramfs",
-                line->init ? line->init : "/usr/sbin/ringfenced, /sbin/ringfenced or /sbin/init",
-                line->root);
+static void unmount_root(void) {
     umount2(PLACE, MNT_DETACH);
     umount2(OVERLAY_DATA, MNT_DETACH);
     umount2(OVERLAY_LOWER, MNT_DETACH);
+}
+
+bool root_switch(const struct command_line *line, char **arguments, bool again) {
+    char device[PATH_MAX];
+    if (!again)
+        load_drivers();
+    int error = root_await(line->root, again ? 0 : line->root_wait, device, sizeof device);
+    if (error < 0 && !again)
+        console_say("ringfence: the root %s is not there (%s); going on in the initramfs",
+                    line->root, strerror(-error));
+    if (error == 0)
+        error = mount_root(line, device);
+    const char *init = error < 0 ? NULL : find_init(line);
+    if (init)
+        enter(init, arguments);
+    unmount_root();
+    if (error < 0)
+        return true;
+    console_say("ringfence: there is no %s in the root %s; going on in the initramfs",
+                line->init ? line->init : "/usr/sbin/ringfenced, /sbin/ringfenced or /sbin/init",
+                line->root);
+    return false;
 }

@@ -15,5 +15,7 @@ int root_await(const char *name, int seconds, char *ret_path, size_t size);
 
 /* Loads the drivers that the initramfs lists, waits for the device, mounts it, leaves the initramfs
  * empty behind and becomes the init there, with these arguments. Returns where that cannot be,
- * having said why: then the initramfs is all there is. */
-void root_switch(const struct command_line *line, char **arguments);
+ * having said why: then the initramfs is all there is, unless it is worth another try (true). To
+ * try it `again` neither loads, nor waits for the root, nor tells the console that it is not there.
+ */
+bool root_switch(const struct command_line *line, char **arguments, bool again);

@@ -68,11 +68,12 @@ void machine_begin(struct machine *machine, int *argc, char ***argv) {
     command_line_read(&machine->line);
     /* A successor in this process has its predecessor's arguments, and units that run. */
     if (*argc <= 1 || strcmp((*argv)[1], "--resume") != 0) {
-        if (machine->place == PLACE_MACHINE && machine->line.root && root_is_initramfs())
-            root_switch(&machine->line, *argv);
-        else if (machine->line.overlay && access(OVERLAY_PLACE, F_OK) < 0)
+        if (machine->place == PLACE_MACHINE && machine->line.root && root_is_initramfs()) {
+            machine->late = root_switch(&machine->line, *argv, false) ? *argv : NULL;
+        } else if (machine->line.overlay && access(OVERLAY_PLACE, F_OK) < 0) {
             say("kernel command line: ringfence.overlay= and root= are for an initramfs whose init "
                 "is ringfenced");
+        }
         mounts_share();
         join_arguments(&machine->line, argc, argv);
     }
@@ -265,6 +266,8 @@ void machine_manager_crashed(struct keeper *keeper) {
 
 uint64_t machine_cannot_begin(struct keeper *keeper) {
     struct machine *machine = &keeper->machine;
+    if (machine->late && !root_switch(&machine->line, machine->late, true))
+        machine->late = NULL;
     unsigned pause = ++machine->failures < PAUSE_MOST ? machine->failures : PAUSE_MOST;
     bool rescued = machine->failures == 1 && offer_rescue(machine, "ringfenced cannot begin");
     keeper->manager.due = rescued ? NEVER : now() + pause * 1000;

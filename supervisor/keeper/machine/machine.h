@@ -27,6 +27,7 @@ struct machine {
     enum ending ending;
     bool force; /* what does not end soon is killed */
     struct command_line line;
+    char **late; /* the arguments for the init of a root that may still come; NULL: none does */
     struct buttons buttons;
     struct watchdog watchdog;
     uint64_t fed;         /* by us, where no manager is there to answer */
@@ -60,7 +61,8 @@ void machine_told_alive(struct keeper *keeper);
 /* It will be started again, and may be put off. */
 void machine_manager_crashed(struct keeper *keeper);
 
-/* A PID 1 has no better place to go: when what failed is to be tried again. */
+/* A PID 1 has no better place to go, unless its root has come by now: when what failed is to be
+ * tried again. */
 uint64_t machine_cannot_begin(struct keeper *keeper);
 
 /* buttons.epoll is readable. */
