@@ -131,9 +131,9 @@ static int refuse(const struct plan *plan, struct fault *fault) {
 }
 
 static int apply_set(struct apply *apply, unsigned flags, struct unit_set *set,
-                     const struct complaints *host, struct fault *fault) {
+                     struct fault *fault) {
     struct manager *manager = apply->manager;
-    int error = plan_make(manager, set, host, &apply->plan);
+    int error = plan_make(manager, set, &apply->plan);
     if (error < 0)
         fault_set(fault, error, "cannot make a plan");
     else if (!(flags & (APPLY_DRY_RUN | APPLY_KEEP_GOING)))
@@ -162,16 +162,14 @@ static struct apply *apply_new(struct manager *manager, apply_done done, void *c
 
 int manager_apply(struct manager *manager, unsigned flags, apply_done done, void *context,
                   struct fault *fault) {
-    struct complaints host = {0};
     struct unit_set *set = NULL;
     if (manager->stopping)
         return fault_say(fault, ESHUTDOWN, "everything is being stopped");
     struct apply *apply = apply_new(manager, done, context);
-    int error = apply ? manager_read_files(manager, &set, &host, fault)
+    int error = apply ? manager_read_files(manager, &set, fault)
                       : fault_set(fault, ENOMEM, "cannot apply the files");
     if (error >= 0)
-        error = apply_set(apply, flags, set, &host, fault);
-    complaints_free(&host);
+        error = apply_set(apply, flags, set, fault);
     if (!apply)
         return error;
     if (error < 0)

@@ -392,6 +392,19 @@ static int get_status(sd_bus *connection, const char *path, const char *interfac
     return bus_append_clean(reply, text.data ? text.data : "");
 }
 
+/* Of the host's own file; a unit's are its own. */
+static int get_complaints(sd_bus *connection, const char *path, const char *interface,
+                          const char *property, sd_bus_message *reply, void *userdata,
+                          sd_bus_error *error) {
+    const struct bus_client *client = userdata;
+    const struct unit_set *set = client->bus->manager->set;
+    scoped_text struct text text = {0};
+    (void)connection, (void)path, (void)interface, (void)property, (void)error;
+    if (set)
+        complaints_print(&set->complaints, &text);
+    return bus_append_clean(reply, text.data ? text.data : "");
+}
+
 /* UNPRIVILEGED: whoever may open the socket; without it sd-bus asks for root. */
 static const sd_bus_vtable manager_vtable[] = {
     SD_BUS_VTABLE_START(0),
@@ -462,6 +475,7 @@ static const sd_bus_vtable manager_vtable[] = {
     SD_BUS_PROPERTY("LogDirectory", "s", get_directory, 0, SD_BUS_VTABLE_PROPERTY_CONST),
     SD_BUS_PROPERTY("UnitDirectories", "as", get_unit_directories, 0, SD_BUS_VTABLE_PROPERTY_CONST),
     SD_BUS_PROPERTY("Status", "s", get_status, 0, 0),
+    SD_BUS_PROPERTY("Complaints", "s", get_complaints, 0, 0),
     SD_BUS_PROPERTY("ControlGroup", "s", get_cgroup, 0, SD_BUS_VTABLE_PROPERTY_CONST),
     SD_BUS_PROPERTY("Found", "t", bus_get_found, 0, SD_BUS_VTABLE_PROPERTY_CONST),
     SD_BUS_PROPERTY("Lost", "a(ss)", bus_get_lost, 0, SD_BUS_VTABLE_PROPERTY_CONST),

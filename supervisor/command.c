@@ -261,16 +261,32 @@ int manager_remove(struct manager *manager, const char *name, bool volumes, stru
 
 /* ---- reload of all files ---- */
 
-void manager_print_complaints(const struct complaints *complaints) {
+static void print_complaints(const struct complaints *complaints) {
     for (size_t i = 0; i < complaints->count; i++)
         log_line(LEVEL_ERROR, "%s:%d: %s", complaints->items[i].file, complaints->items[i].line,
                  complaints->items[i].text);
 }
 
-int manager_read_files(struct manager *manager, struct unit_set **ret_set, struct complaints *host,
-                       struct fault *fault) {
+static int load(struct manager *manager, struct unit_set **ret_set, struct fault *fault) {
+    struct complaints complaints = {0};
+    int error = unit_set_load(&manager->private->sources, ret_set, &complaints, fault);
+    if (error < 0)
+        complaints_free(&complaints);
+    else
+        (*ret_set)->complaints = complaints;
+    return error;
+}
+
+int manager_load(struct manager *manager, struct fault *fault) {
+    int error = load(manager, &manager->set, fault);
+    if (error >= 0)
+        print_complaints(&manager->set->complaints);
+    return error;
+}
+
+int manager_read_files(struct manager *manager, struct unit_set **ret_set, struct fault *fault) {
     struct unit_set *set = NULL;
-    int error = unit_set_load(&manager->private->sources, &set, host, fault);
+    int error = load(manager, &set, fault);
     if (error < 0)
         return error;
     /* Instances that exist are in no file of their own: they come from their template anew. */
@@ -287,17 +303,15 @@ int manager_read_files(struct manager *manager, struct unit_set **ret_set, struc
 int manager_take_set(struct manager *manager, struct unit_set *set) {
     struct unit_set *before = manager->set;
     manager->set = set;
+    print_complaints(&set->complaints);
     int error = manager_apply_set(manager);
     unit_set_free(before);
     return error;
 }
 
 int manager_reload(struct manager *manager, struct fault *fault) {
-    struct complaints complaints = {0};
     struct unit_set *set = NULL;
-    int error = manager_read_files(manager, &set, &complaints, fault);
-    manager_print_complaints(&complaints);
-    complaints_free(&complaints);
+    int error = manager_read_files(manager, &set, fault);
     if (error < 0)
         return error;
     error = manager_take_set(manager, set);

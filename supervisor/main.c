@@ -205,14 +205,6 @@ static void raise_descriptor_limit(void) {
     }
 }
 
-static int load(struct manager *manager, struct fault *fault) {
-    struct complaints complaints = {0};
-    int error = unit_set_load(&manager->private->sources, &manager->set, &complaints, fault);
-    manager_print_complaints(&complaints);
-    complaints_free(&complaints);
-    return error;
-}
-
 /* What no unit is to see: the words of all, and their files, which may hold passwords. */
 static const char **list_hidden(const struct manager_options *options) {
     const char *const *directories =
@@ -285,7 +277,8 @@ static int begin(struct manager *manager, struct fault *fault) {
         return error;
     error = make_lasting_directories(&manager->options, fault);
     if (error >= 0)
-        error = load(manager, fault); /* early boot may have named the host, and mounted units */
+        error = manager_load(manager,
+                             fault); /* early boot may have named the host, and mounted units */
     if (error >= 0)
         error = open_runtime(manager, fault);
     if (error >= 0) {

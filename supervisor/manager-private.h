@@ -64,11 +64,13 @@ int manager_add(struct manager *manager, const char *name, struct service **ret_
 /* Services for all entries; what is there already takes its new unit as soon as it may. Nothing
  * follows from that before the next job_drain: whoever has more to say says it first. */
 int manager_apply_set(struct manager *manager);
-/* Reads all files, with the instances of templates that are there; *host is the caller's to free.
- */
-int manager_read_files(struct manager *manager, struct unit_set **ret_set, struct complaints *host,
-                       struct fault *fault);
-/* The new set in the place of the old one; consumes it. */
+/* The first set; no service is made of it yet. */
+int manager_load(struct manager *manager, struct fault *fault);
+/* Reads all files, with the instances of templates that are there, and what is wrong with the
+ * host's own. */
+int manager_read_files(struct manager *manager, struct unit_set **ret_set, struct fault *fault);
+/* The new set in the place of the old one, with a line for each mistake in the host's file;
+ * consumes it. */
 int manager_take_set(struct manager *manager, struct unit_set *set);
 void applies_free(struct manager *manager);
 /* The boot target, and what is enabled for it. */
@@ -105,6 +107,5 @@ void manager_alarm(struct manager *manager);
 void manager_dates(struct manager *manager);
 /* Of all that a unit says: equal for equal units. */
 uint64_t unit_digest(const struct unit *unit);
-void manager_print_complaints(const struct complaints *complaints);
 /* The alarm follows the first deadline; at the end of every event. */
 void manager_event_ended(struct manager *manager);

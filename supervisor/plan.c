@@ -413,8 +413,7 @@ static void judge_host(struct plan *plan, const struct complaints *host) {
             host->items[0].line, host->items[0].text, host->count > 1 ? " (and more)" : "");
 }
 
-int plan_make(struct manager *manager, const struct unit_set *set, const struct complaints *host,
-              struct plan *ret_plan) {
+int plan_make(struct manager *manager, const struct unit_set *set, struct plan *ret_plan) {
     struct plan plan = {0};
     const char *before = manager->set ? manager->set->settings.boot_target : UNIT_BOOT_TARGET;
     plan.rows = calloc(set->count + manager->private->count + 1, sizeof(*plan.rows));
@@ -430,7 +429,7 @@ int plan_make(struct manager *manager, const struct unit_set *set, const struct 
     if (!plan.failed) {
         drop_unwanted(&plan);
         find_followers(&plan);
-        judge_host(&plan, host);
+        judge_host(&plan, &set->complaints);
     }
     if (plan.failed) {
         plan_free(&plan);

@@ -5,7 +5,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-struct complaints;
 struct manager;
 struct service;
 struct unit;
@@ -56,7 +55,6 @@ struct plan {
     bool failed;  /* memory ended */
 };
 
-/* host: what is wrong with the host's own file. -ENOMEM. */
-int plan_make(struct manager *manager, const struct unit_set *set, const struct complaints *host,
-              struct plan *ret_plan);
+/* -ENOMEM. */
+int plan_make(struct manager *manager, const struct unit_set *set, struct plan *ret_plan);
 void plan_free(struct plan *plan);

@@ -101,6 +101,7 @@ void unit_set_free(struct unit_set *set) {
         entry_free(&set->entries[i]);
     free(set->entries);
     manager_settings_free(&set->settings);
+    complaints_free(&set->complaints);
     free(set);
 }
 

@@ -44,6 +44,7 @@ struct unit_set {
     struct unit_entry *entries; /* sorted by name */
     size_t count;
     struct manager_settings settings;
+    struct complaints complaints; /* about the host's file, where its owner keeps them */
 };
 
 extern const char *const unit_standard_path[]; /* NULL-terminated */

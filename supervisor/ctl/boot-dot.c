@@ -11,15 +11,19 @@ static void quote(struct text *text, const char *string) {
 }
 
 static const char *colour_of(const struct boot_unit *unit) {
-    return unit->fate == FATE_FAILED ? "#c0392b" : unit->fate == FATE_OPEN ? "#b7791f" : "#2f855a";
+    return boot_unit_is_bad(unit) ? "#c0392b" : unit->fate == FATE_OPEN ? "#b7791f" : "#2f855a";
 }
 
 static void add_node(struct text *text, const struct boot_unit *unit) {
     scoped_text struct text label = {0};
     text_format(&label, "%s\n", unit->view->name);
-    boot_duration(&label, unit->ended - unit->building);
-    text_format(&label, ", %s at ", boot_fate_word(unit->fate));
-    boot_duration(&label, unit->ended);
+    if (unit->fate == FATE_READY || unit->fate == FATE_FAILED) {
+        boot_duration(&label, unit->ended - unit->building);
+        text_format(&label, ", %s at ", boot_fate_word(unit->fate));
+        boot_duration(&label, unit->ended);
+    } else {
+        text_add(&label, boot_fate_word(unit->fate));
+    }
     text_add(text, "  ");
     quote(text, unit->view->name);
     text_add(text, " [label=");

@@ -76,7 +76,8 @@ static void escape(struct text *text, const char *string) {
 }
 
 static double x_of(const struct picture *picture, uint64_t time) {
-    return picture->left + (double)time / picture->whole * (picture->right - picture->left);
+    double part = (double)time / picture->whole;
+    return picture->left + (part < 1 ? part : 1) * (picture->right - picture->left);
 }
 
 static double row_of_stage(const struct picture *picture, size_t stage) {
@@ -115,8 +116,9 @@ static void add_title(const struct picture *picture) {
     size_t parts = summary.data ? strcspn(summary.data, ":") : 0;
     if (uname(&host) < 0)
         host = (struct utsname){.nodename = "this machine"};
-    text_format(&title, "%s%s %s %.*s", picture->boot->machine ? "" : "ringfence on ",
-                host.nodename, picture->boot->open ? "is" : "was", (int)parts,
+    text_add(&title, picture->boot->machine ? "" : "ringfence on ");
+    text_add_clean(&title, host.nodename);
+    text_format(&title, " %s %.*s", picture->boot->open ? "is" : "was", (int)parts,
                 summary.data ? summary.data : "");
     text_format(&system, "%s %s, ringfence " RINGFENCE_VERSION, host.sysname, host.release);
     add_text(picture, MARGIN, 40, "title", title.data ? title.data : "");
@@ -227,13 +229,13 @@ static void add_took(const struct picture *picture, double y, uint64_t begun, ui
 static void add_stage(const struct picture *picture, double y, const struct boot_stage *stage) {
     static const char *const classes[] = {
         [PART_KERNEL] = "kernel", [PART_RINGFENCED] = "ringfenced", [PART_STEP] = "step"};
-    bool failed = strcmp(stage->outcome, "failed") == 0;
     scoped_text struct text title = {0};
     text_format(&title, "%s: %s after ", stage->name, stage->outcome);
     boot_duration(&title, stage->ended - stage->begun);
     text_format(&title, "%s%s", stage->words[0] ? "\n" : "", stage->words);
     begin_row(picture, y, stage->name, false, &title);
-    add_bar(picture, y, stage->begun, stage->ended, failed ? "failed" : classes[stage->part]);
+    add_bar(picture, y, stage->begun, stage->ended,
+            boot_stage_failed(stage) ? "failed" : classes[stage->part]);
     add_took(picture, y, stage->begun, stage->ended, stage->ended - stage->begun,
              strcmp(stage->outcome, "done") == 0 ? "" : stage->outcome);
     text_add(picture->text, "</g>\n");
@@ -260,19 +262,21 @@ static void describe_unit(const struct picture *picture, const struct boot_unit 
         boot_duration(text, unit->ended - unit->starting);
         text_add(text, "\n");
     }
-    text_format(text, "%s at ",
-                unit->fate == FATE_OPEN ? unit->view->state : boot_fate_word(unit->fate));
-    boot_duration(text, unit->ended);
-    if (unit->fate == FATE_FAILED && unit->view->failure[0])
+    text_add(text, unit->fate == FATE_OPEN ? unit->view->state : boot_fate_word(unit->fate));
+    if (unit->fate == FATE_READY || unit->fate == FATE_FAILED) {
+        text_add(text, " at ");
+        boot_duration(text, unit->ended);
+    }
+    if (boot_unit_is_bad(unit) && unit->view->failure[0])
         text_format(text, ": %s", unit->view->failure);
 }
 
 static void add_unit(const struct picture *picture, size_t index) {
     const struct boot_unit *unit = &picture->boot->units[index];
     double y = row_of_unit(picture, index);
-    const char *words = unit->fate == FATE_READY    ? ""
-                        : unit->fate == FATE_FAILED ? "failed"
-                                                    : unit->view->state;
+    const char *words = unit->fate == FATE_READY ? ""
+                        : boot_unit_is_bad(unit) ? boot_fate_word(unit->fate)
+                                                 : unit->view->state;
     scoped_text struct text title = {0};
     describe_unit(picture, unit, &title);
     begin_row(picture, y, unit->view->name, unit->critical, &title);
@@ -285,10 +289,10 @@ static void add_unit(const struct picture *picture, size_t index) {
         add_bar(picture, y, unit->ended, picture->boot->shown, "up");
     add_bar(picture, y, unit->building, unit->starting, "built");
     add_bar(picture, y, unit->starting, unit->ended,
-            unit->fate == FATE_READY    ? "starts"
-            : unit->fate == FATE_FAILED ? "failed"
-                                        : "open");
-    if (unit->fate == FATE_FAILED && unit->ended <= unit->building)
+            unit->fate == FATE_READY ? "starts"
+            : boot_unit_is_bad(unit) ? "failed"
+                                     : "open");
+    if (boot_unit_is_bad(unit) && unit->ended <= unit->building)
         add_text(picture, x_of(picture, unit->ended) - 4, y + 16, "small failed", "✕");
     add_took(picture, y, unit->waiting, unit->ended, unit->ended - unit->building, words);
     text_add(picture->text, "</g>\n");

@@ -46,6 +46,7 @@ static void choose_columns(struct chart *chart) {
 
 static int column_of(const struct chart *chart, uint64_t time) {
     uint64_t whole = chart->boot->shown ? chart->boot->shown : 1;
+    time = time < whole ? time : whole;
     return (int)((double)time / (double)whole * chart->bar + 0.5);
 }
 
@@ -70,24 +71,28 @@ static int add_span(const struct chart *chart, int from, uint64_t begun, uint64_
     return last;
 }
 
-static void add_head(const struct chart *chart, const char *name, bool bold, uint64_t at,
-                     uint64_t took) {
-    scoped_text struct text cells = {0}, time = {0};
+/* A dash for a time that has not come. */
+static void add_time(struct text *text, uint64_t usec, bool has_come) {
+    scoped_text struct text time = {0};
+    boot_duration(&time, usec);
+    text_format(text, "  %9s", has_come && time.data ? time.data : "-");
+}
+
+static void add_name(const struct chart *chart, const char *name, bool bold) {
+    scoped_text struct text cells = {0};
     char label[BOOT_NAME_MAX];
     boot_short_name(name, NAME_MOST, label);
     text_format(&cells, "%s%*s", label, chart->name - length_of(name), "");
     output_colour(chart->tool, chart->text, bold ? COLOUR_BOLD : COLOUR_NONE, cells.data);
-    boot_duration(&time, at);
-    text_format(chart->text, "  %9s", time.data ? time.data : "");
-    time.length = 0;
-    boot_duration(&time, took);
-    text_format(chart->text, "  %9s  ", time.data ? time.data : "");
 }
 
 static void add_stage(const struct chart *chart, const struct boot_stage *stage) {
-    bool failed = strcmp(stage->outcome, "failed") == 0;
-    add_head(chart, stage->name, false, stage->ended, stage->ended - stage->begun);
-    add_span(chart, 0, stage->begun, stage->ended, "█", failed ? COLOUR_BAD : COLOUR_NONE);
+    add_name(chart, stage->name, false);
+    add_time(chart->text, stage->ended, strcmp(stage->outcome, "running") != 0);
+    add_time(chart->text, stage->ended - stage->begun, true);
+    text_add(chart->text, "  ");
+    add_span(chart, 0, stage->begun, stage->ended, "█",
+             boot_stage_failed(stage) ? COLOUR_BAD : COLOUR_NONE);
     if (strcmp(stage->outcome, "done") != 0)
         text_format(chart->text, " %s", stage->outcome);
     if (stage->words[0])
@@ -96,18 +101,24 @@ static void add_stage(const struct chart *chart, const struct boot_stage *stage)
 }
 
 static void add_unit(const struct chart *chart, const struct boot_unit *unit) {
-    enum colour colour = unit->fate == FATE_READY    ? COLOUR_GOOD
-                         : unit->fate == FATE_FAILED ? COLOUR_BAD
-                                                     : COLOUR_BUSY;
-    add_head(chart, unit->view->name, unit->critical, unit->ended, unit->ended - unit->building);
+    enum colour colour = unit->fate == FATE_READY ? COLOUR_GOOD
+                         : boot_unit_is_bad(unit) ? COLOUR_BAD
+                                                  : COLOUR_BUSY;
+    bool began = unit->fate != FATE_INVALID && !boot_unit_awaits(chart->boot, unit, unit->building);
+    add_name(chart, unit->view->name, unit->critical);
+    add_time(chart->text, unit->ended, unit->fate == FATE_READY || unit->fate == FATE_FAILED);
+    add_time(chart->text, unit->ended - unit->building, began);
+    text_add(chart->text, "  ");
     int at = add_span(chart, 0, unit->waiting, unit->building, "·", COLOUR_DIM);
     at = add_span(chart, at, unit->building, unit->starting, "▒", COLOUR_BUSY);
     add_span(chart, at, unit->starting, unit->ended, "█", colour);
     if (unit->fate == FATE_OPEN)
         text_format(chart->text, "… %s, %s", unit->view->state,
                     unit->view->failure[0] ? unit->view->failure : "not ready yet");
-    else if (unit->fate == FATE_FAILED || strcmp(unit->view->state, "skipped") == 0)
-        text_format(chart->text, " %s", unit->fate == FATE_FAILED ? "failed" : unit->view->state);
+    else if (boot_unit_is_bad(unit))
+        text_format(chart->text, " %s", boot_fate_word(unit->fate));
+    else if (strcmp(unit->view->state, "skipped") == 0)
+        text_format(chart->text, " %s", unit->view->state);
     text_add(chart->text, "\n");
 }
 
@@ -141,7 +152,7 @@ static void add_chain(const struct chart *chart) {
         /* What it waited for stands in the next line. */
         bool first = i + 1 == boot->chain_length;
         if (first)
-            add_phase(&phases, "waiting", unit->waiting, unit->building);
+            add_phase(&phases, "waiting for its turn", unit->waiting, unit->building);
         add_phase(&phases, "building", unit->building, unit->starting);
         add_phase(&phases, "starting", unit->starting, unit->ended);
         boot_duration(&time, unit->ended);

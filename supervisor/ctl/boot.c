@@ -2,7 +2,6 @@
 
 #include <assert.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -10,12 +9,26 @@
 #include "units/base/names.h"
 #include "units/base/number.h"
 
-static const char *const fate_words[] = {
-    [FATE_READY] = "ready", [FATE_FAILED] = "failed", [FATE_OPEN] = "open"};
-static_assert(ELEMENTS(fate_words) == FATE_OPEN + 1, "a word for every fate");
+static const char *const fate_words[] = {[FATE_READY] = "ready",
+                                         [FATE_FAILED] = "failed",
+                                         [FATE_OPEN] = "open",
+                                         [FATE_INVALID] = "invalid"};
+static_assert(ELEMENTS(fate_words) == FATE_INVALID + 1, "a word for every fate");
 
 const char *boot_fate_word(enum boot_fate fate) {
     return fate_words[fate];
+}
+
+bool boot_unit_is_bad(const struct boot_unit *unit) {
+    return unit->fate == FATE_FAILED || unit->fate == FATE_INVALID;
+}
+
+bool boot_stage_failed(const struct boot_stage *stage) {
+    return strcmp(stage->outcome, "failed") == 0;
+}
+
+bool boot_unit_awaits(const struct boot *boot, const struct boot_unit *unit, uint64_t time) {
+    return unit->fate == FATE_OPEN && time >= boot->now;
 }
 
 /* ---- reading ---- */
@@ -71,7 +84,8 @@ static int read_stages(struct boot *boot, sd_bus_message *reply) {
     boot->machine = machine;
     boot->early = !units;
     boot->zero = machine ? 0 : ringfenced;
-    boot->begun = since(boot, units ? units : now());
+    boot->now = since(boot, now());
+    boot->begun = units ? since(boot, units) : boot->now;
     if (machine)
         result = add_stage(boot, PART_KERNEL, "kernel", 0, ringfenced, "done", "");
     if (result >= 0)
@@ -80,7 +94,8 @@ static int read_stages(struct boot *boot, sd_bus_message *reply) {
         result = sd_bus_message_enter_container(reply, 'a', "(" BUS_BOOT_STEP ")");
     while (result >= 0 && (result = sd_bus_message_read(reply, "(" BUS_BOOT_STEP ")", &name, &begun,
                                                         &ended, &outcome, &words)) > 0)
-        result = add_step(boot, name, begun, ended ? ended : now(), outcome, words);
+        result =
+            add_step(boot, name, begun, ended ? ended : boot->zero + boot->now, outcome, words);
     return result < 0 ? result : sd_bus_message_exit_container(reply);
 }
 
@@ -88,26 +103,35 @@ static int read_stages(struct boot *boot, sd_bus_message *reply) {
 static void settle_unit(struct boot *boot, struct boot_unit *unit, const uint64_t times[5]) {
     uint64_t ended = times[3] ? times[3] : times[4];
     unit->fate = times[3] ? FATE_READY : times[4] ? FATE_FAILED : FATE_OPEN;
-    unit->ended = ended ? since(boot, ended) : UINT64_MAX;
+    unit->ended = ended ? since(boot, ended) : boot->now;
     unit->starting = times[2] ? since(boot, times[2]) : unit->ended;
     unit->building = times[1] ? since(boot, times[1]) : unit->starting;
     unit->waiting = times[0] ? since(boot, times[0]) : unit->building;
-    if (unit->fate == FATE_OPEN)
-        boot->open++;
-    else if (unit->ended > boot->ended)
+    boot->open += unit->fate == FATE_OPEN;
+    boot->failed += unit->fate == FATE_FAILED;
+    if (unit->fate != FATE_OPEN && unit->ended > boot->ended)
         boot->ended = unit->ended;
 }
 
 /* One that restarts for ever would make the rest too small to be seen. */
-static void settle_open(struct boot *boot) {
-    uint64_t asked = since(boot, now()), most = boot->ended + boot->ended / 8;
-    boot->shown = boot->open == 0 ? boot->ended : asked < most ? asked : most;
-    for (size_t i = 0; i < boot->count; i++) {
-        struct boot_unit *unit = &boot->units[i];
-        uint64_t *times[] = {&unit->waiting, &unit->building, &unit->starting, &unit->ended};
-        for (size_t k = 0; k < ELEMENTS(times); k++)
-            if (*times[k] > boot->shown)
-                *times[k] = boot->shown;
+static void settle_shown(struct boot *boot) {
+    uint64_t most = boot->ended + boot->ended / 8;
+    boot->shown = boot->open == 0 ? boot->ended : boot->now < most ? boot->now : most;
+}
+
+/* Whoever has wanted them cannot be told. */
+static void add_invalid(struct boot *boot, const struct views *views) {
+    size_t listed = boot->count;
+    for (size_t i = 0; i < views->count; i++) {
+        const struct view *view = &views->items[i];
+        bool is_known = strcmp(view->state, "invalid") != 0;
+        for (size_t k = 0; k < listed && !is_known; k++)
+            is_known = boot->units[k].view == view;
+        if (is_known)
+            continue;
+        boot->units[boot->count++] = (struct boot_unit){
+            view, boot->begun, boot->begun, boot->begun, boot->begun, FATE_INVALID, NOBODY, false};
+        boot->invalid++;
     }
 }
 
@@ -127,6 +151,8 @@ static int read_units(struct boot *boot, const struct views *views, sd_bus_messa
         *unit = (struct boot_unit){.view = view, .waited_for = NOBODY};
         settle_unit(boot, unit, times);
     }
+    if (!boot->early)
+        add_invalid(boot, views);
     return result < 0 ? result : 0;
 }
 
@@ -179,8 +205,8 @@ static void find_waits(struct boot *boot) {
         const struct boot_edge *edge = &boot->edges[i];
         struct boot_unit *unit = &boot->units[edge->unit];
         const struct boot_unit *other = &boot->units[edge->other];
-        bool waits = unit->fate == FATE_OPEN && unit->building == boot->shown;
-        if (waits || other->fate == FATE_OPEN || other->ended > unit->building ||
+        if (boot_unit_awaits(boot, unit, unit->building) || unit->fate == FATE_INVALID ||
+            other->fate == FATE_OPEN || other->ended > unit->building ||
             other->ended < unit->waiting)
             continue;
         if (unit->waited_for == NOBODY || other->ended > boot->units[unit->waited_for].ended)
@@ -191,7 +217,7 @@ static void find_waits(struct boot *boot) {
 static size_t last_unit(const struct boot *boot) {
     size_t last = NOBODY;
     for (size_t i = 0; i < boot->count; i++)
-        if (boot->units[i].fate != FATE_OPEN &&
+        if (boot->units[i].fate != FATE_OPEN && boot->units[i].fate != FATE_INVALID &&
             (last == NOBODY || boot->units[i].ended > boot->units[last].ended))
             last = i;
     return last;
@@ -225,7 +251,7 @@ int boot_read(sd_bus *bus, const struct views *views, struct boot *ret_boot, str
         error = read_units(&boot, views, times);
     if (boot.ended < boot.begun)
         boot.ended = boot.begun;
-    settle_open(&boot);
+    settle_shown(&boot);
     if (error >= 0) {
         qsort(boot.units, boot.count, sizeof(*boot.units), compare_units);
         error = read_edges(&boot, edges);
@@ -276,15 +302,17 @@ uint64_t boot_part_time(const struct boot *boot, enum boot_part part) {
 }
 
 void boot_duration(struct text *text, uint64_t usec) {
+    uint64_t tenths = (usec + 50000) / 100000; /* 59.96 s more than a minute are two */
     if (usec < 10000)
         text_format(text, "%.1fms", (double)usec / 1e3);
     else if (usec < USEC_PER_SEC)
         text_format(text, "%" PRIu64 "ms", usec / 1000);
     else if (usec < 60 * USEC_PER_SEC)
         text_format(text, "%.3fs", (double)usec / 1e6);
+    else if (tenths >= 36000)
+        text_format(text, "%" PRIu64 "h %" PRIu64 "min", tenths / 36000, tenths / 600 % 60);
     else
-        text_format(text, "%.0fmin %.1fs", floor((double)usec / 60e6),
-                    fmod((double)usec / 1e6, 60));
+        text_format(text, "%" PRIu64 "min %.1fs", tenths / 600, (double)(tenths % 600) / 10);
 }
 
 static void add_part(struct text *text, const char *name, uint64_t usec) {
@@ -293,9 +321,15 @@ static void add_part(struct text *text, const char *name, uint64_t usec) {
     boot_duration(text, usec);
 }
 
-/* What lies between the last step and the units belongs to ringfenced too. */
-void boot_summary(const struct boot *boot, struct text *text) {
-    uint64_t kernel = boot_part_time(boot, PART_KERNEL), steps = boot_part_time(boot, PART_STEP);
+static void add_bad(struct text *text, size_t count, const char *noun, const char *words) {
+    if (count)
+        text_format(text, ", %zu %s%s %s", count, noun, count == 1 ? "" : "s", words);
+}
+
+static void add_headline(const struct boot *boot, struct text *text) {
+    size_t steps = 0;
+    for (size_t i = 0; i < boot->stage_count; i++)
+        steps += boot_stage_failed(&boot->stages[i]);
     if (boot->early)
         text_add(text, "in early boot");
     else if (boot->open)
@@ -305,12 +339,27 @@ void boot_summary(const struct boot *boot, struct text *text) {
         text_add(text, "up in ");
     if (!boot->early && !boot->open)
         boot_duration(text, boot->ended);
+    add_bad(text, boot->failed, "unit", "failed");
+    add_bad(text, boot->invalid, "unit", boot->invalid == 1 ? "is invalid" : "are invalid");
+    add_bad(text, steps, "early step", "failed");
+}
+
+/* What no other part has is the manager's: before its first step, and from the last one to the
+ * units. */
+void boot_summary(const struct boot *boot, struct text *text) {
+    uint64_t steps = boot_part_time(boot, PART_STEP), known = steps;
+    add_headline(boot, text);
     text_add(text, ": ");
-    if (boot->machine)
-        add_part(text, "kernel", kernel);
-    add_part(text, "ringfenced", boot->begun - kernel - steps);
+    for (size_t i = 0; i < boot->stage_count; i++) {
+        const struct boot_stage *stage = &boot->stages[i];
+        if (stage->part == PART_STEP)
+            continue;
+        add_part(text, stage->name, stage->ended - stage->begun);
+        known += stage->ended - stage->begun;
+    }
     if (steps)
         add_part(text, "early boot", steps);
+    add_part(text, "manager", boot->begun > known ? boot->begun - known : 0);
     if (!boot->early)
         add_part(text, "units", boot->ended - boot->begun);
 }

@@ -36,7 +36,14 @@ static void print_needs(struct text *text, const struct boot *boot, size_t unit)
     json_close(text, ']');
 }
 
-/* "ended_usec" is null while it has not ended. */
+static void print_time(struct text *text, const char *name, uint64_t usec, bool has_come) {
+    if (has_come)
+        json_unsigned(text, name, usec);
+    else
+        json_string(text, name, NULL);
+}
+
+/* A time is null while it has not come; of an invalid unit none does. */
 static void print_unit(struct text *text, const struct boot *boot, size_t index) {
     const struct boot_unit *unit = &boot->units[index];
     json_open(text, NULL, '{');
@@ -44,13 +51,16 @@ static void print_unit(struct text *text, const struct boot *boot, size_t index)
     json_string(text, "description", unit->view->description);
     json_string(text, "state", unit->view->state);
     json_string(text, "fate", boot_fate_word(unit->fate));
-    json_unsigned(text, "waiting_usec", unit->waiting);
-    json_unsigned(text, "building_usec", unit->building);
-    json_unsigned(text, "starting_usec", unit->starting);
-    if (unit->fate == FATE_OPEN)
-        json_string(text, "ended_usec", NULL);
-    else
-        json_unsigned(text, "ended_usec", unit->ended);
+    const struct {
+        const char *name;
+        uint64_t usec;
+    } times[] = {{"waiting_usec", unit->waiting},
+                 {"building_usec", unit->building},
+                 {"starting_usec", unit->starting},
+                 {"ended_usec", unit->ended}};
+    for (size_t i = 0; i < ELEMENTS(times); i++)
+        print_time(text, times[i].name, times[i].usec,
+                   unit->fate != FATE_INVALID && !boot_unit_awaits(boot, unit, times[i].usec));
     json_string(text, "waited_for",
                 unit->waited_for == NOBODY ? NULL : boot->units[unit->waited_for].view->name);
     print_needs(text, boot, index);

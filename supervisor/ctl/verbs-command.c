@@ -159,6 +159,21 @@ int verb_restart(const struct tool *tool, const struct arguments *arguments) {
     return command(tool, arguments);
 }
 
+/* Of the host's own file, and of drop-ins that no unit has: the rest of them holds. */
+static int tell_host(sd_bus *bus) {
+    scoped_free char *complaints = NULL;
+    struct fault fault;
+    int code = client_property(bus, "Complaints", &complaints, &fault);
+
+    if (code != EXIT_OK)
+        return tool_fail(code, "%s", fault.text);
+    if (!complaints[0])
+        return EXIT_OK;
+    tool_fail(EXIT_INVALID, "not all of the host's settings were taken");
+    fputs(complaints, stderr);
+    return EXIT_INVALID;
+}
+
 /* The files are read again; what is wrong with them now is shown at once. */
 static int reload_files(const struct tool *tool) {
     scoped(sd_bus_flush_close_unref) sd_bus *bus = NULL;
@@ -170,6 +185,7 @@ static int reload_files(const struct tool *tool) {
         (code = client_insist(tool, &bus, "ReloadUnits", NULL, &fault, NULL)) != EXIT_OK ||
         (code = views_list(bus, NULL, &views, &fault)) != EXIT_OK)
         return tool_fail(code, "%s", fault.text);
+    code = tell_host(bus);
     for (size_t i = 0; i < views.count; i++) {
         scoped_view struct view view = {0};
         if (strcmp(views.items[i].state, "invalid") != 0 ||

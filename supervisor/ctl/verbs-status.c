@@ -2,6 +2,7 @@
 #include <langinfo.h>
 #include <string.h>
 
+#include "supervisor/ctl/boot.h"
 #include "supervisor/ctl/found.h"
 #include "supervisor/ctl/output.h"
 #include "supervisor/ctl/timers.h"
@@ -215,6 +216,25 @@ static void add_found(const struct tool *tool, struct text *text, const struct f
     lines(tool, text, "Lost", lost.data ? lost.data : "");
 }
 
+/* The units may run all the same, without what these were to bring. */
+static void add_boot(const struct tool *tool, struct text *text, struct text *json,
+                     const struct boot *boot) {
+    scoped_text struct text failed = {0};
+    json_open(json, "boot_failed", '[');
+    for (size_t i = 0; i < boot->stage_count; i++) {
+        const struct boot_stage *stage = &boot->stages[i];
+        if (!boot_stage_failed(stage))
+            continue;
+        text_format(&failed, "%s failed: %s\n", stage->name, stage->words);
+        json_open(json, NULL, '{');
+        json_string(json, "step", stage->name);
+        json_string(json, "why", stage->words);
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+    lines(tool, text, "Boot", failed.data ? failed.data : "");
+}
+
 static int show_whole(const struct tool *tool, sd_bus *bus) {
     static const char *const properties[] = {"Version",        "Status",       "RuntimeDirectory",
                                              "StateDirectory", "LogDirectory", "ControlGroup"};
@@ -223,6 +243,8 @@ static int show_whole(const struct tool *tool, sd_bus *bus) {
                                           "state_directory", "log_directory", "cgroup"};
     scoped_views struct views views = {0};
     scoped_found struct found found = {0};
+    scoped_boot struct boot boot = {0};
+    scoped_free char *complaints = NULL;
     scoped_text struct text text = {0}, json = {0}, failed = {0};
     struct fault fault;
     size_t ready = 0;
@@ -230,6 +252,10 @@ static int show_whole(const struct tool *tool, sd_bus *bus) {
 
     if (code == EXIT_OK)
         code = found_read(bus, &found, &fault);
+    if (code == EXIT_OK)
+        code = boot_read(bus, &views, &boot, &fault);
+    if (code == EXIT_OK)
+        code = client_property(bus, "Complaints", &complaints, &fault);
 
     output_json_begin(&json);
     for (size_t i = 0; i < ELEMENTS(properties) && code == EXIT_OK; i++) {
@@ -254,8 +280,7 @@ static int show_whole(const struct tool *tool, sd_bus *bus) {
     json_unsigned(&json, "units", views.count);
     json_unsigned(&json, "ready", ready);
     found_json(&found, &json);
-    if (tool->json)
-        return output_json_end(&json);
+    json_string(&json, "complaints", complaints);
     label(tool, &text, "Units");
     text_format(&text, "%zu, of which %zu ready\n", views.count, ready);
     if (failed.length) {
@@ -264,7 +289,9 @@ static int show_whole(const struct tool *tool, sd_bus *bus) {
         text_add(&text, "\n");
     }
     add_found(tool, &text, &found);
-    return output_print(tool, &text);
+    add_boot(tool, &text, &json, &boot);
+    lines(tool, &text, "Complaint", complaints);
+    return tool->json ? output_json_end(&json) : output_print(tool, &text);
 }
 
 /* ---- the verb ---- */

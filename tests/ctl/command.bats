@@ -247,7 +247,7 @@ ringfence: the manager went away before it answered, and no other one has for 1s
     grep -qx 'reload web' notes
     tool reload
     [ "$status" -eq 6 ] && grep -qx reload notes
-    [[ $stderr == "ringfence: bad is invalid"*"made.up: no such key"* ]]
+    [[ $stderr == "ringfence: not all of the host's settings were taken"*"ringfence.conf:2:5: error: no such key"*"ringfence: bad is invalid"*"made.up: no such key"* ]]
 }
 
 @test "kill by name and number" {

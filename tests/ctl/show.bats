@@ -8,7 +8,7 @@ load door
     tool list bad db web
     is 0
     output=$(sed -E 's/ +[0-9]+ +188M/ PID 188M/; s/in [0-9]+d( [0-9]+h)?/in LONG/
-                     s/[0-9]+d [0-9]+h|[0-9]+h [0-9]+min|[0-9]+min [0-9]+s/UP/; s/ +/ /g' <<<"$output")
+                     s/[0-9]+(d|h|min|s)( [0-9]+(h|min|s))? +Static/UP Static/; s/ +/ /g' <<<"$output")
     same <<'EOF'
 UNIT STATE PID MEMORY RESTARTS UPTIME DESCRIPTION
 bad invalid - - 0 - bad.unit:3: made.up: no such key
@@ -128,8 +128,12 @@ EOF
     grep -q '^ *Failed: bad$' <<<"$output"
     grep -q '^ *Found: 3 units of an earlier manager, which go on$' <<<"$output"
     grep -q '^ *Lost: mail: it is damaged$' <<<"$output"
+    grep -q '^ *Boot: sysctl failed: vm.swapines: No such file or directory$' <<<"$output"
+    grep -q '^ *Complaint: ringfence.conf:2:5: error: no such key$' <<<"$output"
     tool status --json
     is 0 && json '.version == 1 and .units == 8 and .failed == ["bad"]'
+    json '.boot_failed == [{"step": "sysctl", "why": "vm.swapines: No such file or directory"}]'
+    json '.complaints | startswith("ringfence.conf:2:5: error: no such key\n")'
     json '.found == 3 and .lost == [{"unit": "mail", "why": "it is damaged"}]'
 }
 

@@ -95,3 +95,29 @@ off: disabled, as $scratch/units/off.unit says; removed $scratch/units/off.unit.
     [ "$status" -eq 3 ]
     finish
 }
+
+@test "what is wrong with ringfence.conf is told by reload and status, until it is mended" {
+    sleeper web
+    begin
+    eventually said "web: ready"
+    ring reload
+    run ring status
+    [[ $output != *Complaint* ]]
+    cp "$scratch/ringfence.conf" "$scratch/sound"
+    echo 'boot = { hostnam = "x"; };' >>"$scratch/ringfence.conf"
+    run ring reload
+    [ "$status" -eq 6 ]
+    [[ $output == *"not all of the host's settings were taken"*'boot.hostnam: no such key; did you mean "hostname"?'* ]]
+    run ring status
+    [ "$status" -eq 0 ] && [[ $output == *'Complaint: '*'boot.hostnam: no such key'* ]]
+    run ring apply
+    [ "$status" -eq 6 ]
+    run ring apply --keep-going
+    run ring status
+    [[ $output == *'boot.hostnam: no such key'* ]]
+    cp "$scratch/sound" "$scratch/ringfence.conf"
+    ring reload
+    run ring status
+    [[ $output != *Complaint* ]]
+    finish
+}

@@ -42,6 +42,7 @@ static struct unit units[16];
 static struct service services[16];
 static struct sandbox sandboxes[16];
 static struct complaints complaints;
+static struct unit_set files;
 static size_t service_count;
 
 /* ---- words, as of the engine ---- */
@@ -216,6 +217,8 @@ static void add_all(struct manager *manager) {
     service->unit = NULL;
     complain(&complaints, "bad.unit", 3, 1, "made = 1;", "made.up: no such key");
     service->complaints = &complaints;
+    manager->set = &files;
+    complain(&files.complaints, "ringfence.conf", 2, 5, "    hostnam = 1;", "no such key");
     service->failure = strdup("bad.unit:3: made.up: no such key");
     add(manager, "broken", SERVICE_LOADED);
     service = add(manager, "db", SERVICE_RESTARTING);
@@ -240,10 +243,11 @@ static void tell_boot(struct manager *manager) {
         const char *name;
         struct milestones milestones;
     } told[] = {
-        {"bad", {true, 0, 0, 0, 0, 1701000}},
+        {"broken", {true, 0, 0, 0, 0, 1701000}},
         {"db", {true, 1701000, 1701000, 1705000, 2100000, 0}},
         {"odd", {true, 1701000, 1702000, 1711000, 1730000, 0}},
         {"slow", {true, 1701000, 0, 0, 0, 0}},
+        {"storm", {true, 1701000, 1702000, 1711000, 0, 0}},
         {"web", {true, 1701000, 2100000, 2112000, 2500000, 0}},
     };
     for (size_t i = 0; i < ELEMENTS(told); i++)
@@ -289,6 +293,7 @@ struct boot_times boot_times(const struct boot *boot) {
         {"loopback", 1260000, 1262000, BOOT_DONE, ""},
         {"mount /data", 1262000, 1650000, BOOT_DONE, ""},
         {"mount /usb", 1650000, 1651000, BOOT_SKIPPED, "LABEL=<usb> did not come within 0"},
+        {"sysctl", 1651000, 1653000, BOOT_FAILED, "vm.swapines: No such file or directory"},
     };
     (void)boot;
     return (struct boot_times){true, 1204000, 1250000, 1700000, steps, ELEMENTS(steps)};
