@@ -69,6 +69,9 @@ int bus_reply_result(sd_bus_message *message, int error, const struct fault *fau
  */
 int bus_append_clean(sd_bus_message *message, const char *string);
 
+/* bus-remove.c: as units. */
+int bus_remove_volumes(sd_bus_message *message, void *userdata, sd_bus_error *unused);
+
 /* A unit that is loaded, by name; never instantiates one, so that a reader cannot make any. */
 struct service *bus_find(struct bus *bus, const char *name);
 

@@ -445,6 +445,8 @@ static const sd_bus_vtable manager_vtable[] = {
                             SD_BUS_RESULT("a(ssss)", plan), on_apply, 0),
     SD_BUS_METHOD_WITH_ARGS("Remove", SD_BUS_ARGS("s", unit, "b", volumes), SD_BUS_NO_RESULT,
                             on_remove, 0),
+    SD_BUS_METHOD_WITH_ARGS("RemoveVolumes", SD_BUS_ARGS("as", units), SD_BUS_NO_RESULT,
+                            bus_remove_volumes, 0),
     SD_BUS_METHOD_WITH_ARGS("Kill", SD_BUS_ARGS("s", unit, "i", signal, "b", all), SD_BUS_NO_RESULT,
                             on_kill, 0),
     SD_BUS_METHOD_WITH_ARGS("Pause", SD_BUS_ARGS("s", unit), SD_BUS_NO_RESULT, on_pause, 0),

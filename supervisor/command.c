@@ -198,11 +198,18 @@ int manager_attach(struct manager *manager, const char *name, int *ret_terminal,
 
 /* ---- rm ---- */
 
+static bool is_among(struct service *service, char *const *names) {
+    while (*names && manager_lookup(service->manager, *names) != service)
+        names++;
+    return *names != NULL;
+}
+
 /* A volume may be another unit's too: then it stays, and the person is told. */
-static const struct service *other_user(struct service *service, const char *volume) {
+static const struct service *other_user(struct manager *manager, const char *volume,
+                                        char *const *names) {
     struct service *other;
-    list_for_each(other, &service->manager->services, link) {
-        if (other == service || !other->unit)
+    list_for_each(other, &manager->services, link) {
+        if (!other->unit || is_among(other, names))
             continue;
         for (size_t i = 0; i < other->unit->container.volumes.count; i++)
             if (strcmp(other->unit->container.volumes.items[i].name, volume) == 0)
@@ -211,18 +218,42 @@ static const struct service *other_user(struct service *service, const char *vol
     return NULL;
 }
 
-static int remove_volumes(struct service *service, struct fault *fault) {
-    const struct container *container = &service->unit->container;
-    for (size_t i = 0; i < container->volumes.count; i++) {
-        const char *volume = container->volumes.items[i].name;
-        const struct service *other = other_user(service, volume);
-        if (other)
-            return fault_say(fault, EBUSY, "volume %s belongs to %s too", volume, other->name);
-        int error = runtime_remove_volume(service->manager->runtime, volume, fault);
+static int volume_remove(struct manager *manager, const char *volume, char *const *names,
+                         bool try_only, struct fault *fault) {
+    const struct service *other = other_user(manager, volume, names);
+    if (other)
+        return fault_say(fault, EBUSY, "volume %s belongs to %s too; it goes when both are named",
+                         volume, other->name);
+    return try_only ? 0 : runtime_remove_volume(manager->runtime, volume, fault);
+}
+
+static int check_stopped(const struct service *service, struct fault *fault) {
+    if (!state_traits(service->state)->down || service->private->goal != GOAL_NONE)
+        return fault_say(fault, EBUSY, "%s is %s: stop it first", service->name,
+                         service_state_word(service->state));
+    return 0;
+}
+
+static int remove_volumes(struct manager *manager, char *const *names, bool try_only,
+                          struct fault *fault) {
+    for (char *const *name = names; *name; name++) {
+        struct service *service = find(manager, *name, fault);
+        int error = service ? check_stopped(service, fault) : -ENOENT;
         if (error < 0)
             return error;
+        for (size_t i = 0; service->unit && i < service->unit->container.volumes.count; i++) {
+            error = volume_remove(manager, service->unit->container.volumes.items[i].name, names,
+                                  try_only, fault);
+            if (error < 0)
+                return error;
+        }
     }
     return 0;
+}
+
+int manager_remove_volumes(struct manager *manager, char *const *names, struct fault *fault) {
+    int error = remove_volumes(manager, names, true, fault);
+    return error < 0 ? error : remove_volumes(manager, names, false, fault);
 }
 
 /* As if it had never been asked for. What was skipped is up to those who need it, and stays so. */
@@ -240,20 +271,20 @@ int manager_remove(struct manager *manager, const char *name, bool volumes, stru
     struct service *service = find(manager, name, fault);
     if (!service)
         return -ENOENT;
-    if (!state_traits(service->state)->down || service->private->goal != GOAL_NONE)
-        return fault_say(fault, EBUSY, "%s is %s: stop it first", name,
-                         service_state_word(service->state));
+    int error = check_stopped(service, fault);
+    if (error < 0)
+        return error;
     console_close(service->private->console);
     service->private->console = NULL;
     output_close(service->private->output);
     service->private->output = NULL;
     forget_life(service);
     state_forget(service);
-    int error = runtime_forget_unit(manager->runtime, name, fault);
+    error = runtime_forget_unit(manager->runtime, name, fault);
     if (error >= 0)
         error = stamp_remove(manager, name, fault);
-    if (error >= 0 && volumes && service->unit)
-        error = remove_volumes(service, fault);
+    if (error >= 0 && volumes)
+        error = manager_remove_volumes(manager, (char *const[]){service->name, NULL}, fault);
     state_touch(service); /* its timer goes on */
     manager_event_ended(manager);
     return error;

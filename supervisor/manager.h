@@ -79,6 +79,9 @@ int manager_attach(struct manager *manager, const char *name, int *ret_terminal,
 int manager_pause(struct manager *manager, const char *name, bool pause, struct fault *fault);
 /* A stopped unit to removed: upper, id range, logs stay or go as asked. -EBUSY while it runs. */
 int manager_remove(struct manager *manager, const char *name, bool volumes, struct fault *fault);
+/* The volumes of stopped units, unless a unit that is not named has one of them too: then all stay,
+ * -EBUSY. */
+int manager_remove_volumes(struct manager *manager, char *const *names, struct fault *fault);
 /* Reads all unit files again: running units keep their unit until their next start. */
 int manager_reload(struct manager *manager, struct fault *fault);
 int manager_stop_all(struct manager *manager); /* in reverse order; the loop ends when done */

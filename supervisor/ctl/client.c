@@ -141,18 +141,12 @@ int client_error(const sd_bus_error *error, int number, struct fault *fault) {
     return error_code(known);
 }
 
-static int call_with(sd_bus *bus, const char *method, sd_bus_message **ret_reply,
-                     struct fault *fault, const char *types, va_list arguments) {
-    scoped(sd_bus_message_unref) sd_bus_message *call = NULL, *reply = NULL;
+int client_send(sd_bus *bus, sd_bus_message *call, sd_bus_message **ret_reply,
+                struct fault *fault) {
+    scoped(sd_bus_message_unref) sd_bus_message *reply = NULL;
     sd_bus_error answer = SD_BUS_ERROR_NULL;
-    int error =
-        sd_bus_message_new_method_call(bus, &call, NULL, BUS_MANAGER_PATH, BUS_MANAGER, method);
+    int error = sd_bus_call(bus, call, UINT64_MAX, &answer, &reply);
 
-    if (error >= 0 && types)
-        error = sd_bus_message_appendv(call, types, arguments);
-    if (error < 0)
-        return client_broken(error, fault);
-    error = sd_bus_call(bus, call, UINT64_MAX, &answer, &reply);
     if (error < 0) {
         int code = client_error(&answer, error, fault);
         sd_bus_error_free(&answer);
@@ -161,6 +155,17 @@ static int call_with(sd_bus *bus, const char *method, sd_bus_message **ret_reply
     if (ret_reply)
         *ret_reply = take(reply);
     return EXIT_OK;
+}
+
+static int call_with(sd_bus *bus, const char *method, sd_bus_message **ret_reply,
+                     struct fault *fault, const char *types, va_list arguments) {
+    scoped(sd_bus_message_unref) sd_bus_message *call = NULL;
+    int error =
+        sd_bus_message_new_method_call(bus, &call, NULL, BUS_MANAGER_PATH, BUS_MANAGER, method);
+
+    if (error >= 0 && types)
+        error = sd_bus_message_appendv(call, types, arguments);
+    return error < 0 ? client_broken(error, fault) : client_send(bus, call, ret_reply, fault);
 }
 
 int client_call(sd_bus *bus, const char *method, sd_bus_message **ret_reply, struct fault *fault,

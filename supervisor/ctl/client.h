@@ -14,6 +14,9 @@ int client_open(const struct tool *tool, sd_bus **ret_bus, struct fault *fault);
 int client_call(sd_bus *bus, const char *method, sd_bus_message **ret_reply, struct fault *fault,
                 const char *types, ...);
 
+/* The same with a message made for it. */
+int client_send(sd_bus *bus, sd_bus_message *call, sd_bus_message **ret_reply, struct fault *fault);
+
 /* What an answer that is an error means. Puts the sentence into fault. */
 int client_error(const sd_bus_error *error, int number, struct fault *fault);
 /* What sd_bus_*(3) returned while talking, where no answer came. */

@@ -278,20 +278,46 @@ int verb_resume(const struct tool *tool, const struct arguments *arguments) {
     return each_unit(tool, arguments, "Resume");
 }
 
+/* Of all at once: a volume that several have goes when all of them are named. */
+static int remove_volumes(const struct tool *tool, sd_bus **bus, char **units,
+                          struct fault *fault) {
+    struct client_patience patience = {0};
+    int code;
+
+    do {
+        scoped(sd_bus_message_unref) sd_bus_message *call = NULL;
+        int error = sd_bus_message_new_method_call(*bus, &call, NULL, BUS_MANAGER_PATH, BUS_MANAGER,
+                                                   "RemoveVolumes");
+        if (error >= 0)
+            error = sd_bus_message_append_strv(call, units);
+        code = error < 0 ? client_broken(error, fault) : client_send(*bus, call, NULL, fault);
+    } while (client_is_lost(*bus, code) &&
+             (code = client_reopen(tool, bus, &patience, fault)) == EXIT_OK);
+    return code;
+}
+
 int verb_rm(const struct tool *tool, const struct arguments *arguments) {
     scoped(sd_bus_flush_close_unref) sd_bus *bus = NULL;
+    scoped_free char **removed = calloc(arguments->count + 1, sizeof(*removed));
+    size_t count = 0;
     bool volumes = arguments_value(arguments, "volumes") != NULL;
     struct fault fault;
     int result = EXIT_OK, code = client_open_or_await(tool, &bus, &fault);
 
     if (code != EXIT_OK)
         return tool_fail(code, "%s", fault.text);
+    if (!removed)
+        return tool_fail(EXIT_FAILED, "out of memory");
     for (char **unit = arguments->operands; *unit; unit++) {
-        code = client_insist(tool, &bus, "Remove", NULL, &fault, "sb", *unit, volumes);
+        code = client_insist(tool, &bus, "Remove", NULL, &fault, "sb", *unit, false);
         if (code != EXIT_OK)
             result = refused(bus, tool->verb->name, *unit, code, &fault);
+        else
+            removed[count++] = *unit;
         if (code == EXIT_UNREACHABLE)
-            break;
+            return result;
     }
+    if (volumes && count && (code = remove_volumes(tool, &bus, removed, &fault)) != EXIT_OK)
+        result = tool_fail(code, "%s", fault.text);
     return result;
 }

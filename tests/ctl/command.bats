@@ -283,7 +283,10 @@ ringfence: the manager went away before it answered, and no other one has for 1s
     is 1 'ringfence: web runs'
     tool rm --volumes idle
     is 0
-    grep -qx 'remove idle volumes' notes
+    grep -qx 'remove idle' notes && grep -qx 'remove volumes of idle' notes
+    tool rm --volumes idle web broken
+    is 1 'ringfence: web runs'
+    grep -qx 'remove volumes of idle broken' notes
     tool rm ""
     is 5 'ringfence: there is no unit ""'
 }

@@ -424,6 +424,15 @@ int reexec_begin(struct manager *manager, struct fault *fault) {
     return fault_say(fault, EOPNOTSUPP, "nobody would start the next one");
 }
 
+int manager_remove_volumes(struct manager *manager, char *const *names, struct fault *fault) {
+    (void)manager, (void)fault;
+    printf("remove volumes of");
+    for (; *names; names++)
+        printf(" %s", *names);
+    printf("\n");
+    return 0;
+}
+
 int manager_remove(struct manager *manager, const char *name, bool volumes, struct fault *fault) {
     printf("remove %s%s\n", name, volumes ? " volumes" : "");
     if (find(manager, name)->state == SERVICE_READY)

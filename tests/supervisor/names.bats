@@ -60,12 +60,33 @@ U
     ring stop web
     run ring rm --volumes web
     [ "$status" -eq 1 ]
-    [[ "$output" == *"volume shared belongs to db too"* ]]
+    [[ "$output" == *"volume shared belongs to db too; it goes when both are named"* ]]
     [ -d "$scratch/state/volumes/shared" ]
     rm "$scratch/units/db.unit"
     ring stop db
     ring reload
     ring rm --volumes web
+    [ ! -e "$scratch/state/volumes/shared" ]
+    finish
+}
+
+@test "a volume of two units goes when both are named" {
+    for name in web db; do
+        unit $name <<'U'
+service = { exec = [ "/bin/sleep", "1000" ]; };
+volumes = ( { name = "shared"; target = "/mnt"; } );
+U
+    done
+    begin
+    eventually said 'db: ready'
+    eventually said 'web: ready'
+    ring stop web
+    run ring rm --volumes web db
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"db is ready: stop it first"*"volume shared belongs to db too"* ]]
+    [ -d "$scratch/state/volumes/shared" ]
+    ring stop db
+    ring rm --volumes web db
     [ ! -e "$scratch/state/volumes/shared" ]
     finish
 }
