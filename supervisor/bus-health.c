@@ -1,6 +1,17 @@
 #include "supervisor/bus-client.h"
 #include "supervisor/health.h"
 
+/* The lines of HTTP end with CR LF; a CR elsewhere is the service's own. */
+static int append_output(sd_bus_message *message, const struct health_result *result) {
+    char lines[sizeof(result->output)];
+    size_t length = 0;
+    for (const char *at = result->output; *at; at++)
+        if (at[0] != '\r' || at[1] != '\n')
+            lines[length++] = *at;
+    lines[length] = '\0';
+    return bus_append_clean(message, lines);
+}
+
 static int append_result(sd_bus_message *message, const struct health_result *result) {
     int error = sd_bus_message_open_container(message, 'r', "ttbiss");
     if (error >= 0)
@@ -9,7 +20,7 @@ static int append_result(sd_bus_message *message, const struct health_result *re
     if (error >= 0)
         error = bus_append_clean(message, result->error);
     if (error >= 0)
-        error = bus_append_clean(message, result->output);
+        error = append_output(message, result);
     return error < 0 ? error : sd_bus_message_close_container(message);
 }
 

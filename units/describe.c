@@ -1,6 +1,7 @@
 #include "units/describe.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -67,14 +68,24 @@ static void paragraph(struct text *text, const char *words, size_t indent) {
     text_add(text, "\n");
 }
 
+/* "a whole number from 3 to 255": the example of one would read like the only value. */
+static void describe_number(const struct key *key, struct text *text) {
+    text_format(text, "a %s", key->kind->name);
+    if (key->least != 0 || key->most != 0)
+        text_format(text, " from %" PRId64 " to %" PRId64, key->least, key->most);
+    text_add(text, key->kind == &kind_pids ? ", or \"max\"" : "");
+}
+
 static void describe_values(const struct key *key, struct text *text) {
-    if (!key->names) {
+    if (key->kind == &kind_integer || key->kind == &kind_pids)
+        describe_number(key, text);
+    else if (!key->names)
         text_add(text, key->kind->example);
-        return;
-    }
-    for (size_t i = 0; i < key->names->count; i++)
+    for (size_t i = 0; key->names && i < key->names->count; i++)
         text_format(text, "%s\"%s\"%s", i ? ", " : "", key->names->items[i],
                     key->later_values >> i & 1 ? " (not in this version)" : "");
+    if (key->later_values && key->kind->later)
+        text_format(text, " (not in this version: %s)", key->kind->later);
 }
 
 static void describe_key(const struct section *section, const struct key *key, struct text *text) {

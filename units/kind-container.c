@@ -140,10 +140,11 @@ static void choice_print(const struct key *key, const void *target, struct text 
     }
 }
 
-#define CHOICE_KIND(kind_noun, parse_, kind_name_, kind_example)                                   \
+#define CHOICE_KIND(kind_noun, parse_, kind_name_, kind_example, kind_later)                       \
     const struct kind kind_##kind_noun = {                                                         \
         .name = kind_name_,                                                                        \
         .example = kind_example,                                                                   \
+        .later = kind_later,                                                                       \
         .written = WRITTEN_STRING,                                                                 \
         .reset = choice_reset,                                                                     \
         .parse = parse_,                                                                           \
@@ -151,12 +152,13 @@ static void choice_print(const struct key *key, const void *target, struct text 
         .free = choice_free,                                                                       \
     }
 CHOICE_KIND(namespace, choice_parse, "choice of a namespace",
-            "\"private\", \"host\", \"unit:NAME\" or \"path:FILE\"");
+            "\"private\", \"host\", \"unit:NAME\" or \"path:FILE\"", NULL);
 CHOICE_KIND(user_namespace, user_choice_parse, "choice of a user namespace",
-            "\"private\", \"host\", \"BASE:COUNT\" or \"unit:NAME\"");
+            "\"private\", \"host\", \"BASE:COUNT\" or \"unit:NAME\"", NULL);
 CHOICE_KIND(network_mode, network_parse, "network mode",
-            "\"none\", \"host\", \"bridge\", \"unit:NAME\" or \"netns:FILE\"");
-CHOICE_KIND(time_namespace, choice_parse, "choice of a time namespace", "\"host\" or \"private\"");
+            "\"none\", \"host\", \"unit:NAME\" or \"netns:FILE\"", "\"bridge\"");
+CHOICE_KIND(time_namespace, choice_parse, "choice of a time namespace", "\"host\" or \"private\"",
+            NULL);
 
 /* ---- the host's ids ---- */
 
@@ -314,7 +316,8 @@ static void seccomp_print(const struct key *key, const void *target, struct text
 
 const struct kind kind_seccomp = {
     .name = "profile",
-    .example = "\"default\", \"strict\", \"unconfined\", or the absolute path of a file",
+    .example = "\"default\" or \"unconfined\"",
+    .later = "\"strict\", and the absolute path of a file",
     .written = WRITTEN_STRING,
     .reset = seccomp_reset,
     .parse = seccomp_parse,

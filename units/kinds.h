@@ -22,6 +22,7 @@ enum kind_shape {
 struct kind {
     const char *name;    /* "duration" */
     const char *example; /* "\"100ms\", \"90s\", \"1h30min\", or a number of seconds" */
+    const char *later;   /* values that rows may refuse (key.later_values), which has no names */
     enum kind_shape shape;
     unsigned written;
     void (*reset)(void *target); /* not given; whatever was there is forgotten, not freed */

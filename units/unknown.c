@@ -1,9 +1,8 @@
-#include "units/loading.h"
-
 #include <string.h>
 
 #include "units/base/names.h"
 #include "units/kinds.h"
+#include "units/loading.h"
 
 void loading_complain(struct loading *loading, size_t offset, const char *format, ...) {
     va_list arguments;

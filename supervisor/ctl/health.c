@@ -99,7 +99,8 @@ enum colour health_colour(const char *word) {
     return strcmp(word, "starting") == 0 ? COLOUR_BUSY : COLOUR_DIM;
 }
 
-/* "2026-11-21 20:52:19  failed after 12ms: answered 503 Busy", then what it printed, indented. */
+/* "2026-11-21 20:52:19  failed after 12ms: answered 503 Busy", then what a failed one printed,
+ * indented. */
 static void print_line(const struct health_line *line, struct text *text) {
     const char *output = line->output;
 
@@ -111,14 +112,14 @@ static void print_line(const struct health_line *line, struct text *text) {
     else if (line->code > 0)
         text_format(text, ": %" PRId32, line->code);
     text_add(text, "\n");
-    while (*output) {
-        size_t length = strcspn(output, "\r\n");
+    while (*output && !line->healthy) {
+        size_t length = strcspn(output, "\n");
         if (length) {
             text_add(text, "  | ");
             text_append(text, output, length);
             text_add(text, "\n");
         }
-        output += length + strspn(output + length, "\r\n");
+        output += length + strspn(output + length, "\n");
     }
 }
 

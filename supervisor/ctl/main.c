@@ -81,7 +81,7 @@ const struct verb verbs[] = {
     {"rm", "UNIT...", "remove what a stopped unit left: writable layer, id range", verb_rm,
      rm_flags, OPERANDS_UNITS, 1, 0, 0, false},
     {"verify", "FILE|DIR...", "check unit files; needs neither manager nor root", verb_verify,
-     verify_flags, OPERANDS_FILES, 1, 0, 0, true},
+     verify_flags, OPERANDS_FILES, 0, 0, 0, true},
     {"describe", "[SECTION[.KEY]]", "the manual of the unit file; --json: its JSON Schema",
      verb_describe, NULL, OPERANDS_KEYS, 0, 1, 0, true},
     {"reexec", "", "replace the running programs by those on disk; the services go on", verb_reexec,

@@ -60,22 +60,24 @@ static void judge(struct verification *verification, struct unit_entry *entry, b
 }
 
 /* What is wrong with the host's own file concerns every unit, and is shown once. */
-static void judge_host(struct verification *verification, struct complaints *complaints) {
-    if (complaints->count && !verification->host_shown) {
-        verification->host_shown = true;
-        verification->code = EXIT_INVALID;
-        complaints_print(complaints, &verification->text);
-        json_open(&verification->json, NULL, '{');
-        json_string(&verification->json, "name", "");
-        json_string(&verification->json, "file", complaints->items[0].file);
-        json_bool(&verification->json, "valid", false);
-        json_bool(&verification->json, "masked", false);
-        json_open(&verification->json, "complaints", '[');
-        complaints_json(complaints, &verification->json);
-        json_close(&verification->json, ']');
-        json_close(&verification->json, '}');
+static void judge_host(struct verification *verification, const char *file,
+                       const struct complaints *complaints) {
+    verification->host_shown = true;
+    json_open(&verification->json, NULL, '{');
+    json_string(&verification->json, "name", "");
+    json_string(&verification->json, "file", file);
+    json_bool(&verification->json, "valid", complaints->count == 0);
+    json_bool(&verification->json, "masked", false);
+    json_open(&verification->json, "complaints", '[');
+    complaints_json(complaints, &verification->json);
+    json_close(&verification->json, ']');
+    json_close(&verification->json, '}');
+    if (complaints->count == 0) {
+        text_format(&verification->text, "%s: ok\n", file);
+        return;
     }
-    complaints_free(complaints);
+    verification->code = EXIT_INVALID;
+    complaints_print(complaints, &verification->text);
 }
 
 static int load(struct verification *verification, struct unit_set **ret_set,
@@ -84,7 +86,9 @@ static int load(struct verification *verification, struct unit_set **ret_set,
     struct fault fault;
     int error = unit_set_load(sources, ret_set, &host, &fault);
 
-    judge_host(verification, &host);
+    if (host.count && !verification->host_shown)
+        judge_host(verification, host.items[0].file, &host);
+    complaints_free(&host);
     return error < 0 ? tool_fail(EXIT_FAILED, "verify: %s", fault.text) : EXIT_OK;
 }
 
@@ -111,7 +115,10 @@ static int verify_file(struct verification *verification, const char *path) {
     struct unit_sources sources = {directories, verification->host_file};
 
     if (length <= suffix || strcmp(file + length - suffix, UNIT_SUFFIX) != 0)
-        return tool_fail(EXIT_INVALID, "verify: \"%s\" is not named NAME" UNIT_SUFFIX, path);
+        return tool_fail(EXIT_INVALID,
+                         "verify: \"%s\" is not named NAME" UNIT_SUFFIX
+                         "; the host's own file is checked by --config FILE",
+                         path);
     name = strndup(file, length - suffix);
     if (!directory || !name)
         return tool_fail(EXIT_FAILED, "out of memory");
@@ -134,13 +141,30 @@ static int verify_path(struct verification *verification, const char *path) {
                                    : verify_file(verification, path);
 }
 
+/* The host's file alone: no units are beside it. */
+static int verify_host(struct verification *verification) {
+    scoped(unit_set_free) struct unit_set *set = NULL;
+    const char *directories[] = {NULL};
+    struct unit_sources sources = {directories, verification->host_file};
+    int code = load(verification, &set, &sources);
+
+    if (code == EXIT_OK && !verification->host_shown)
+        judge_host(verification, verification->host_file, &(struct complaints){0});
+    verification->seen++;
+    return code;
+}
+
 int verb_verify(const struct tool *tool, const struct arguments *arguments) {
     struct verification verification = {.tool = tool,
                                         .host_file = arguments_value(arguments, "config")};
     int code = EXIT_OK, print;
 
+    if (!arguments->count && !verification.host_file)
+        return tool_fail(EXIT_USAGE, "usage: ringfence verify FILE|DIR...");
     output_json_begin(&verification.json);
     json_open(&verification.json, "files", '[');
+    if (!arguments->count)
+        code = verify_host(&verification);
     for (char **path = arguments->operands; *path; path++) {
         int one = verify_path(&verification, *path);
         code = one != EXIT_OK ? one : code;

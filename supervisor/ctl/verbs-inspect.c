@@ -182,6 +182,15 @@ static int refuse_field(const struct inspected *inspected, const char *name, siz
     return tool_fail(EXIT_FAILED, "%s: no setting or fact \"%s\"", inspected->view.name, word);
 }
 
+/* A string as it is, without the quotes of the file; one with escapes, which would break the line
+ * or the column, stays as it is written. */
+static void add_plain(struct text *text, const char *value) {
+    size_t length = strlen(value);
+    bool is_string = length >= 2 && value[0] == '"' && !strchr(value, '\\') &&
+                     strchr(value + 1, '"') == value + length - 1;
+    text_append(text, value + is_string, length - (is_string ? 2 : 0));
+}
+
 /* Facts come first: "cgroup" is where it is. Separated by tabs, for cut(1). */
 static int add_fields(const struct inspected *inspected, const char *fields, struct text *text) {
     for (const char *at = fields;;) {
@@ -191,7 +200,8 @@ static int add_fields(const struct inspected *inspected, const char *fields, str
             value = value_of(&inspected->settings, at, length);
         if (!value)
             return refuse_field(inspected, at, length);
-        text_format(text, "%s%s", at == fields ? "" : "\t", value);
+        text_add(text, at == fields ? "" : "\t");
+        add_plain(text, value);
         at += length;
         if (!*at)
             break;

@@ -51,7 +51,7 @@ EOF
     is 1 'ringfence: verify: cannot open "nowhere.unit": No such file or directory'
     good >web.conf
     tool verify web.conf
-    is 6 'ringfence: verify: "web.conf" is not named NAME.unit'
+    is 6 "ringfence: verify: \"web.conf\" is not named NAME.unit; the host's own file is checked by --config FILE"
     good >-.unit
     tool verify ./-.unit
     is 6
@@ -74,4 +74,38 @@ EOF
     is 0 && json '.properties.service.properties.exec'
     tool describe --json service
     is 2 'ringfence: describe: --json is the schema of a whole unit file'
+}
+
+@test "verify: the host's own file alone" {
+    echo 'manager = { watchdog = "10s"; };' >sound.conf
+    echo 'boot = { modules = "loop"; };' >host.conf
+    tool verify --config sound.conf
+    is 0
+    [ "$output" = "sound.conf: ok" ]
+    tool verify --config host.conf
+    is 6
+    [[ $output == 'host.conf:1:20: error: boot.modules: wrong type: it is a list; write [ "loop" ]'* ]]
+    tool verify --json --config host.conf
+    is 6
+    json '.files == [.files[0]] and (.files[0].valid | not) and .files[0].file == "host.conf"'
+    tool verify --json --config sound.conf
+    is 0
+    json '.files[0].valid and .files[0].file == "sound.conf"'
+    tool verify --config nowhere.conf
+    is 6
+    [[ $output == *"nowhere.conf"*"No such file"* ]]
+}
+
+@test "describe: what this version refuses is said, and of numbers the range" {
+    said() { tool describe "$1" && is 0 && words=$(tr -s ' \n' ' ' <<<"$output"); }
+    said network.mode
+    [[ $words == *'(not in this version: "bridge")'* ]]
+    said security.seccomp
+    [[ $words == *'(not in this version: "strict", and'* ]]
+    said health.retries
+    [[ $words == *"a whole number from 1 to 1000. Default: 3."* ]]
+    said service.nice
+    [[ $words == *"a whole number from -20 to 19."* ]]
+    said resources.pids_max
+    [[ $words == *'a whole number from 1 to 4194304, or "max". Default: 512.'* ]]
 }

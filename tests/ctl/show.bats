@@ -29,12 +29,14 @@ EOF
     grep -q '^ *Health: unhealthy$' <<<"$output"
     grep -q '^ *2026-11-21 20:52:18  failed after 12ms: answered 503 Busy$' <<<"$output"
     grep -q '^ *| HTTP/1.1 503 Busy$' <<<"$output"
+    ! grep -q 'fine so far' <<<"$output" # told as JSON alone
     grep -q '^ *| x: .\[31mred$' <<<"$output" # no bytes for the terminal
     grep -q '^ *2026-11-21 20:52:08  fine after 7ms: 200$' <<<"$output"
     tool status odd --json
     json '.units[0].health == "unhealthy" and (.units[0].health_results | length == 2)'
     json '.units[0].health_results[0] | .error == "answered 503 Busy" and .code == 503 and
-          .duration_usec == 12000 and .healthy == false'
+          .duration_usec == 12000 and .healthy == false and (.output | startswith("HTTP/1.1 503 Busy\nx"))'
+    json '.units[0].health_results[1].output == "fine so far"'
     tool status web
     ! grep -q Health: <<<"$output"
 }
@@ -196,6 +198,8 @@ EOF
     serve
     tool inspect web --field made.default,cgroup
     is 0 && [ "$output" = $'10s\t/nowhere/unit-web' ]
+    tool inspect web --field made.user,made.tab,made.list
+    is 0 && [ "$output" = $'1000\t"a\\tb"\t[ "a", "b" ]' ]
     tool inspect web --field cgruop
     is 1 'ringfence: web: no setting or fact "cgruop"; did you mean "cgroup"?'
 }

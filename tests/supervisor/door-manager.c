@@ -86,12 +86,16 @@ static const struct health_record health = {
     .state = HEALTH_UNHEALTHY,
     .since = 1795294339000000,
     .failures = 3,
-    .results = {{.at = 1795294328000000, .took = 7000, .healthy = true, .code = 200},
+    .results = {{.at = 1795294328000000,
+                 .took = 7000,
+                 .healthy = true,
+                 .code = 200,
+                 .output = "fine so far"},
                 {.at = 1795294338000000,
                  .took = 12000,
                  .code = 503,
                  .error = "answered 503 Busy",
-                 .output = "HTTP/1.1 503 Busy\nx: \x1b[31mred"}},
+                 .output = "HTTP/1.1 503 Busy\r\nx: \x1b[31mred"}},
     .count = 2,
     .newest = 1,
 };
@@ -175,6 +179,9 @@ const char *runtime_cgroup(const struct runtime *runtime) {
 void keys_visit(const struct unit *unit, key_visitor visitor, void *context) {
     visitor(context, "made.up", unit->name, true);
     visitor(context, "made.default", "10s", false);
+    visitor(context, "made.user", "\"1000\"", true);
+    visitor(context, "made.tab", "\"a\\tb\"", true);
+    visitor(context, "made.list", "[ \"a\", \"b\" ]", true);
 }
 
 /* ---- services ---- */
