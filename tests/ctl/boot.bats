@@ -95,3 +95,20 @@ END
     tool boot
     is 7 "ringfence: no manager answers on \"$scratch/run/control\": No such file or directory; is ringfenced running?"
 }
+
+@test "boot: what is rounded up to a minute is a minute" {
+    serve env WEB_READY=122060000
+    tool boot
+    is 0
+    grep -qE '^web +2min 2\.1s +2min 0\.0s ' <<<"$output"
+    grep -qF 'web  ready at 2min 2.1s (12ms building, 1min 59.9s starting)' <<<"$output"
+}
+
+@test "boot as a picture of a machine with an odd name" {
+    [ "$(id -u)" = 0 ] || skip "needs root"
+    unshare --uts true 2>/dev/null || skip "unshare cannot make a namespace"
+    serve
+    output=$(unshare --uts sh -c 'printf "a\033[31m<\377" >/proc/sys/kernel/hostname && exec "$@"' \
+        sh "$RINGFENCE_BUILD/ringfence" boot --svg)
+    grep -qF 'class="title">a�[31m&lt;� is coming up' <<<"$output"
+}
