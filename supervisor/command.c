@@ -293,9 +293,13 @@ int manager_remove(struct manager *manager, const char *name, bool volumes, stru
 /* ---- reload of all files ---- */
 
 static void print_complaints(const struct complaints *complaints) {
-    for (size_t i = 0; i < complaints->count; i++)
-        log_line(LEVEL_ERROR, "%s:%d: %s", complaints->items[i].file, complaints->items[i].line,
-                 complaints->items[i].text);
+    for (size_t i = 0; i < complaints->count; i++) {
+        const struct complaint *one = &complaints->items[i];
+        if (one->line > 0)
+            log_line(LEVEL_ERROR, "%s:%d: %s", one->file, one->line, one->text);
+        else
+            log_line(LEVEL_ERROR, "%s: %s", one->file, one->text);
+    }
 }
 
 static int load(struct manager *manager, struct unit_set **ret_set, struct fault *fault) {

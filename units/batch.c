@@ -194,8 +194,11 @@ static void host_read(struct batch *batch, struct complaints *complaints) {
     if (!host->data)
         return;
     source_parse(host, complaints);
-    if (host->bad)
+    if (host->bad) {
+        complain(complaints, host->path, 0, 0, NULL,
+                 "nothing of this file is heeded; the defaults hold until it is mended");
         return;
+    }
     for (size_t i = 1; i < host->nodes[0].end; i = host->nodes[i].end) {
         const char *name = config_setting_name(host->nodes[i].setting);
         if (section_find(&manager_sections, name)) {

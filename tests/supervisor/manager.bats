@@ -236,6 +236,15 @@ U
     finish
 }
 
+@test "of a host file with a mistake of syntax nothing is heeded, which is said" {
+    echo 'manager = { missing_controllers = "warn" shutdown_timeout = = "1s"; };' >"$scratch/ringfence.conf"
+    begin
+    eventually ring list
+    said "$scratch/ringfence.conf:1: "
+    said "ringfence: $scratch/ringfence.conf: nothing of this file is heeded; the defaults hold until it is mended\$"
+    finish
+}
+
 @test "200 services up, listed, stopped, and nothing left" {
     for i in $(seq 200); do
         unit "s$i" <<'U'
