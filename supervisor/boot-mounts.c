@@ -108,8 +108,8 @@ static int wait_for_device(const struct boot_work *work, char *ret_path, size_t 
         if (error != -ENODEV)
             return fault_set(fault, error, "cannot look for %s", mount->device);
         if (waited >= most)
-            return fault_say(fault, ENODEV, "%s did not come within %s", mount->device,
-                             time.data ? time.data : "its time");
+            return fault_say(fault, ENODEV, "%s did not come within %s%s", mount->device,
+                             time.data ? time.data : "its time", work->again ? " more" : "");
         if (waited >= SAID_AFTER && !told) {
             told = true;
             boot_tell("waits for %s, at most %s", mount->device, time.data ? time.data : "a while");

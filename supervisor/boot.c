@@ -153,10 +153,22 @@ static const struct boot_task *find_gap(const struct boot *boot, const struct bo
 
 /* ---- one step ---- */
 
+/* The machine cannot do without it. */
+static bool is_missing(const struct boot_task *task) {
+    return task->mount && task->mount->required && task->outcome == BOOT_FAILED;
+}
+
+static int fail_missing(const struct boot_task *task, struct fault *fault) {
+    return fault_say(fault, EIO, "\"%s\" is required, and no unit starts: %s", task->name,
+                     task->words ? task->words : "");
+}
+
 static void say_end(const struct boot_task *task, uint64_t took) {
     scoped_text struct text time = {0};
     duration_print(&time, (took + 999) / 1000 * 1000);
-    enum log_level level = task->outcome == BOOT_FAILED ? LEVEL_ERROR : LEVEL_INFO;
+    enum log_level level = is_missing(task)               ? LEVEL_WARNING /* PID 1 says it */
+                           : task->outcome == BOOT_FAILED ? LEVEL_ERROR
+                                                          : LEVEL_INFO;
     log_line(level, "boot: %s: %s after %s%s%s", task->name, boot_outcome_word(task->outcome),
              time.data ? time.data : "a while", task->words ? ": " : "",
              task->words ? task->words : "");
@@ -177,22 +189,31 @@ static void record(struct boot *boot, const struct boot_task *task, uint64_t end
     keep_record(boot);
 }
 
-static void tell_person(const struct boot *boot, const struct boot_task *task, const char *words) {
-    scoped_text struct text message = {0};
-    text_format(&message, "CONSOLE=%s: %s", task->name, words);
-    if (!message.failed)
-        world_tell_keeper(boot->manager, message.data);
-}
-
+/* What is tried again, a person has read before. */
 static void task_told(struct boot_task *task, const char *words) {
     struct boot *boot = task->context;
-    tell_person(boot, task, words);
+    scoped_text struct text message = {0};
+    text_format(&message, "CONSOLE=%s: %s", task->name, words);
+    if (!message.failed && !task->again)
+        world_tell_keeper(boot->manager, message.data);
     record(boot, task, 0, BOOT_RUNNING, words);
+}
+
+/* At once, whatever else is still waited for. */
+static void tell_missing(const struct boot *boot, const struct boot_task *task) {
+    scoped_text struct text message = {0};
+    struct fault fault;
+    fail_missing(task, &fault);
+    text_format(&message, "FAILURE=%s", fault.text);
+    if (!message.failed)
+        world_tell_keeper(boot->manager, message.data);
 }
 
 static void task_over(struct boot *boot, const struct boot_task *task) {
     uint64_t now = world_now(boot->manager);
     say_end(task, now - task->begun);
+    if (is_missing(task))
+        tell_missing(boot, task);
     record(boot, task, now, task->outcome, task->words);
     boot->turned = true;
 }
@@ -260,18 +281,12 @@ static int run_tasks(struct boot *boot, size_t end, struct fault *fault) {
     return 0;
 }
 
-/* The machine cannot do without it; the keeper tries again, or offers a shell. Nothing is to be
- * written meanwhile to where it belongs. */
+/* The keeper tries again, or offers a shell. Nothing is to be written meanwhile to where what is
+ * missing belongs. */
 static int find_missing(const struct boot *boot, struct fault *fault) {
-    for (size_t i = boot->first_mount; i < boot->after_mounts; i++) {
-        const struct boot_task *task = &boot->tasks[i];
-        if (!task->mount->required || task->outcome != BOOT_FAILED)
-            continue;
-        const char *words = task->words ? task->words : "";
-        tell_person(boot, task, words);
-        return fault_say(fault, EIO, "\"%s\" is required, and no unit starts: %s", task->name,
-                         words);
-    }
+    for (size_t i = boot->first_mount; i < boot->after_mounts; i++)
+        if (is_missing(&boot->tasks[i]))
+            return fail_missing(&boot->tasks[i], fault);
     return 0;
 }
 

@@ -20,6 +20,7 @@
 #include "supervisor/keeping.h"
 #include "supervisor/log.h"
 #include "supervisor/loop.h"
+#include "supervisor/machine.h"
 #include "supervisor/manager-private.h"
 #include "supervisor/output.h"
 #include "supervisor/passing.h"
@@ -310,9 +311,12 @@ static void end(struct manager *manager) {
     runtime_close(runtime);
 }
 
-/* The exit status that goes with it. */
+/* The exit status that goes with it. PID 1 says it on the console, and says it once: there the log
+ * need not show it each time that it is tried again. */
 static int tell_error(int error, const struct fault *fault) {
-    log_line(LEVEL_ERROR, "%s", fault->text[0] ? fault->text : strerror(-error));
+    const char *words = fault->text[0] ? fault->text : strerror(-error);
+    log_line(machine_is_ours() ? LEVEL_WARNING : LEVEL_ERROR, "%s", words);
+    sd_notifyf(false, "FAILURE=%s", words);
     return error_may_pass(error) ? EXIT_FAILURE : EXIT_CONFIGURATION;
 }
 

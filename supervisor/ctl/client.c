@@ -36,6 +36,25 @@ static int connect_to(const char *directory, int *ret_fd) {
     return 0;
 }
 
+/* Nothing is sent: that there is an address to send to tells of ringfenced, which is its owner. */
+static bool keeper_runs(const char *directory) {
+    scoped_fd int held = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    scoped_fd int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/keeper", held);
+    return connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
+}
+
+/* What a person may do about it. */
+static const char *advice(const char *directory, int error) {
+    if (error != -ENOENT && error != -ECONNREFUSED)
+        return "";
+    return keeper_runs(directory)
+               ? "; ringfenced runs, but no manager does: dmesg, or the log of ringfenced, tells "
+                 "why; it is tried again, or once the rescue program ends"
+               : "; is ringfenced running?";
+}
+
 /* The manager closes a connection that is one too many, which shows before the handshake ends. */
 static int shake_hands(sd_bus *bus) {
     int result;
@@ -63,8 +82,7 @@ static int open_door(const struct tool *tool, sd_bus **ret_bus, int *ret_error,
     }
     if (error < 0) {
         fault_say(fault, error, "no manager answers on \"%s/" BUS_SOCKET "\": %s%s", directory,
-                  strerror(-error),
-                  error == -ENOENT || error == -ECONNREFUSED ? "; is ringfenced running?" : "");
+                  strerror(-error), advice(directory, error));
         return EXIT_UNREACHABLE;
     }
     error = sd_bus_new(&bus);

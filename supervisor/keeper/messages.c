@@ -104,6 +104,7 @@ static const struct {
     {"MONOTONIC_USEC=", true, NULL},
     {"EXTEND_TIMEOUT_USEC=", true, extend},
     {"CONSOLE=", false, machine_told_person},
+    {"FAILURE=", false, machine_told_failure},
     {"WATCHDOG=1", false, alive},
     {"WATCHDOG_USEC=", false, watch},
     {"REEXEC=1", false, replace},

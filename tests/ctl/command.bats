@@ -102,6 +102,12 @@ by_name() {
     is 7 "ringfence: no manager answers on \"$scratch/run/control\": No such file or directory; is ringfenced running?"
     tool --runtime-dir /nowhere/at/all list
     is 7 'ringfence: no manager answers on "/nowhere/at/all/control": No such file or directory; is ringfenced running?'
+    "$RINGFENCE_BUILD/tests/fake-child" listen "$scratch/run/keeper" >/dev/null 3>&- &
+    local listener=$!
+    eventually test -S "$scratch/run/keeper"
+    tool list
+    kill "$listener"
+    is 7 "ringfence: no manager answers on \"$scratch/run/control\": No such file or directory; ringfenced runs, but no manager does: dmesg, or the log of ringfenced, tells why; it is tried again, or once the rescue program ends"
     serve
     kill -KILL "$manager"
     wait "$manager" || true

@@ -196,10 +196,23 @@ EOF2
     # The next manager has not to wait as long once more: a rescue shell comes after five of them.
     host "mounts = ( { device = \"LABEL=never$$\"; target = \"$scratch/data\"; timeout = \"1h\"; required = true; } );"
     begin_machine
-    eventually said 'no unit starts: LABEL=never.* did not come within 2s'
+    eventually said 'no unit starts: LABEL=never.* did not come within 2s more'
     quiet 'boot: hostname'
     eventually ended
     manager=
+}
+
+@test "that a required one is missing is told while others are still waited for" {
+    "$RINGFENCE_BUILD/tests/fake-child" listen "$scratch/keeper" >"$scratch/heard" 3>&- &
+    logger=$! # teardown ends it
+    eventually test -S "$scratch/keeper"
+    host "mounts = ( { device = \"LABEL=never$$\"; target = \"$scratch/data\"; timeout = \"10ms\"; required = true; },
+                     { device = \"LABEL=never2$$\"; target = \"$scratch/more\"; timeout = \"1h\"; optional = true; } );"
+    export NOTIFY_SOCKET=$scratch/keeper
+    begin_machine
+    eventually grep -qx "FAILURE=\"mount $scratch/data\" is required, and no unit starts: LABEL=never$$ did not come within 10ms" "$scratch/heard"
+    if ended; then false; fi
+    finish
 }
 
 @test "what has no device, a bind, and one over the other" {

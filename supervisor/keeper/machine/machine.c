@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -175,6 +176,19 @@ void machine_told_person(struct keeper *keeper, const char *value) {
         console_say("ringfence: %s", value);
 }
 
+/* Why a manager ends. One that is tried again fails for the same reason again: said once. */
+void machine_told_failure(struct keeper *keeper, const char *value) {
+    struct machine *machine = &keeper->machine;
+    char words[sizeof machine->failure];
+    if (machine->place == PLACE_ANYWHERE)
+        return;
+    snprintf(words, sizeof words, "%s", value);
+    if (strcmp(words, machine->failure) != 0)
+        console_say("ringfence: %s", value);
+    memcpy(machine->failure, words, sizeof words);
+    machine->failed = true;
+}
+
 /* ---- life ---- */
 
 /* A manager that hangs is killed, and another may answer, before the hardware loses patience. */
@@ -242,7 +256,8 @@ static bool offer_rescue(struct machine *machine, const char *reason) {
                     reason);
         return false;
     }
-    console_say("ringfence: %s; what runs goes on. Here is %s: when it ends, it is tried again",
+    console_say("ringfence: %s; what runs goes on. Here is %s: when it ends (exit), it is tried "
+                "again; the power button ends the machine",
                 reason, program);
     pid_t pid = console_run(program);
     if (pid < 0)
@@ -251,17 +266,29 @@ static bool offer_rescue(struct machine *machine, const char *reason) {
     return pid > 0;
 }
 
+/* Its failure is told with it, if the last one has named any. */
+static bool give_up(struct machine *machine) {
+    char reason[sizeof machine->failure + 64];
+    snprintf(reason, sizeof reason, "the manager ended five times in a row%s%s",
+             machine->failed ? ": " : "", machine->failed ? machine->failure : "");
+    return offer_rescue(machine, reason);
+}
+
+/* Where nobody may mend anything it is said once, and tried on without haste. */
 void machine_manager_crashed(struct keeper *keeper) {
     struct machine *machine = &keeper->machine;
     if (machine->place < PLACE_NAMESPACE)
         return;
     bool short_life = now() - keeper->manager.started < LIFE_TOO_SHORT;
     machine->deaths = short_life ? machine->deaths + 1 : 0;
-    if (machine->deaths < DEATHS_MOST)
-        return;
-    machine->deaths = 0;
-    if (offer_rescue(machine, "the manager ended five times in a row"))
+    bool said = machine->deaths > DEATHS_MOST && !machine->line.rescue;
+    if (machine->deaths >= DEATHS_MOST && !said && give_up(machine)) {
+        machine->deaths = 0;
         keeper->manager.due = NEVER;
+    } else if (machine->deaths >= DEATHS_MOST) {
+        keeper->manager.due = now() + PAUSE_MOST * 1000;
+    }
+    machine->failed = false;
 }
 
 uint64_t machine_cannot_begin(struct keeper *keeper) {

@@ -34,6 +34,8 @@ struct machine {
     uint64_t interrupted; /* the last Ctrl-Alt-Del */
     unsigned deaths;      /* managers in a row that did not live long */
     unsigned failures;    /* to begin */
+    char failure[200];    /* why a manager ended; "": none has said */
+    bool failed;          /* the last one has */
     pid_t rescue;         /* the program on the console; 0: none */
 };
 
@@ -49,11 +51,13 @@ void machine_add_signals(const struct machine *machine, sigset_t *set);
 bool machine_signalled(struct keeper *keeper, const struct signalfd_siginfo *signal);
 bool machine_child_ended(struct keeper *keeper, pid_t pid);
 
-/* Messages of the manager: an ending ("1" or "force"), CONSOLE=, WATCHDOG_USEC=, WATCHDOG=1. */
+/* Messages of the manager: an ending ("1" or "force"), CONSOLE=, FAILURE=, WATCHDOG_USEC=,
+ * WATCHDOG=1. */
 void machine_told_poweroff(struct keeper *keeper, const char *value);
 void machine_told_reboot(struct keeper *keeper, const char *value);
 void machine_told_halt(struct keeper *keeper, const char *value);
 void machine_told_person(struct keeper *keeper, const char *value);
+void machine_told_failure(struct keeper *keeper, const char *value);
 /* Returns how long a manager may be silent before it is killed, in milliseconds. */
 unsigned machine_told_watchdog(struct keeper *keeper, unsigned milliseconds);
 void machine_told_alive(struct keeper *keeper);
