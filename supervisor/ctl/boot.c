@@ -151,7 +151,7 @@ static int read_units(struct boot *boot, const struct views *views, sd_bus_messa
         *unit = (struct boot_unit){.view = view, .waited_for = NOBODY};
         settle_unit(boot, unit, times);
     }
-    if (!boot->early)
+    if (result >= 0 && !boot->early)
         add_invalid(boot, views);
     return result < 0 ? result : 0;
 }
@@ -360,6 +360,6 @@ void boot_summary(const struct boot *boot, struct text *text) {
     if (steps)
         add_part(text, "early boot", steps);
     add_part(text, "manager", boot->begun > known ? boot->begun - known : 0);
-    if (!boot->early)
+    if (result >= 0 && !boot->early)
         add_part(text, "units", boot->ended - boot->begun);
 }
