@@ -360,6 +360,6 @@ void boot_summary(const struct boot *boot, struct text *text) {
     if (steps)
         add_part(text, "early boot", steps);
     add_part(text, "manager", boot->begun > known ? boot->begun - known : 0);
-    if (result >= 0 && !boot->early)
+    if (!boot->early)
         add_part(text, "units", boot->ended - boot->begun);
 }
