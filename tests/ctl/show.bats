@@ -29,7 +29,7 @@ EOF
     grep -q '^ *Health: unhealthy$' <<<"$output"
     grep -q '^ *2026-11-21 20:52:18  failed after 12ms: answered 503 Busy$' <<<"$output"
     grep -q '^ *| HTTP/1.1 503 Busy$' <<<"$output"
-    ! grep -q 'fine so far' <<<"$output" # told as JSON alone
+    [ "$(grep -c 'fine so far' <<<"$output")" = 0 ] # told as JSON alone
     grep -q '^ *| x: .\[31mred$' <<<"$output" # no bytes for the terminal
     grep -q '^ *2026-11-21 20:52:08  fine after 7ms: 200$' <<<"$output"
     tool status odd --json
