@@ -124,8 +124,8 @@ EOF2
     attach disk
     eventually up
     said "boot: mount $scratch/data: done"
-    ring boot | grep -q '^ringfence is up in '
     eventually ring is-active web
+    ring boot | grep -q '^ringfence is up in '
     finish
 }
 
