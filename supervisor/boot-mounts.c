@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -131,6 +132,21 @@ static int find_type(const struct boot_mount *mount, int fd, const char *path,
     return 0;
 }
 
+/* Two names of one device: another step checks and mounts it now. Or the checker of a manager that
+ * has died is still at it. */
+static int lock(const char *device, int *ret_fd, struct fault *fault) {
+    scoped_fd int fd = open(device, O_RDONLY | O_CLOEXEC);
+    int error = fd < 0 ? -errno : 0;
+    if (error == 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        boot_tell("waits until another check of \"%s\" has ended", device);
+        error = flock(fd, LOCK_EX) < 0 ? -errno : 0;
+    }
+    if (error < 0)
+        return fault_set(fault, error, "cannot open \"%s\"", device);
+    *ret_fd = take_fd(&fd);
+    return 0;
+}
+
 /* ---- fsck ---- */
 
 /* A kernel that mounts the file system has no need of the program, where none was installed. */
@@ -144,13 +160,17 @@ static bool find_checker(const char *type, char *ret_path, size_t size) {
     return false;
 }
 
-/* What it says becomes notes, line by line. */
-static int run_checker(const char *program, const char *device, int *ret_status) {
+/* What it says becomes notes, line by line. It is not to be killed in the middle of a repair: where
+ * the manager and this process die it goes on unheard, and holds the lock against their successors.
+ */
+static int run_checker(const char *program, const char *device, int held, int *ret_status) {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) < 0)
         return -errno;
     pid_t pid = fork();
     if (pid == 0) {
+        signal(SIGPIPE, SIG_IGN);
+        fcntl(held, F_SETFD, 0);
         dup2(ends[1], STDOUT_FILENO);
         dup2(ends[1], STDERR_FILENO);
         execl(program, program, "-a", device, NULL);
@@ -169,13 +189,25 @@ static int run_checker(const char *program, const char *device, int *ret_status)
     return pid < 0 || waitpid(pid, ret_status, 0) < 0 ? -errno : 0;
 }
 
-/* fsck(8): 1 is repaired, 2 repaired with a root that has to be mounted anew, more is bad. */
-static int check(const char *type, const char *device, bool is_root, struct fault *fault) {
+/* Mounted at another target, or by an initramfs: a checker would write beneath the file system. */
+static bool is_in_use(const char *device) {
+    scoped_fd int fd = open(device, O_RDONLY | O_CLOEXEC | O_EXCL);
+    return fd < 0 && errno == EBUSY;
+}
+
+/* `held` is the device, locked. fsck(8): 1 is repaired, 2 repaired with a root that has to be
+ * mounted anew, more is bad. */
+static int check(const char *type, const char *device, int held, bool is_root,
+                 struct fault *fault) {
     char program[64];
     int status = 0;
     if (!find_checker(type, program, sizeof(program)))
         return 0;
-    int error = run_checker(program, device, &status);
+    if (!is_root && is_in_use(device)) {
+        boot_note("\"%s\" is in use already, and is not checked", device);
+        return 0;
+    }
+    int error = run_checker(program, device, held, &status);
     if (error < 0)
         return fault_set(fault, error, "cannot run \"%s\"", program);
     if (!WIFEXITED(status))
@@ -237,10 +269,10 @@ static int remount_root(const struct boot_mount *mount_, unsigned long set, cons
     int error = stat("/", &status) < 0 ? -errno : 0;
     bool found = error == 0 && block_path(major(status.st_dev), minor(status.st_dev), device,
                                           sizeof(device)) == 0;
-    scoped_fd int fd = found ? open(device, O_RDONLY | O_CLOEXEC) : -1;
-    if (mount_->fsck && fd >= 0 && access("/", W_OK) < 0 && errno == EROFS &&
-        superblock_read(fd, &superblock) == 0)
-        error = check(superblock.type, device, true, fault);
+    scoped_fd int held = -EBADF;
+    if (mount_->fsck && found && access("/", W_OK) < 0 && errno == EROFS &&
+        lock(device, &held, fault) == 0 && superblock_read(held, &superblock) == 0)
+        error = check(superblock.type, device, held, true, fault);
     if (error < 0)
         return error;
     if (mount(NULL, "/", NULL, MS_REMOUNT | set, data) < 0)
@@ -253,15 +285,6 @@ static bool is_mounted(const char *device, const char *target) {
     struct stat source, there;
     return stat(device, &source) == 0 && stat(target, &there) == 0 && S_ISBLK(source.st_mode) &&
            source.st_rdev == there.st_dev;
-}
-
-/* Two names of one device: the other step checks and mounts it now. */
-static int lock(const char *device, int *ret_fd, struct fault *fault) {
-    scoped_fd int fd = open(device, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || flock(fd, LOCK_EX) < 0)
-        return fault_set(fault, errno, "cannot open \"%s\"", device);
-    *ret_fd = take_fd(&fd);
-    return 0;
 }
 
 static int mount_device(const struct boot_work *work, unsigned long set, const char *data,
@@ -284,7 +307,7 @@ static int mount_device(const struct boot_work *work, unsigned long set, const c
     if (strcmp(type, MOUNT_TYPE_SWAP) == 0)
         return swap_on(device, &mount->options, fault);
     if (mount->fsck && !(set & MS_RDONLY))
-        error = check(type, device, false, fault);
+        error = check(type, device, held, false, fault);
     return error < 0 ? error : mount_now(device, mount->target, type, set, data, fault);
 }
 
