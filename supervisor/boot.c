@@ -140,12 +140,13 @@ static bool may_begin(const struct boot *boot, size_t task) {
     return true;
 }
 
-/* Mounted there all the same, it would hide behind, or fill, a directory of what lies above. */
+/* Mounted all the same, it would hide behind, or fill, a directory of what lies above; and what a
+ * bind or an overlay has written there is hidden at the next boot. */
 static const struct boot_task *find_gap(const struct boot *boot, const struct boot_task *task) {
     for (size_t i = boot->first_mount; i < boot->after_mounts; i++) {
         const struct boot_task *other = &boot->tasks[i];
         if (task->mount && other->state == BOOT_TASK_OVER && other->outcome != BOOT_DONE &&
-            boot_mount_is_within(task->mount, other->mount))
+            boot_mount_needs(task->mount, other->mount, other < task))
             return other;
     }
     return NULL;
@@ -231,7 +232,9 @@ static int begin_task(struct boot *boot, struct boot_task *task, struct fault *f
     scoped_text struct text words = {0};
     task->begun = world_now(boot->manager);
     if (gap) {
-        text_format(&words, "\"%s\", in which it lies, is not mounted", gap->mount->target);
+        text_format(&words, "\"%s\", %s, is not mounted", gap->mount->target,
+                    boot_mount_is_within(task->mount, gap->mount) ? "in which it lies"
+                                                                  : "of which it is made");
         boot_task_settle(task, task->mount->optional ? BOOT_SKIPPED : BOOT_FAILED,
                          words.data ? words.data : "");
         task_over(boot, task);

@@ -7,11 +7,17 @@
 
 /* ---- what waits for what ---- */
 
-static bool lies_in(const char *path, const char *directory) {
+/* The path ends with its string, or in front of one of `ends`: strchr finds the zero, too. */
+static bool begins_with(const char *path, const char *directory, const char *ends) {
     size_t length = strlen(directory);
     while (length > 0 && directory[length - 1] == '/')
         length--;
-    return strncmp(path, directory, length) == 0 && (path[length] == '/' || !path[length]);
+    return strncmp(path, directory, length) == 0 &&
+           (path[length] == '/' || strchr(ends, path[length]));
+}
+
+static bool lies_in(const char *path, const char *directory) {
+    return begins_with(path, directory, "");
 }
 
 static bool touch(const char *path, const char *target) {
@@ -22,16 +28,26 @@ static bool are_same(const char *path, const char *other) {
     return path && other && lies_in(path, other) && lies_in(other, path);
 }
 
+/* As an overlay does: "lowerdir=/usr:/data/lower,upperdir=/data/upper". */
 static bool mentions(const struct strings *options, const char *target) {
     for (size_t i = 0; i < options->count; i++)
-        if (strstr(options->items[i], target))
-            return true;
+        for (const char *at = options->items[i]; *at; at += strcspn(at, "=:,"), at += *at != 0)
+            if (*at == '/' && begins_with(at, target, ":,"))
+                return true;
     return false;
 }
 
 bool boot_mount_is_within(const struct boot_mount *mount, const struct boot_mount *other) {
     return mount->target && other->target && strcmp(other->target, "/") != 0 &&
            lies_in(mount->target, other->target) && !lies_in(other->target, mount->target);
+}
+
+bool boot_mount_needs(const struct boot_mount *mount, const struct boot_mount *other, bool listed) {
+    if (!other->target || strcmp(other->target, "/") == 0)
+        return false;
+    return boot_mount_is_within(mount, other) ||
+           (listed && ((mount->device && lies_in(mount->device, other->target)) ||
+                       mentions(&mount->options, other->target)));
 }
 
 /* Of a bind, or a file to swap to, the device is a path that another may bring; of an overlay the

@@ -32,6 +32,9 @@ struct boot_settings {
 
 /* Whether the target of one lies below the other's. All lies below "/", and that is there. */
 bool boot_mount_is_within(const struct boot_mount *mount, const struct boot_mount *other);
+/* Whether it would, without the other, be made of or in what lies beneath that one's target: it
+ * lies within it, or takes something from there and the other one is `listed` before it. */
+bool boot_mount_needs(const struct boot_mount *mount, const struct boot_mount *other, bool listed);
 /* Whether one is mounted only when the other is: it lies within it, or they have something in
  * common and the other one is `listed` before it. */
 bool boot_mount_waits(const struct boot_mount *mount, const struct boot_mount *other, bool listed);

@@ -215,11 +215,14 @@ END
 }
 
 @test "what lies in another is mounted after it, in whichever order they are listed" {
+    mkdir -p "$scratch/gap/www" "$scratch/gap/upper" "$scratch/gap/work"
     host "mounts = ( { device = \"tmpfs\"; target = \"$scratch/a/b\"; },
                      { device = \"tmpfs\"; target = \"$scratch/a\"; },
                      { device = \"LABEL=never$$\"; target = \"$scratch/gap\"; timeout = 0; },
                      { device = \"tmpfs\"; target = \"$scratch/gap/in\"; },
                      { device = \"tmpfs\"; target = \"$scratch/gap/too\"; optional = true; },
+                     { device = \"$scratch/gap/www\"; target = \"$scratch/www\"; options = [ \"bind\" ]; },
+                     { device = \"overlay\"; target = \"$scratch/merged\"; options = [ \"lowerdir=/usr,upperdir=$scratch/gap/upper,workdir=$scratch/gap/work\" ]; },
                      { device = \"tmpfs\"; target = \"$scratch/c/in\"; },
                      { device = \"$scratch/c/in/c\"; target = \"$scratch/c\"; options = [ \"bind\" ]; } );"
     begin_machine
@@ -228,6 +231,9 @@ END
         '$5 == above { mounted = 1 } $5 == below { found = mounted } END { exit !found }' /proc/self/mountinfo
     said "boot: mount $scratch/gap/in: failed .*\"$scratch/gap\", in which it lies, is not mounted"
     said "boot: mount $scratch/gap/too: skipped .*\"$scratch/gap\", in which it lies, is not mounted"
+    for name in www merged; do
+        said "boot: mount $scratch/$name: failed .*\"$scratch/gap\", of which it is made, is not mounted"
+    done
     [ ! -e "$scratch/gap/in" ]
     # Those two wait for each other: the first goes first.
     said "boot: mount $scratch/c/in: done"

@@ -17,6 +17,10 @@ static const struct boot_mount swap = {.device = "/data/swap", .type = MOUNT_TYP
 static const struct boot_mount overlay = {
     .device = "overlay", .target = "/merged", .options = {(char **)overlay_options, 2}};
 
+static char *const beside_options[] = {"lowerdir=/database:/srv/data"};
+static const struct boot_mount beside = {
+    .device = "overlay", .target = "/merged", .options = {(char **)beside_options, 1}};
+
 static bool waits(const struct boot_mount *mount, const struct boot_mount *other) {
     return boot_mount_waits(mount, other, true);
 }
@@ -30,6 +34,8 @@ TEST(independent_ones_do_not_wait) {
     CHECK(!waits(&bind, &database));
     CHECK(!waits(&swap, &database));
     CHECK(!waits(&overlay, &database));
+    CHECK(!waits(&beside, &data));
+    CHECK(waits(&beside, &database));
 }
 
 TEST(all_wait_for_the_root_wherever_it_is_listed) {
@@ -67,6 +73,18 @@ TEST(within) {
     CHECK(!boot_mount_is_within(&database, &data));
     CHECK(!boot_mount_is_within(&data, &root)); /* which is there in any case */
     CHECK(!boot_mount_is_within(&swap, &data));
+}
+
+TEST(what_it_is_made_of) {
+    CHECK(boot_mount_needs(&deep, &data, false));
+    CHECK(boot_mount_needs(&bind, &data, true));
+    CHECK(!boot_mount_needs(&bind, &data, false)); /* which is mounted over it later */
+    CHECK(boot_mount_needs(&swap, &data, true));
+    CHECK(boot_mount_needs(&overlay, &data, true));
+    CHECK(!boot_mount_needs(&overlay, &database, true));
+    CHECK(!boot_mount_needs(&again, &data, true));
+    CHECK(!boot_mount_needs(&above, &deep, true)); /* the rest of it is there */
+    CHECK(!boot_mount_needs(&bind, &root, true));
 }
 
 TEST_MAIN
