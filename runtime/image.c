@@ -119,8 +119,14 @@ static int loop_attach(int file, const char *path, unsigned *ret_number, struct 
                                        .info.lo_flags = LO_FLAGS_READ_ONLY | LO_FLAGS_AUTOCLEAR};
     scoped_fd int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
     if (control < 0)
-        return fault_set(fault, errno, "\"%s\" needs a loop device: cannot open \"%s\"", path,
-                         "/dev/loop-control");
+        return errno == ENOENT || errno == ENODEV || errno == ENXIO
+                   ? fault_say(fault, errno,
+                               "\"%s\" needs a loop device, and there is no \"/dev/loop-control\": "
+                               "load the kernel module loop",
+                               path)
+                   : fault_set(fault, errno,
+                               "\"%s\" needs a loop device: cannot open \"/dev/loop-control\"",
+                               path);
     for (int i = 0; i < LOOP_ATTEMPTS; i++) {
         int number = ioctl(control, LOOP_CTL_GET_FREE);
         if (number < 0)
@@ -165,6 +171,11 @@ static int mount_loop(const struct format *format, int file, const char *path,
         return loop;
     snprintf(source, sizeof source, "/dev/loop%u", number);
     int tree = mount_from(format, source);
+    if (tree == -EROFS && strcmp(format->type, "ext4") == 0)
+        return fault_say(fault, tree,
+                         "cannot mount the %s in \"%s\": it was not unmounted when it was written, "
+                         "and its journal has still to be replayed; run e2fsck on it",
+                         format->type, path);
     return tree < 0 ? fault_set(fault, tree, "cannot mount the %s in \"%s\"", format->type, path)
                     : tree;
 }

@@ -2,6 +2,8 @@
  */
 
 #include <glob.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 
@@ -275,6 +277,38 @@ TEST(cut_short_ext4) {
 }
 
 /* The magic number is there, and nothing else. */
+/* Its journal says that somebody has it mounted, and writes to it. */
+TEST(an_ext4_that_was_not_unmounted) {
+    need("mke2fs");
+    need("debugfs");
+    need_file_system("ext4");
+    need_loop();
+    open_with_root();
+    make_image("layer.ext4", MAKE_EXT4 " && debugfs -w -R 'feature needs_recovery' $image "
+                                       ">/dev/null 2>&1");
+    use_layers("layer.ext4", NULL);
+    CHECK(box_build(&box) < 0);
+    CHECK(strstr(box.fault.text, "it was not unmounted when it was written, and its journal has "
+                                 "still to be replayed; run e2fsck on it"));
+    box_remove(&box);
+    box_close(&box);
+    expect_no_loop();
+}
+
+TEST(a_kernel_without_loop_devices) {
+    struct fault fault;
+    need("mke2fs");
+    open_with_root();
+    make_image("layer.ext4", MAKE_EXT4);
+    CHECK(unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+    CHECK(mount("tmpfs", "/dev", "tmpfs", 0, NULL) == 0);
+    CHECK(image_mount(box_path(&box, "layer.ext4"), &fault) == -ENOENT);
+    CHECK(strstr(fault.text, "needs a loop device, and there is no \"/dev/loop-control\": load the "
+                             "kernel module loop"));
+    CHECK(umount2("/dev", MNT_DETACH) == 0);
+    box_close(&box);
+}
+
 TEST(broken) {
     char data[8192] = "hsqs";
     need_file_system("squashfs");
