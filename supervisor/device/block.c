@@ -24,7 +24,9 @@
 
 enum id_form { ID_NONE, ID_UUID, ID_FAT };
 
-/* Offsets in bytes from the beginning of the device, as the kernel's own headers have them. */
+/* Offsets in bytes from the beginning of the device, as the kernel's own headers have them. One
+ * image in 65536 has the two bytes of an ext4 by chance: it comes after all that mke2fs writes
+ * over, and before what may be left of an older one further behind. */
 static const struct format {
     const char *type;
     uint32_t magic_at;
@@ -35,17 +37,17 @@ static const struct format {
     uint16_t label_length; /* 0: it has none */
     bool wide;             /* the label is UTF-16 */
 } formats[] = {
-    {"ext4", 0x438, "\x53\xef", 2, ID_UUID, 0x468, 0x478, 16, false},
     {"squashfs", 0, "hsqs", 4, ID_NONE, 0, 0, 0, false},
     {"erofs", 0x400, "\xe2\xe1\xf5\xe0", 4, ID_UUID, 0x430, 0x440, 16, false},
     {"xfs", 0, "XFSB", 4, ID_UUID, 32, 108, 12, false},
-    {"btrfs", 0x10040, "_BHRfS_M", 8, ID_UUID, 0x10020, 0x1012b, 256, false},
     {"f2fs", 0x400, "\x10\x20\xf5\xf2", 4, ID_UUID, 0x46c, 0x47c, 256, true},
     {"vfat", 82, "FAT32   ", 8, ID_FAT, 67, 71, 11, false},
     {"vfat", 54, "FAT1", 4, ID_FAT, 39, 43, 11, false},
     {"exfat", 3, "EXFAT   ", 8, ID_FAT, 100, 0, 0, false},
-    {"iso9660", 0x8001, "CD001", 5, ID_NONE, 0, 0x8028, 32, false},
     {"swap", 4096 - 10, "SWAPSPACE2", 10, ID_UUID, 0x40c, 0x41c, 16, false},
+    {"ext4", 0x438, "\x53\xef", 2, ID_UUID, 0x468, 0x478, 16, false},
+    {"btrfs", 0x10040, "_BHRfS_M", 8, ID_UUID, 0x10020, 0x1012b, 256, false},
+    {"iso9660", 0x8001, "CD001", 5, ID_NONE, 0, 0x8028, 32, false},
     {"swap", 65536 - 10, "SWAPSPACE2", 10, ID_UUID, 0x40c, 0x41c, 16, false}, /* 64 KiB pages */
 };
 
@@ -164,7 +166,7 @@ static bool read_partition_id(const char *disk, unsigned number, char ret_text[s
     return true;
 }
 
-/* Since 6.11 the kernel tells it; before, its disk is read. */
+/* Where the kernel does not tell it the disk is read. */
 static bool has_partition_id(const char *name, const struct uevent *uevent, const char *wanted) {
     char id[37], number[16], path[PATH_MAX], disk[NAME_MAX + 1];
     struct uevent parent;
@@ -235,14 +237,16 @@ static bool is_meant(const char *name, enum tag tag, const char *wanted, char *r
     }
 }
 
-static int find_by_tag(enum tag tag, const char *wanted, char *ret_path, size_t size) {
+/* The first by path that comes after `after`. */
+static int find_by_tag(enum tag tag, const char *wanted, const char *after, char *ret_path,
+                       size_t size) {
     char first[PATH_MAX] = "", path[PATH_MAX];
     DIR *directory = opendir(DEVICES);
     if (!directory)
         return errno == ENOENT ? -ENODEV : -errno;
     for (const struct dirent *entry; (entry = readdir(directory));)
         if (entry->d_name[0] != '.' && is_meant(entry->d_name, tag, wanted, path, sizeof(path)) &&
-            (!first[0] || strcmp(path, first) < 0))
+            strcmp(path, after) > 0 && (!first[0] || strcmp(path, first) < 0))
             memcpy(first, path, sizeof(first));
     closedir(directory);
     if (!first[0])
@@ -250,15 +254,19 @@ static int find_by_tag(enum tag tag, const char *wanted, char *ret_path, size_t 
     return (size_t)snprintf(ret_path, size, "%s", first) < size ? 0 : -ENAMETOOLONG;
 }
 
-int block_find(const char *name, char *ret_path, size_t size) {
-    struct stat status;
+int block_find_other(const char *name, const char *path, char *ret_path, size_t size) {
     for (enum tag tag = 0; tag < TAGS; tag++) {
         size_t length = strlen(tag_words[tag]);
         if (strncmp(name, tag_words[tag], length) == 0)
-            return name[length] ? find_by_tag(tag, name + length, ret_path, size) : -EINVAL;
+            return name[length] ? find_by_tag(tag, name + length, path, ret_path, size) : -EINVAL;
     }
+    return name[0] == '/' ? -ENODEV : -EINVAL; /* a path is one device's alone */
+}
+
+int block_find(const char *name, char *ret_path, size_t size) {
+    struct stat status;
     if (name[0] != '/')
-        return -EINVAL;
+        return block_find_other(name, "", ret_path, size);
     if (stat(name, &status) < 0)
         return errno == ENOENT || errno == ENOTDIR ? -ENODEV : -errno;
     if (!S_ISBLK(status.st_mode))

@@ -19,5 +19,9 @@ int superblock_read(int fd, struct superblock *ret_superblock);
  * -EINVAL: it is no such name. -EMEDIUMTYPE: the path is there and is no block device. */
 int block_find(const char *name, char *ret_path, size_t size);
 
+/* Another one that bears the same name and comes after `path`, the first; -ENODEV: there is none.
+ */
+int block_find_other(const char *name, const char *path, char *ret_path, size_t size);
+
 /* The path of a device number, as of stat(2) of what is mounted from it. -ENODEV. */
 int block_path(unsigned device_major, unsigned device_minor, char *ret_path, size_t size);

@@ -87,6 +87,36 @@ TEST(squashfs) {
     CHECK_TEXT(read_back(fd).label, "");
 }
 
+/* They say it at a place where the others have anything at all: it is by chance. */
+static void check_not_ext4(int fd, const char *type) {
+    CHECK(pwrite(fd, "\x53\xef", 2, 0x438) == 2);
+    CHECK_TEXT(read_back(fd).type, type);
+}
+
+TEST(the_magic_number_of_ext4_in_a_squashfs) {
+    int fd = make(0, "rm %1$s && mksquashfs /usr/bin/env %1$s -quiet >/dev/null");
+    close(fd);
+    CHECK((fd = open(image, O_RDWR)) >= 0);
+    check_not_ext4(fd, "squashfs");
+}
+
+TEST(the_magic_number_of_ext4_in_a_fat) {
+    check_not_ext4(make(8 << 20, "mkfs.vfat %s >/dev/null"), "vfat");
+}
+
+TEST(an_ext4_over_something_older) {
+    CHECK_TEXT(read_back(make(8 << 20, "mkfs.vfat %1$s >/dev/null && mke2fs -q -F %1$s")).type,
+               "ext4");
+    unlink(image);
+    CHECK_TEXT(read_back(make(8 << 20, "mkswap -q %1$s 2>/dev/null; mke2fs -q -F %1$s")).type,
+               "ext4");
+    unlink(image);
+    CHECK_TEXT(read_back(make(8 << 20, "printf 'CD001' | dd of=%1$s bs=1 seek=32769 conv=notrunc "
+                                       "2>/dev/null; mke2fs -q -F %1$s"))
+                   .type,
+               "ext4");
+}
+
 TEST(nothing_known) {
     struct superblock superblock = {.type = "untouched"};
     int fd = make(1 << 20, ": %s");
