@@ -88,6 +88,26 @@ static int milliseconds_until(uint64_t end, uint64_t waited) {
     return left < INT_MAX ? (int)left : INT_MAX;
 }
 
+/* There is something else at the path: what is swapped to may be a file. */
+static int take_file(const struct boot_mount *mount, char *ret_path, size_t size,
+                     struct fault *fault) {
+    struct stat status;
+    if (mount->target || stat(mount->device, &status) < 0 || !S_ISREG(status.st_mode))
+        return fault_say(fault, ENOTBLK,
+                         "\"%s\" is no block device; a directory is mounted elsewhere with the "
+                         "option \"bind\"",
+                         mount->device);
+    return (size_t)snprintf(ret_path, size, "%s", mount->device) < size ? 0 : -ENAMETOOLONG;
+}
+
+static void tell_of_others(const char *name, const char *path) {
+    char other[PATH_MAX];
+    if (block_find_other(name, path, other, sizeof(other)) == 0)
+        boot_tell("\"%s\" and \"%s\" both are %s, and the first is taken; name it by its UUID or "
+                  "PARTUUID",
+                  path, other, name);
+}
+
 /* Looks when a device came or changed, and once more when the time is over. */
 static int wait_for_device(const struct boot_work *work, char *ret_path, size_t size,
                            struct fault *fault) {
@@ -102,10 +122,12 @@ static int wait_for_device(const struct boot_work *work, char *ret_path, size_t 
              uevents, milliseconds_until(!told && SAID_AFTER < most ? SAID_AFTER : most, waited))) {
         waited = now() - begun;
         int error = block_find(mount->device, ret_path, size);
-        if (error == 0)
+        if (error == 0) {
+            tell_of_others(mount->device, ret_path);
             return 0;
+        }
         if (error == -EMEDIUMTYPE)
-            return fault_say(fault, ENOTBLK, "\"%s\" is no block device", mount->device);
+            return take_file(mount, ret_path, size, fault);
         if (error != -ENODEV)
             return fault_set(fault, error, "cannot look for %s", mount->device);
         if (waited >= most)
@@ -128,6 +150,12 @@ static int find_type(const struct boot_mount *mount, int fd, const char *path,
     if (superblock_read(fd, &superblock) < 0)
         return fault_say(fault, ENODATA,
                          "there is no file system on \"%s\" that is known; say its type", path);
+    if (mount->target && strcmp(superblock.type, MOUNT_TYPE_SWAP) == 0)
+        return fault_say(
+            fault, EMEDIUMTYPE,
+            "there is swap space on \"%s\" and no file system; to swap to it leave the "
+            "target out and say type = \"" MOUNT_TYPE_SWAP "\"",
+            path);
     *ret_type = superblock.type;
     return 0;
 }
@@ -195,8 +223,8 @@ static bool is_in_use(const char *device) {
     return fd < 0 && errno == EBUSY;
 }
 
-/* `held` is the device, locked. fsck(8): 1 is repaired, 2 repaired with a root that has to be
- * mounted anew, more is bad. */
+/* 0, BOOT_STEP_STALE of the root, -errno. `held` is the device, locked. fsck(8): 1 is repaired, 2
+ * repaired with a root that has to be mounted anew, more is bad. */
 static int check(const char *type, const char *device, int held, bool is_root,
                  struct fault *fault) {
     char program[64];
@@ -215,11 +243,13 @@ static int check(const char *type, const char *device, int held, bool is_root,
     if (WEXITSTATUS(status) & ~3)
         return fault_say(fault, EUCLEAN, "%s could not repair \"%s\" (exit status %d)", program,
                          device, WEXITSTATUS(status));
-    if (is_root && WEXITSTATUS(status) & 2)
-        return fault_say(fault, EUCLEAN,
-                         "%s repaired \"%s\", and what the kernel knows of it is wrong now: reboot",
-                         program, device);
-    return 0;
+    if (!is_root || !(WEXITSTATUS(status) & 2))
+        return 0;
+    fault_say(fault, EUCLEAN,
+              "%s repaired \"%s\", and what the kernel knows of it is wrong now: the machine has "
+              "to start again",
+              program, device);
+    return BOOT_STEP_STALE;
 }
 
 /* ---- swap space ---- */
@@ -273,7 +303,7 @@ static int remount_root(const struct boot_mount *mount_, unsigned long set, cons
     if (mount_->fsck && found && access("/", W_OK) < 0 && errno == EROFS &&
         lock(device, &held, fault) == 0 && superblock_read(held, &superblock) == 0)
         error = check(superblock.type, device, held, true, fault);
-    if (error < 0)
+    if (error != 0)
         return error;
     if (mount(NULL, "/", NULL, MS_REMOUNT | set, data) < 0)
         return fault_set(fault, errno, "cannot give \"/\" its options");

@@ -23,6 +23,7 @@
 static const char *const outcome_words[] = {[BOOT_DONE] = "done",
                                             [BOOT_SKIPPED] = "skipped",
                                             [BOOT_FAILED] = "failed",
+                                            [BOOT_STALE] = "stale",
                                             [BOOT_RUNNING] = "running"};
 static_assert(ELEMENTS(outcome_words) == BOOT_RUNNING + 1, "a word for every outcome");
 static const struct names outcomes = NAMES(outcome_words);

@@ -17,8 +17,10 @@ struct boot_work {
     bool again; /* it failed for a manager before this one, which has waited long enough */
 };
 
-/* 0: done. 1: there is nothing to do, or it cannot be had; the sentence, if any, says why. -errno:
- * it failed, with the sentence. */
+/* 0: done. 1: there is nothing to do, or it cannot be had; the sentence, if any, says why.
+ * BOOT_STEP_STALE: the root was repaired beneath a kernel that knows it as it was, and nothing may
+ * be written to it before a reboot; with a sentence. -errno: it failed, with the sentence. */
+#define BOOT_STEP_STALE 2
 typedef int boot_step_function(const struct boot_work *work, struct fault *fault);
 
 boot_step_function boot_load_modules;                                 /* boot-modules.c */

@@ -72,7 +72,10 @@ static _Noreturn void become(const struct boot_task *task, const struct boot_set
     int result = task->run(&work, &fault);
     if (fault.text[0])
         boot_note("%c%s", SENTENCE, fault.text);
-    _exit(result == 0 ? BOOT_DONE : result > 0 ? BOOT_SKIPPED : BOOT_FAILED);
+    _exit(result == 0                 ? BOOT_DONE
+          : result == BOOT_STEP_STALE ? BOOT_STALE
+          : result > 0                ? BOOT_SKIPPED
+                                      : BOOT_FAILED);
 }
 
 /* ---- seen from the manager ---- */
@@ -115,7 +118,7 @@ static void read_report(void *context) {
 
 static enum boot_outcome judge(struct boot_task *task) {
     char how[64];
-    if (WIFEXITED(task->wait_status) && WEXITSTATUS(task->wait_status) <= BOOT_FAILED)
+    if (WIFEXITED(task->wait_status) && WEXITSTATUS(task->wait_status) <= BOOT_STALE)
         return (enum boot_outcome)WEXITSTATUS(task->wait_status);
     snprintf(how, sizeof(how), "its process was killed by SIG%s",
              sigabbrev_np(WTERMSIG(task->wait_status)));

@@ -12,6 +12,7 @@
 #include "supervisor/boot-task.h"
 #include "supervisor/log.h"
 #include "supervisor/loop.h"
+#include "supervisor/machine.h"
 #include "supervisor/manager-private.h"
 #include "supervisor/world.h"
 #include "units/base/number.h"
@@ -64,7 +65,7 @@ static bool is_needed(const struct boot_settings *settings, boot_step_function *
     return true;
 }
 
-/* What a manager before this one has done stays done. */
+/* What a manager before this one has done stays done; a root that it found stale stays so. */
 static int add_task(struct boot *boot, const char *name, boot_step_function *run,
                     const struct boot_mount *mount) {
     const struct boot_step *before = boot_record_find(&boot->record, name);
@@ -80,7 +81,7 @@ static int add_task(struct boot *boot, const char *name, boot_step_function *run
         return -ENOMEM;
     boot->count++;
     task->again = before && before->outcome == BOOT_FAILED;
-    if (before && (before->outcome == BOOT_DONE || before->outcome == BOOT_SKIPPED))
+    if (before && before->outcome != BOOT_FAILED && before->outcome != BOOT_RUNNING)
         boot_task_settle(task, before->outcome, before->words);
     return 0;
 }
@@ -167,9 +168,10 @@ static int fail_missing(const struct boot_task *task, struct fault *fault) {
 static void say_end(const struct boot_task *task, uint64_t took) {
     scoped_text struct text time = {0};
     duration_print(&time, (took + 999) / 1000 * 1000);
-    enum log_level level = is_missing(task)               ? LEVEL_WARNING /* PID 1 says it */
-                           : task->outcome == BOOT_FAILED ? LEVEL_ERROR
-                                                          : LEVEL_INFO;
+    bool bad = task->outcome == BOOT_FAILED || task->outcome == BOOT_STALE;
+    enum log_level level = is_missing(task) ? LEVEL_WARNING /* PID 1 says it */
+                           : bad            ? LEVEL_ERROR
+                                            : LEVEL_INFO;
     log_line(level, "boot: %s: %s after %s%s%s", task->name, boot_outcome_word(task->outcome),
              time.data ? time.data : "a while", task->words ? ": " : "",
              task->words ? task->words : "");
@@ -190,13 +192,18 @@ static void record(struct boot *boot, const struct boot_task *task, uint64_t end
     keep_record(boot);
 }
 
+static void tell_person(const struct boot *boot, const struct boot_task *task, const char *words) {
+    scoped_text struct text message = {0};
+    text_format(&message, "CONSOLE=%s: %s", task->name, words);
+    if (!message.failed)
+        world_tell_keeper(boot->manager, message.data);
+}
+
 /* What is tried again, a person has read before. */
 static void task_told(struct boot_task *task, const char *words) {
     struct boot *boot = task->context;
-    scoped_text struct text message = {0};
-    text_format(&message, "CONSOLE=%s: %s", task->name, words);
-    if (!message.failed && !task->again)
-        world_tell_keeper(boot->manager, message.data);
+    if (!task->again)
+        tell_person(boot, task, words);
     record(boot, task, 0, BOOT_RUNNING, words);
 }
 
@@ -271,15 +278,31 @@ static bool are_over(const struct boot *boot, size_t end) {
     return true;
 }
 
+/* 1: the machine is about to; until then nothing is to be written to its root. */
+static int reboot_if_stale(const struct boot *boot, struct fault *fault) {
+    for (size_t i = boot->first_mount; i < boot->after_mounts; i++) {
+        const struct boot_task *task = &boot->tasks[i];
+        if (task->state != BOOT_TASK_OVER || task->outcome != BOOT_STALE)
+            continue;
+        tell_person(boot, task, task->words ? task->words : "");
+        int error = machine_end(MACHINE_REBOOT, false, fault);
+        if (error == 0)
+            loop_run(boot->manager);
+        return error < 0 ? error : 1;
+    }
+    return 0;
+}
+
 /* Those in front of `end`. 1: the manager is to end. */
 static int run_tasks(struct boot *boot, size_t end, struct fault *fault) {
-    while (!are_over(boot, end)) {
+    for (int error; !are_over(boot, end);) {
         boot->turned = false;
-        int error = begin_ready(boot, end, fault);
-        if (error < 0)
+        if ((error = begin_ready(boot, end, fault)) < 0)
             return error;
         if (!loop_run_until(boot->manager, &boot->turned))
             return 1;
+        if ((error = reboot_if_stale(boot, fault)) != 0)
+            return error;
     }
     return 0;
 }
@@ -307,7 +330,9 @@ int boot_run(struct boot *boot, struct fault *fault) {
     if (error < 0)
         return fault_set(fault, error, "cannot begin to boot");
     boot->running = true;
-    error = run_tasks(boot, boot->after_mounts, fault);
+    error = reboot_if_stale(boot, fault);
+    if (error == 0)
+        error = run_tasks(boot, boot->after_mounts, fault);
     if (error == 0)
         error = find_missing(boot, fault);
     if (error == 0)

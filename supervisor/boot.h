@@ -19,7 +19,13 @@ struct fault;
 struct manager;
 struct text;
 
-enum boot_outcome { BOOT_DONE, BOOT_SKIPPED, BOOT_FAILED, BOOT_RUNNING };
+enum boot_outcome {
+    BOOT_DONE,
+    BOOT_SKIPPED,
+    BOOT_FAILED,
+    BOOT_STALE, /* the root was repaired beneath the kernel: the machine has to start again */
+    BOOT_RUNNING
+};
 const char *boot_outcome_word(enum boot_outcome outcome);
 
 /* All times are microseconds of CLOCK_BOOTTIME. */
@@ -45,7 +51,8 @@ int boot_open(struct manager *manager, struct boot **ret_boot, struct fault *fau
 /* Whether there is anything for boot_run to do. */
 bool boot_is_pending(const struct boot *boot);
 /* Runs what is still to be done, and the loop meanwhile. 0: units may start; a step that failed was
- * logged. 1: the manager is to end. -errno: a mount that is required failed, or could not be tried.
+ * logged. 1: the manager is to end, perhaps since it had the machine rebooted. -errno: a mount that
+ * is required failed, or could not be tried.
  */
 int boot_run(struct boot *boot, struct fault *fault);
 bool boot_is_running(const struct boot *boot);

@@ -16,7 +16,7 @@ struct boot_stage {
     enum boot_part part;
     char *name;
     uint64_t begun, ended;
-    char *outcome; /* "done", "skipped", "failed", "running" */
+    char *outcome; /* "done", "skipped", "failed", "stale", "running" */
     char *words;
 };
 

@@ -215,14 +215,14 @@ END
 }
 
 @test "what lies in another is mounted after it, in whichever order they are listed" {
-    mkdir -p "$scratch/gap/www" "$scratch/gap/upper" "$scratch/gap/work"
+    mkdir -p "$scratch/gap/www" "$scratch/gap/upper" "$scratch/gap/inner"
     host "mounts = ( { device = \"tmpfs\"; target = \"$scratch/a/b\"; },
                      { device = \"tmpfs\"; target = \"$scratch/a\"; },
                      { device = \"LABEL=never$$\"; target = \"$scratch/gap\"; timeout = 0; },
                      { device = \"tmpfs\"; target = \"$scratch/gap/in\"; },
                      { device = \"tmpfs\"; target = \"$scratch/gap/too\"; optional = true; },
                      { device = \"$scratch/gap/www\"; target = \"$scratch/www\"; options = [ \"bind\" ]; },
-                     { device = \"overlay\"; target = \"$scratch/merged\"; options = [ \"lowerdir=/usr,upperdir=$scratch/gap/upper,workdir=$scratch/gap/work\" ]; },
+                     { device = \"overlay\"; target = \"$scratch/merged\"; options = [ \"lowerdir=/usr,upperdir=$scratch/gap/upper,workdir=$scratch/gap/inner\" ]; },
                      { device = \"tmpfs\"; target = \"$scratch/c/in\"; },
                      { device = \"$scratch/c/in/c\"; target = \"$scratch/c\"; options = [ \"bind\" ]; } );"
     begin_machine
@@ -322,6 +322,40 @@ END
     said "boot: mount $scratch/c: failed .*cannot mount \"$loop\" \(ext4\) on \"$scratch/c\""
     said "boot: mount $scratch/d: failed .*fsck.ext4 could not repair \"$loop\" \(exit status 8\)"
     said "boot: swap $loop: failed .*\"prio=3\" is no option of swap space"
+    finish
+}
+
+@test "a file to swap to, and swap space where a file system should be" {
+    dd if=/dev/zero of="$scratch/pages" bs=1M count=1 status=none
+    chmod 600 "$scratch/pages"
+    mkswap -q "$scratch/pages"
+    image disk 1M
+    mkswap -q "$scratch/disk"
+    attach disk
+    host "mounts = ( { device = \"$scratch/pages\"; type = \"swap\"; options = [ \"pri=5\" ]; },
+                     { device = \"$loop\"; target = \"$scratch/data\"; },
+                     { device = \"$scratch/units\"; target = \"$scratch/b\"; } );"
+    begin_machine
+    eventually up
+    swapoff "$scratch/pages" 2>/dev/null || true
+    said "boot: swap $scratch/pages: (done|failed .*cannot swap to \"$scratch/pages\": (Operation not permitted|Invalid argument))"
+    said "boot: mount $scratch/data: failed .*there is swap space on \"$loop\" and no file system; to swap to it leave the target out and say type = \"swap\""
+    said "boot: mount $scratch/b: failed .*is no block device; a directory is mounted elsewhere with the option \"bind\""
+    finish
+}
+
+@test "of two devices that bear the same name the first is taken, and both are named" {
+    for name in one two; do
+        image "$name" 8M
+        mke2fs -q -t ext4 -L "t$$" "$scratch/$name"
+        attach "$name"
+    done
+    two=($(printf "%s\n" $loops | LC_ALL=C sort))
+    host "mounts = ( { device = \"LABEL=t$$\"; target = \"$scratch/data\"; } );"
+    begin_machine
+    eventually up
+    said "boot: mount $scratch/data: \"${two[0]}\" and \"${two[1]}\" both are LABEL=t$$, and the first is taken; name it by its UUID"
+    inside grep " $scratch/data " /proc/self/mountinfo | grep -q "ext4 ${two[0]} "
     finish
 }
 
