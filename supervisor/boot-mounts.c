@@ -17,6 +17,7 @@
 #include "supervisor/boot-steps.h"
 #include "supervisor/device/block.h"
 #include "supervisor/device/uevents.h"
+#include "supervisor/timers.h"
 #include "units/base/fault.h"
 #include "units/base/file.h"
 #include "units/base/number.h"
@@ -26,6 +27,8 @@
 
 #define WAIT_AGAIN (2 * USEC_PER_SEC)
 #define SAID_AFTER USEC_PER_SEC
+/* For a label all disks are read, and one that is about to die answers late or never. */
+#define ANSWERS_WITHIN (10 * USEC_PER_SEC)
 
 /* ---- options, as mount(8) has them ---- */
 
@@ -118,6 +121,7 @@ static int wait_for_device(const struct boot_work *work, char *ret_path, size_t 
     bool told = false;
     scoped_text struct text time = {0};
     duration_print(&time, most);
+    boot_limit(later(most, ANSWERS_WITHIN));
     for (;; uevents_await(
              uevents, milliseconds_until(!told && SAID_AFTER < most ? SAID_AFTER : most, waited))) {
         waited = now() - begun;
@@ -324,6 +328,7 @@ static int mount_device(const struct boot_work *work, unsigned long set, const c
     const char *type;
     scoped_fd int held = -EBADF;
     int error = wait_for_device(work, device, sizeof(device), fault);
+    boot_limit(NEVER); /* a check takes its time */
     if (error == -ENODEV && mount->optional)
         return 1;
     if (error >= 0)

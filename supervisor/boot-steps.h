@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct boot_mount;
 struct boot_settings;
@@ -36,6 +37,10 @@ int boot_save_clock(const char *state_directory, bool sync, struct fault *fault)
 /* A line for the log while the step goes on; and for who stands before the machine. */
 void boot_note(const char *format, ...) __attribute__((format(printf, 1, 2))); /* boot-task.c */
 void boot_tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Given up by the manager, whatever the step itself hangs in, unless it calls this again by then;
+ * microseconds, NEVER: there is no limit any more. */
+void boot_limit(uint64_t time); /* boot-task.c */
 
 /* Of several failures in one step the first is the step's, the others are noted. */
 void boot_collect(int error, const struct fault *why, int *result, struct fault *fault);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,10 +16,12 @@
 #include "supervisor/manager-private.h"
 #include "supervisor/world.h"
 #include "units/base/fault.h"
+#include "units/base/number.h"
 #include "units/base/text.h"
 
 #define SENTENCE '\002' /* begins the line that a step ends with */
 #define TOLD '\003'     /* begins one for the console */
+#define LIMIT '\004'    /* and of how long it may take from now on */
 
 /* ---- in the step's own process ---- */
 
@@ -47,6 +50,10 @@ void boot_tell(const char *format, ...) {
     vsnprintf(line, sizeof(line), format, arguments);
     va_end(arguments);
     boot_note("%c%s", TOLD, line);
+}
+
+void boot_limit(uint64_t time) {
+    boot_note("%c%" PRIu64, LIMIT, time);
 }
 
 void boot_collect(int error, const struct fault *why, int *result, struct fault *fault) {
@@ -85,11 +92,42 @@ static void set_words(struct boot_task *task, const char *words) {
     task->words = strdup(words);
 }
 
+static void release(struct boot_task *task) {
+    timers_cancel(&task->manager->private->timers, &task->limit);
+    watch_close(task->watch);
+    task->watch = NULL;
+    task->report = close_fd(task->report);
+}
+
+/* A process in a read that a disk does not answer cannot even be killed: nobody waits for that. */
+static void give_up(struct deadline *limit) {
+    struct boot_task *task =
+        (struct boot_task *)((char *)limit - offsetof(struct boot_task, limit));
+    kill(task->pid, SIGKILL);
+    release(task);
+    boot_task_settle(task, task->mount && task->mount->optional ? BOOT_SKIPPED : BOOT_FAILED,
+                     "it is given up: a disk or a driver does not answer");
+    task->calls->ended(task);
+}
+
+static void set_limit(struct boot_task *task, const char *text) {
+    uint64_t time;
+    if (number_parse(text, &time) < 0)
+        return;
+    task->limit.passed = give_up;
+    timers_set(&task->manager->private->timers, &task->limit,
+               later(world_now(task->manager), time));
+}
+
 static void take_line(struct boot_task *task) {
     task->line[task->length] = '\0';
     task->length = 0;
     if (task->line[0] == SENTENCE) {
         set_words(task, task->line + 1);
+        return;
+    }
+    if (task->line[0] == LIMIT) {
+        set_limit(task, task->line + 1);
         return;
     }
     bool told = task->line[0] == TOLD;
@@ -116,6 +154,12 @@ static void read_report(void *context) {
     }
 }
 
+static void report_came(void *context) {
+    const struct boot_task *task = context;
+    read_report(context);
+    manager_event_ended(task->manager);
+}
+
 static enum boot_outcome judge(struct boot_task *task) {
     char how[64];
     if (WIFEXITED(task->wait_status) && WEXITSTATUS(task->wait_status) <= BOOT_STALE)
@@ -126,14 +170,11 @@ static enum boot_outcome judge(struct boot_task *task) {
     return BOOT_FAILED;
 }
 
-static void release(struct boot_task *task) {
-    watch_close(task->watch);
-    task->watch = NULL;
-    task->report = close_fd(task->report);
-}
-
 static void ended(void *context, int wait_status) {
     struct boot_task *task = context;
+    task->pid = 0;
+    if (task->state == BOOT_TASK_OVER)
+        return;        /* it was given up */
     read_report(task); /* what it said before */
     release(task);
     task->wait_status = wait_status;
@@ -156,7 +197,7 @@ int boot_task_begin(struct boot_task *task, const struct boot_settings *settings
     close(ends[1]);
     if (error == 0) {
         task->state = BOOT_TASK_RUNS;
-        error = watch_open(task->manager, task->report, EPOLLIN, WATCH_REPORT, read_report, task,
+        error = watch_open(task->manager, task->report, EPOLLIN, WATCH_REPORT, report_came, task,
                            &task->watch);
     }
     if (error < 0)
@@ -174,7 +215,7 @@ void boot_task_settle(struct boot_task *task, enum boot_outcome outcome, const c
 }
 
 void boot_task_close(struct boot_task *task) {
-    if (task->state == BOOT_TASK_RUNS) {
+    if (task->pid > 0) {
         kill(task->pid, SIGKILL);
         children_remove(&task->manager->private->children, task->pid);
         task->state = BOOT_TASK_OVER;

@@ -6,6 +6,7 @@
 
 #include "supervisor/boot-steps.h"
 #include "supervisor/boot.h"
+#include "supervisor/timers.h"
 
 #define BOOT_LINE_MAX 1024
 
@@ -33,9 +34,10 @@ struct boot_task {
     const struct boot_task_calls *calls;
     void *context;
     uint64_t begun; /* boot.c's: microseconds of CLOCK_BOOTTIME */
-    pid_t pid;
+    pid_t pid;      /* 0: it was waited for */
     int report;
     struct watch *watch;
+    struct deadline limit;
     char line[BOOT_LINE_MAX];
     size_t length;
     int wait_status;

@@ -113,7 +113,11 @@ static int plan(struct boot *boot) {
     const struct boot_settings *settings = &boot->settings.boot;
     boot->tasks = calloc(ELEMENTS(before_mounts) + settings->mounts.count + ELEMENTS(after_mounts),
                          sizeof(*boot->tasks));
-    int error = boot->tasks ? add_steps(boot, before_mounts, ELEMENTS(before_mounts)) : -ENOMEM;
+    int error = boot->tasks ? timers_reserve(&boot->manager->private->timers,
+                                             MANAGER_DEADLINES + settings->mounts.count)
+                            : -ENOMEM;
+    if (error == 0)
+        error = add_steps(boot, before_mounts, ELEMENTS(before_mounts));
     boot->first_mount = boot->count;
     for (size_t i = 0; i < settings->mounts.count && !error; i++)
         error = add_mount(boot, &settings->mounts.items[i]);

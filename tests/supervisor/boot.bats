@@ -249,6 +249,23 @@ END
     finish
 }
 
+# What hangs in a read of a disk cannot even be stopped so, but is as silent.
+stop_step() {
+    local pid
+    for pid in $(pgrep -P "$manager" ringfence-manag); do kill -STOP "$pid" && return 0; done
+    return 1
+}
+
+@test "a step that hangs while a device is looked for is given up some time after its own" {
+    host "mounts = ( { device = \"LABEL=never$$\"; target = \"$scratch/data\"; timeout = \"3s\"; optional = true; } );"
+    begin_machine
+    eventually said 'waits for LABEL='
+    stop_step
+    eventually said "boot: mount $scratch/data: skipped after 13.*: it is given up: a disk or a driver does not answer"
+    eventually up
+    finish
+}
+
 @test "an optional one is no failure" {
     host "mounts = ( { device = \"LABEL=never$$\"; target = \"$scratch/data\"; timeout = 0; optional = true; } );"
     begin_machine
